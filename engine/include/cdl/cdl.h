@@ -1,0 +1,211 @@
+// cdl.h - run ResNeXt classifiers on any Vulkan GPU. Needs no Vulkan header.
+//
+// True for every function unless its comment says otherwise:
+// - Returns CDL_OK or a negative cdl_result. On failure *out is NULL, the reason
+//   was logged, and nothing leaks. The library never prints, exits or aborts.
+// - `params` is read only during the call. NULL, or the macro alone, means defaults.
+// - cdl_x_destroy(&x) waits for x's own GPU work, frees it, sets x to NULL;
+//   a pointer to NULL is fine. Destroy sessions before their device.
+#ifndef CDL_H_
+#define CDL_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef CDL_API
+#define CDL_API // set by CMake: default visibility / dllexport / dllimport
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum cdl_result {
+    CDL_NOT_READY = 1,        // the timeout passed first; not an error
+    CDL_OK = 0,
+    CDL_ERR_INVALID = -1,     // the caller broke a documented rule
+    CDL_ERR_NOMEM = -2,       // host or device memory
+    CDL_ERR_IO = -3,          // file could not be read or written
+    CDL_ERR_FORMAT = -4,      // model malformed, truncated or too new
+    CDL_ERR_UNSUPPORTED = -5, // no Vulkan, or the device lacks a needed feature
+    CDL_ERR_DEVICE_LOST = -6, // sticky: destroy everything made on that device
+} cdl_result;
+CDL_API const char *cdl_result_str(cdl_result r); // static string, never NULL
+
+typedef enum cdl_log_level { CDL_LOG_NONE, CDL_LOG_ERR, CDL_LOG_WARN, CDL_LOG_INFO, CDL_LOG_DEBUG } cdl_log_level;
+typedef struct cdl_log {
+    // One line, no newline at its end, valid during the call. May be called from any
+    // thread that is inside a cdl_ function. NULL: silent.
+    void (*fn)(void *ctx, cdl_log_level level, const char *msg);
+    void *ctx;
+    cdl_log_level level; // the most talkative level that reaches fn
+} cdl_log;
+
+// ---- device. Thread-safety: Safe
+typedef struct cdl_device cdl_device;
+
+struct cdl_device_params {
+    size_t struct_size; // set by the macro; lets fields be added later
+    cdl_log log;
+    const char *name;   // index in cdl_device_list, UUID, or any part of the name; NULL: the
+                        // best (discrete > integrated > virtual > CPU)
+    bool hardware_only; // never take a software driver (llvmpipe, SwiftShader) unless named
+    bool validate;      // Khronos validation with synchronization checks, where installed;
+                        // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
+};
+#define cdl_device_params(...) (&(struct cdl_device_params) { \
+    .struct_size = sizeof(struct cdl_device_params), __VA_ARGS__ })
+
+CDL_API cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params);
+CDL_API void cdl_device_destroy(cdl_device **dev);
+
+enum cdl_device_type { CDL_DEVICE_OTHER, CDL_DEVICE_INTEGRATED, CDL_DEVICE_DISCRETE, CDL_DEVICE_VIRTUAL, CDL_DEVICE_CPU };
+
+struct cdl_device_info {
+    char name[256];        // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)"
+    char driver[256];      // driver name and version as the driver tells it
+    char uuid[37];         // 8-4-4-4-12 hexadecimal digits
+    char unusable[128];    // why Cardinal cannot use it; empty: it can
+    enum cdl_device_type type;
+    uint32_t vendor_id, device_id, api_version, driver_version; // as in VkPhysicalDeviceProperties
+    uint32_t subgroup_size;
+    uint64_t memory_bytes; // largest device-local heap
+    uint64_t free_bytes;   // of that heap's budget, now; 0: the driver does not tell
+    bool software;         // a CPU driver
+    bool fp16;             // 16-bit float arithmetic (shaderFloat16); fp16 storage works everywhere
+    bool storage16, storage8, int8_dot, coop_matrix, coop_matrix2, timestamps;
+};
+CDL_API void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *out);
+
+// Lists every Vulkan device once (same UUID: once), best first; the index is what
+// cdl_device_params.name takes. Writes up to `cap` entries, stores the full count in *num.
+// No device is not an error: *num is 0 and the reason is logged at CDL_LOG_WARN.
+CDL_API cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *num, const cdl_log *log);
+
+// ---- model: parsed, checked, immutable; no GPU. Thread-safety: Safe
+// Safe on untrusted bytes. Sessions keep a reference, so a model may be
+// destroyed as soon as its sessions exist.
+typedef struct cdl_model cdl_model;
+
+struct cdl_pair { const char *key, *value; };
+
+struct cdl_model_params {
+    size_t struct_size;
+    cdl_log log;
+    // What the weights' shapes cannot tell; each pair replaces the file's own metadata of that
+    // key. Known keys: see cdl_model_save. An unknown key is kept and saved, a malformed
+    // value of a known one is CDL_ERR_INVALID.
+    const struct cdl_pair *metadata;
+    int num_metadata;
+};
+#define cdl_model_params(...) (&(struct cdl_model_params) { \
+    .struct_size = sizeof(struct cdl_model_params), __VA_ARGS__ })
+
+// .safetensors, or .pth in either torch.save format; told apart by content, never by name.
+// The file is memory-mapped and must not be changed while the model lives.
+CDL_API cdl_result cdl_model_load_file(cdl_model **out, const char *path, const struct cdl_model_params *params);
+// Wraps `data`, no copy. On success the model owns it and calls free_fn(ctx, data)
+// once, on any thread; free_fn NULL: `data` must outlive the model and its
+// sessions. On failure the caller still owns `data`.
+CDL_API cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size,
+                                         void (*free_fn)(void *ctx, const void *data), void *ctx,
+                                         const struct cdl_model_params *params);
+// Seeded random weights in a torchvision architecture ("resnext50_32x4d", "resnet18", ...).
+// He-normal convolutions and batch-norm statistics near those of a trained network, so that
+// activations stay in range. Same seed, same weights on every machine.
+CDL_API cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, const struct cdl_model_params *params);
+CDL_API void cdl_model_destroy(cdl_model **model);
+
+// The names cdl_model_random takes; NULL when i is out of range.
+CDL_API const char *cdl_model_arch_name(int i);
+
+typedef enum cdl_dtype { CDL_DTYPE_F32, CDL_DTYPE_F16, CDL_DTYPE_BF16 } cdl_dtype;
+
+// Writes .safetensors: floating-point tensors as `dtype` in torchvision's names, and __metadata__:
+//   architecture  "resnext50_32x4d"         input_size   "224" or "HEIGHTxWIDTH", the crop
+//   resize_size   "256", the short side     mean, std    "0.485,0.456,0.406", of pixels in 0...1
+//   labels        JSON array of strings     interpolation "bilinear"
+//   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
+//   stage_strides "1,2,2,2"
+// The file appears whole or not at all (written beside, then renamed).
+CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
+
+struct cdl_model_info {
+    char architecture[64]; // metadata, or inferred: "resnext50_32x4d"; "resnext [2,2,2] 16x4d" for one's own
+    int num_classes;
+    int num_labels;        // 0: unlabelled
+    int input_width, input_height, resize_size; // pixels; resize_size is the short side before the crop
+    float mean[3], std[3];
+    uint64_t num_parameters; // as PyTorch counts: weights and biases, no running statistics
+};
+CDL_API void cdl_model_get_info(const cdl_model *model, struct cdl_model_info *out);
+CDL_API const char *cdl_model_class_name(const cdl_model *model, int id); // NULL: unnamed or out of range
+
+// ---- session: one model at one shape. Thread-safety: one thread at a time
+typedef struct cdl_session cdl_session;
+typedef enum cdl_precision { CDL_PRECISION_AUTO, CDL_PRECISION_FP32, CDL_PRECISION_FP16 } cdl_precision;
+
+struct cdl_session_params {
+    size_t struct_size;
+    int max_batch;           // 0: 1
+    int width, height;       // network input; 0: the model's own. The resize size scales along.
+    cdl_precision precision; // storage; sums are always fp32. AUTO: fp16 where the device has it
+    int num_slots;           // runs in flight at once; 0: 1
+    size_t staging_bytes;    // pixels under way to the device, per slot; 0: 32 MiB. A larger picture
+                             // goes through in bands, so this bounds memory, not picture size.
+    bool no_fold;            // keep batch norm as layers of their own
+    bool timings;            // timestamp every layer
+};
+#define cdl_session_params(...) (&(struct cdl_session_params) { \
+    .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
+
+// Builds pipelines, uploads weights (shared per device, model, precision), plans
+// and allocates all memory: no later call allocates. Blocks; submits.
+CDL_API cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model,
+                                      const struct cdl_session_params *params);
+CDL_API void cdl_session_destroy(cdl_session **s);
+
+typedef enum cdl_format {
+    CDL_FORMAT_RGBA8, CDL_FORMAT_BGRA8, CDL_FORMAT_RGB8, // sRGB; alpha is ignored
+    CDL_FORMAT_GRAY8,
+    CDL_FORMAT_TENSOR_F32, // [3][height][width], resized and normalised already
+} cdl_format;
+
+struct cdl_pixels {
+    const void *data;
+    int width, height; // as stored, before `orientation`
+    size_t stride;     // bytes per row; 0: tight
+    cdl_format format;
+    int orientation;   // EXIF 1..8; 0 is 1, upright. Ignored for tensors.
+};
+
+// Resize, crop and normalise on the GPU by the model's recipe, then classify
+// `count` <= max_batch images. `images` may be reused on return.
+CDL_API cdl_result cdl_session_run(cdl_session *s, const struct cdl_pixels *images, int count); // slot 0; blocks
+CDL_API cdl_result cdl_session_submit(cdl_session *s, int slot, const struct cdl_pixels *images, int count);
+CDL_API cdl_result cdl_session_wait(cdl_session *s, int slot, uint64_t timeout_ns); // 0: poll
+
+// Results of the slot's last finished run, until the slot is used again.
+struct cdl_class { int id; float prob, logit; }; // prob: softmax
+// The k best: logit descending, then id. k above the class count is CDL_ERR_INVALID.
+CDL_API cdl_result cdl_session_topk(const cdl_session *s, int slot, int image, struct cdl_class *out, int k);
+CDL_API const float *cdl_session_logits(const cdl_session *s, int slot, int image); // [num_classes]; NULL: none
+
+struct cdl_timing { const char *layer, *kernel; uint64_t gpu_ns, flops, bytes; };
+// Writes up to `cap` entries, stores the full count in *num.
+CDL_API cdl_result cdl_session_timings(const cdl_session *s, int slot, struct cdl_timing *out, int cap, int *num);
+// From the device's first to its last operation of the slot's last run, in ns; 0: no timestamps.
+CDL_API uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot);
+
+struct cdl_session_info {
+    int max_batch, width, height, num_slots;
+    cdl_precision precision; // FP32 or FP16
+    uint64_t weight_bytes, activation_bytes, staging_bytes; // device memory held
+};
+CDL_API void cdl_session_get_info(const cdl_session *s, struct cdl_session_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif // CDL_H_
