@@ -6,6 +6,8 @@
 #ifndef CDL_MODEL_H_
 #define CDL_MODEL_H_
 
+#include <stdatomic.h>
+
 #include "base.h"
 
 enum { CDL_MAX_DIMS = 8 };
@@ -29,6 +31,9 @@ void cdl_tensor_read_row(const struct cdl_tensor *t, int64_t i, float *out);
 int64_t cdl_tensor_rows(const struct cdl_tensor *t);
 int64_t cdl_tensor_row_size(const struct cdl_tensor *t);
 
+// Bytes of one element: 4 or 2.
+size_t cdl_dtype_size(cdl_dtype dtype);
+
 // What a parser produces. Owned by the model after success.
 struct cdl_tensor_list {
     struct cdl_tensor *items; // malloc'd
@@ -40,6 +45,9 @@ struct cdl_tensor_list {
 cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_tensor *t, const cdl_log *log);
 cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value, const cdl_log *log);
 void cdl_tensor_list_free(struct cdl_tensor_list *list);
+
+// Whether a state dict's entry is training bookkeeping that inference never reads, whatever its type.
+bool cdl_tensor_name_ignored(const char *name);
 
 // Parsers. `what` names the input in messages (a path). On failure the list is to be freed by the caller.
 bool cdl_is_safetensors(const uint8_t *data, size_t size);
@@ -63,17 +71,36 @@ struct cdl_model {
     char **labels; // [num_labels]
     int num_labels;
     char what[256]; // the file's path or "resnet18 (random)", for messages
-    // the bytes: freed by release(release_ctx, data, size) when the last reference goes
+    int num_classes;         // as cdl_infer_architecture tells
+    uint64_t num_parameters; // elements of all tensors but running statistics
+    // The bytes all tensors lead into, given back by release(model) when the last reference goes.
     const void *data;
     size_t size;
-    void (*release)(struct cdl_model *model);
-    void (*free_fn)(void *ctx, const void *data);
+    void (*release)(struct cdl_model *model); // NULL: nothing to give back
+    void (*free_fn)(void *ctx, const void *data); // of cdl_model_load_memory
     void *free_ctx;
-    int references; // atomic
+    atomic_int references;
 };
 
+// Sorted by name, so that cdl_model_find is a binary search.
 const struct cdl_tensor *cdl_model_find(const struct cdl_model *model, const char *name); // NULL: none
 void cdl_model_retain(struct cdl_model *model);
 const char *cdl_model_metadata(const struct cdl_model *model, const char *key); // NULL: none
+
+// model_recipe.c: merges params' metadata over the file's, then fills recipe and labels.
+// A bad value of the file is CDL_ERR_FORMAT, one of params is CDL_ERR_INVALID.
+cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_model_params *params);
+// The metadata cdl_model_save writes: every known key that has a value, then the unknown ones.
+// Appends to *out, to be freed by cdl_tensor_list_free.
+cdl_result cdl_model_collect_metadata(const struct cdl_model *model, struct cdl_tensor_list *out, const cdl_log *log);
+
+// Takes a list whose tensors lead into model->data, and does all that is common to every source of
+// weights: order, checks, recipe, inference of the architecture. On failure the caller frees the model.
+cdl_result cdl_model_finish(struct cdl_model *model, const struct cdl_model_params *params);
+// An empty model with one reference, or NULL; `what` is copied. cdl_model_destroy frees it.
+struct cdl_model *cdl_model_new(const char *what);
+// Copies what the caller's version of the struct has; NULL is the defaults. CDL_ERR_INVALID when
+// struct_size was not set or `metadata` is inconsistent.
+cdl_result cdl_model_read_params(struct cdl_model_params *out, const struct cdl_model_params *in);
 
 #endif // CDL_MODEL_H_

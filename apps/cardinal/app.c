@@ -1,0 +1,162 @@
+// app.c - diagnostics, and opening of models and devices.
+#include "app.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "imagenet_labels.h"
+#include "pretrained.h"
+#include "program_folder.h"
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+double now_ms(void) {
+    LARGE_INTEGER ticks, frequency;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&frequency);
+    return 1e3 * (double)ticks.QuadPart / (double)frequency.QuadPart;
+}
+#else
+double now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+#endif
+
+#define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
+
+void complain(const char *fmt, ...) {
+    char line[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    fprintf(stderr, "cardinal: %s\n", line); // one call: lines of threads do not mix
+}
+
+static void on_log(void *ctx, cdl_log_level level, const char *msg) {
+    struct diagnostics *d = ctx;
+    if (level == CDL_LOG_ERR && d->captured)
+        snprintf(d->captured, d->captured_size, "%s", msg);
+    else
+        complain("%s%s", level == CDL_LOG_WARN ? "warning: " : "", msg);
+}
+
+cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->level}; }
+
+const char *precision_name(cdl_precision p) { return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto"; }
+
+enum exit_status status_of(cdl_result r) {
+    return r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : r == CDL_ERR_FORMAT || r == CDL_ERR_IO ? EXIT_NO_MODEL : EXIT_NO_DEVICE;
+}
+
+// A file of labels, one a line or a JSON array, as the metadata value "labels". malloc'd; NULL after a line on stderr.
+static char *read_label_file(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        complain("%s: the label file cannot be opened", path);
+        return NULL;
+    }
+    json_t *labels = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_array(labels)) {
+        char line[1024];
+        json_decref(labels);
+        labels = json_array();
+        rewind(file);
+        while (labels && fgets(line, sizeof line, file)) {
+            line[strcspn(line, "\r\n")] = 0;
+            json_t *label = json_string(line);
+            if (!label) {
+                complain("%s: line %zu is not UTF-8 text", path, json_array_size(labels) + 1);
+                json_decref(labels);
+                fclose(file);
+                return NULL;
+            }
+            json_array_append_new(labels, label);
+        }
+    }
+    fclose(file);
+    char *text = labels ? json_dumps(labels, JSON_COMPACT) : NULL;
+    json_decref(labels);
+    if (!text)
+        complain("%s: out of memory while reading labels", path);
+    return text;
+}
+
+static bool file_exists(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file)
+        fclose(file);
+    return file != NULL;
+}
+
+// The file that `name` means, downloaded if need be, and the recipe that goes with it.
+static bool find_model_file(const char *name, bool quiet, char *path, size_t size, const struct pretrained **recipe) {
+    char error[1024];
+    *recipe = NULL;
+    if (!name) {
+        if (find_data_file("models/" BUNDLED_MODEL, path, size))
+            return true;
+        complain("the bundled model %s was not found; name one by --model", path);
+        return false;
+    }
+    if (file_exists(name) || !(*recipe = pretrained_find(name))) {
+        *recipe = pretrained_find_file(name);
+        snprintf(path, size, "%s", name);
+        return true;
+    }
+    if (pretrained_fetch(*recipe, &(struct pretrained_options){.quiet = quiet}, path, size, error, sizeof error))
+        return true;
+    complain("%s", error);
+    return false;
+}
+
+enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options, struct diagnostics *d) {
+    struct cdl_pair pairs[PRETRAINED_RECIPE_PAIRS + MAX_METADATA + 1];
+    struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
+    const struct pretrained *recipe = NULL;
+    char path[4096], *labels = NULL;
+    *out = (struct loaded_model){0};
+
+    if (!options->arch && !find_model_file(model, options->quiet, path, sizeof path, &recipe))
+        return EXIT_NO_MODEL;
+    for (int i = 0; recipe && i < PRETRAINED_RECIPE_PAIRS; i++)
+        pairs[params.num_metadata++] = recipe->recipe[i];
+    if (options->label_file) {
+        if (!(labels = read_label_file(options->label_file)))
+            return EXIT_NO_MODEL;
+        pairs[params.num_metadata++] = (struct cdl_pair){"labels", labels};
+    }
+    for (int i = 0; i < options->num_metadata; i++) // last: what the user says overrides
+        pairs[params.num_metadata++] = options->metadata[i];
+
+    const cdl_result r = options->arch ? cdl_model_random(&out->model, options->arch, (uint64_t)options->seed, &params)
+                                       : cdl_model_load_file(&out->model, path, &params);
+    free(labels);
+    if (r != CDL_OK)
+        return r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
+    cdl_model_get_info(out->model, &out->info);
+    snprintf(out->name, sizeof out->name, "%s", options->arch ? options->arch : recipe ? recipe->name : model ? model : out->info.architecture);
+    out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
+    return EXIT_ALL_DONE;
+}
+
+enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d) {
+    return open_model_from(out, options->model, options, d);
+}
+
+const char *class_label(const struct loaded_model *m, int id) {
+    const char *label = m->imagenet_labels ? imagenet_labels[id] : cdl_model_class_name(m->model, id);
+    return label ? label : "";
+}
+
+enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d) {
+    const char *name = options->device ? options->device : getenv("CARDINAL_DEVICE");
+    const cdl_result r = cdl_device_create(out, cdl_device_params(.log = diagnostics_log(d), .name = name, .validate = options->validate));
+    return r == CDL_OK ? EXIT_ALL_DONE : EXIT_NO_DEVICE;
+}

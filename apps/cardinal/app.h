@@ -1,0 +1,74 @@
+// app.h - what the subcommands of `cardinal` share: options, diagnostics, exit statuses, opening models and devices.
+#ifndef CARDINAL_APP_H_
+#define CARDINAL_APP_H_
+
+#include <stdio.h>
+
+#include "cdl/cdl.h"
+
+enum exit_status {
+    EXIT_ALL_DONE = 0,
+    EXIT_SOME_FAILED = 1, // the other inputs were done
+    EXIT_USAGE = 2,
+    EXIT_NO_DEVICE = 3,
+    EXIT_NO_MODEL = 4,
+};
+
+enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+enum exif_mode { EXIF_DEFAULT, EXIF_ON, EXIF_OFF };
+enum { MAX_METADATA = 32 };
+
+struct options {
+    const char *model, *arch, *device, *label_file, *predictions;
+    cdl_precision precision;
+    cdl_dtype dtype;
+    enum output_format format;
+    enum exif_mode exif;
+    int topk, batch, width, height, threads, seed; // 0: not given
+    bool no_fold, quiet, verbose, validate, help;
+    struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
+    int num_metadata;
+    const char *const *inputs; // what is no option
+    int num_inputs;
+};
+
+// argv[0] is the subcommand. false: a line on stderr said what is wrong.
+bool options_parse(struct options *out, int argc, char **argv);
+void options_free(struct options *options);
+
+// Diagnostics on stderr, a line each: "cardinal: ...".
+void complain(const char *fmt, ...);
+
+// Where the library's log goes: errors and warnings to stderr, or into `captured` while that is set.
+struct diagnostics {
+    cdl_log_level level;
+    char *captured; // an error's line goes here instead of to stderr
+    size_t captured_size;
+};
+cdl_log diagnostics_log(struct diagnostics *d);
+
+struct loaded_model {
+    cdl_model *model;
+    struct cdl_model_info info;
+    char name[512]; // as the user would call it
+    bool imagenet_labels; // a 1000-class file that brings none
+};
+// The model that --model, --arch or neither (the bundled one) mean, with --metadata and --label-file applied.
+// EXIT_ALL_DONE, or the exit status after a line on stderr.
+enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d);
+// The same for a given file or name.
+enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options, struct diagnostics *d);
+const char *class_label(const struct loaded_model *m, int id); // "" where it has none
+
+enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d);
+enum exit_status status_of(cdl_result r); // of a failed device or session call
+
+const char *precision_name(cdl_precision p); // "fp32"
+double now_ms(void); // monotonic
+
+int command_classify(const struct options *options);
+int command_eval(const struct options *options);
+int command_devices(const struct options *options);
+int command_convert(const struct options *options);
+
+#endif // CARDINAL_APP_H_

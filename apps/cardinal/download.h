@@ -1,0 +1,28 @@
+// download.h - one address into one file, continuing where an earlier try stopped.
+#ifndef CARDINAL_DOWNLOAD_H_
+#define CARDINAL_DOWNLOAD_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct download {
+    const char *url;
+    const char *part;  // the file; what it holds already is taken for the beginning
+    bool allow_http;   // else https alone, redirects included
+    bool progress;     // a bar on stderr
+    int stall_seconds; // gives up when next to nothing arrives for so long
+};
+
+enum download_result {
+    DOWNLOAD_OK,          // nothing more to get; only a hash can tell that the content is right
+    DOWNLOAD_INTERRUPTED, // something arrived, then the connection broke: worth another try
+    DOWNLOAD_FAILED,
+};
+
+// Blocks. *resumed: part of the file stems from an earlier try. Unless DOWNLOAD_OK, error[] gets the
+// reason, without address and file names.
+enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size);
+
+bool download_available(void); // false: built without libcurl, download_run always fails
+
+#endif // CARDINAL_DOWNLOAD_H_

@@ -1,0 +1,90 @@
+// main.c - cardinal: ResNeXt image classifiers on any Vulkan GPU.
+#include <string.h>
+
+#include "app.h"
+
+#define MODEL_OPTIONS \
+    "  --model FILE|NAME     weights: .pth or .safetensors, or a published model by name\n" \
+    "                        (resnext50_32x4d, resnext101_32x8d@v1, ...; without @ the most accurate);\n" \
+    "                        default: the bundled CIFAR-10 ResNeXt\n" \
+    "  --arch NAME           an architecture with seeded random weights instead (--seed N)\n" \
+    "  --label-file F        class names, one a line or a JSON array\n" \
+    "  --metadata KEY=VALUE  what the weights do not tell: input_size, resize_size, mean, std,\n" \
+    "                        stem_stride, stem_pool, stage_strides, labels, ...\n"
+#define RUN_OPTIONS \
+    "  --device N|NAME|UUID  default: $CARDINAL_DEVICE, else the best; see cardinal devices\n" \
+    "  --precision P         auto, fp32 or fp16\n" \
+    "  --batch N             pictures at a time\n" \
+    "  --size N|HxW          network input, in pixels; resizing scales along\n" \
+    "  --topk K              classes a picture, default 5\n" \
+    "  --exif on|off         turn pictures by their EXIF orientation\n" \
+    "  --threads N           decoding threads, default one a processor\n" \
+    "  --no-fold             keep batch norm as layers of their own\n" \
+    "  --validate            run under the Khronos validation layer\n"
+#define COMMON_OPTIONS \
+    "  --quiet, --verbose    less, or much more, on stderr\n"
+
+static const struct {
+    const char *name, *summary, *help;
+    int (*run)(const struct options *options);
+} commands[] = {
+    {"classify", "what is in these pictures",
+     "cardinal classify [OPTION]... IMAGE|FOLDER|- ...\n\n"
+     "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given; a folder is\n"
+     "all its pictures, - a list of paths on standard input.\n\n"
+     MODEL_OPTIONS RUN_OPTIONS
+     "  --format F            text, json (one object a line) or csv\n" COMMON_OPTIONS
+     "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
+     command_classify},
+    {"eval", "accuracy over a folder of class folders",
+     "cardinal eval [OPTION]... FOLDER\n\n"
+     "FOLDER holds a folder for every class; sorted by name they are classes 0, 1, ... (ImageFolder).\n\n"
+     MODEL_OPTIONS RUN_OPTIONS
+     "  --format F            text, json or csv\n"
+     "  --predictions FILE    one JSON line per picture\n" COMMON_OPTIONS,
+     command_eval},
+    {"devices", "the Vulkan devices of this machine", "cardinal devices [--format text|json]\n", command_devices},
+    {"convert", "weights to .safetensors with recipe and labels",
+     "cardinal convert [OPTION]... IN OUT.safetensors\ncardinal convert [OPTION]... --arch NAME OUT.safetensors\n\n"
+     "IN is a file or a published model's name.\n\n"
+     "  --dtype T             fp32 (default), fp16 or bf16\n" MODEL_OPTIONS COMMON_OPTIONS,
+     command_convert},
+};
+enum { NUM_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_usage(FILE *file) {
+    fprintf(file, "cardinal %s: ResNeXt image classifiers on any Vulkan GPU\n\n", CARDINAL_VERSION);
+    for (int i = 0; i < NUM_COMMANDS; i++)
+        fprintf(file, "  cardinal %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf(file, "\ncardinal COMMAND --help tells more.\n");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_usage(stdout);
+        return EXIT_ALL_DONE;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("cardinal %s\n", CARDINAL_VERSION);
+        return EXIT_ALL_DONE;
+    }
+    for (int i = 0; i < NUM_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name))
+            continue;
+        struct options options;
+        int status = EXIT_USAGE;
+        if (options_parse(&options, argc - 1, argv + 1)) {
+            if (options.help)
+                fputs(commands[i].help, stdout);
+            status = options.help ? EXIT_ALL_DONE : commands[i].run(&options);
+        }
+        options_free(&options);
+        return status;
+    }
+    complain("unknown command %s; see cardinal --help", argv[1]);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,12 @@
+// program_folder.h - finds files that come with the program.
+#ifndef CARDINAL_PROGRAM_FOLDER_H_
+#define CARDINAL_PROGRAM_FOLDER_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// The readable file `name` ("models/x.safetensors") beside the program, in ../share/cardinal of an
+// installation, or in the source tree of a build. false: path[] holds the first place looked at.
+bool find_data_file(const char *name, char *path, size_t size);
+
+#endif // CARDINAL_PROGRAM_FOLDER_H_

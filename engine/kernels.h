@@ -1,0 +1,76 @@
+// kernels.h - which shader runs an operation, with which constants, weights layout and dispatch size.
+//
+// Plain data, no Vulkan. The list of kernels an operation may use depends on its shape and on the device's
+// capabilities alone; the first is the default.
+#ifndef CDL_KERNELS_H_
+#define CDL_KERNELS_H_
+
+#include "../shaders/params.h"
+#include "graph.h"
+
+enum { CDL_MAX_CONSTANTS = 12, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 16 };
+
+// What a choice of kernels needs to know of a device.
+struct cdl_caps {
+    uint32_t subgroup_size;
+    bool subgroup_broadcast; // subgroup basic + ballot in compute, and the size above can be relied on
+    bool software;           // a CPU driver: a subgroup is one vector register, loads are dear
+    uint32_t max_workgroup_size;
+    uint32_t max_shared_bytes;
+};
+
+struct cdl_kernel {
+    const char *shader;  // GLSL file without .comp
+    bool fp16;           // storage
+    bool pins_subgroup;  // the workgroup is exactly one subgroup of caps.subgroup_size
+    uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
+    int num_constants;
+    // convolution: storage4 weights[ceil(dst_c4 / lanes)][kernel_h][kernel_w][span][4 in][lanes][4 out]
+    int lanes, span;
+    size_t weight_bytes; // weights, then float bias[4 * dst_c4] at bias_offset
+    size_t bias_offset;
+};
+
+struct cdl_launch {
+    uint32_t groups[2];
+    uint32_t push_bytes;
+    union {
+        uint8_t bytes[CDL_MAX_PUSH_BYTES];
+        struct conv_params conv;
+        struct batch_norm_params batch_norm;
+        struct pool_params pool;
+        struct classify_params classify;
+        struct preprocess_params preprocess;
+        struct import_params import;
+    } push;
+};
+
+struct cdl_addresses { uint64_t src, residual, dst, weights; };
+
+// Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device first; returns their number, >= 1.
+int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
+                    struct cdl_kernel *out);
+
+// Push constants and workgroup counts for `images` images.
+void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,
+                       const struct cdl_addresses *at, struct cdl_launch *out);
+
+// Floats of scratch that cdl_kernel_pack needs for this operation.
+size_t cdl_kernel_scratch(const struct cdl_op *op);
+
+// Writes the operation's weights, batch norm folded in, to dst[kernel->weight_bytes].
+void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, float *scratch,
+                     uint8_t *dst);
+
+// "conv_lanes 8,8,1,1,0 fp32": shader, constants, storage.
+void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size);
+
+// Workgroups for `count` workgroups or more, in rows of at most 65535 (Vulkan's guaranteed limit).
+void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count);
+
+// The fixed kernels around the network.
+enum { CDL_POINTWISE_SIZE = 64, CDL_REDUCE_SIZE = 128 };
+void cdl_pointwise_kernel(struct cdl_kernel *out, const char *shader, bool fp16);
+void cdl_reduce_kernel(struct cdl_kernel *out, const char *shader);
+
+#endif // CDL_KERNELS_H_

@@ -1,0 +1,75 @@
+// session.h - a model ready to run on a device: pipelines, weights, arena, and slots for runs in flight.
+#ifndef CDL_SESSION_H_
+#define CDL_SESSION_H_
+
+#include "plan.h"
+#include "vk.h"
+
+// Packed weights in device memory, shared by the sessions of one device whose plans want the same bytes.
+struct cdl_weights {
+    struct cdl_weights *next;
+    struct cdl_model *model; // retained: its address identifies the content
+    uint64_t hash;           // cdl_plan_weights_hash
+    struct cdl_buffer buffer;
+    int references; // under the device's lock
+};
+cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model, const struct cdl_plan *plan);
+void cdl_weights_release(struct cdl_weights **weights, struct cdl_device *dev);
+
+// One run in flight.
+struct cdl_slot {
+    struct cdl_buffer staging;  // job table, then coefficient tables and pixels
+    struct cdl_buffer readback; // copy of the session's results
+    VkCommandBuffer preprocess; // recorded for every run: a dispatch
+    VkCommandBuffer network;    // recorded when the number of images changes
+    int recorded_images;
+    VkSemaphore done; // timeline
+    uint64_t submitted; // value that the last submission signals
+    VkQueryPool queries; // 0: begin; 1: preprocessed; then the end of every step; last: end
+    bool busy;
+    int num_images; // of the last run; 0: none finished
+    uint64_t *ticks; // [num_queries], of the last finished run
+};
+
+// Where a run's results lie, in the arena's tail and alike in the readback buffer.
+struct cdl_results_layout {
+    size_t logits, probs, order, size; // float[batch][classes] twice, uint32_t[batch][sort_size]
+    int sort_size;
+};
+
+struct cdl_session {
+    struct cdl_device *dev;
+    struct cdl_model *model;
+    struct cdl_plan plan;
+    struct cdl_session_info info;
+    int resize_size, num_classes;
+    bool timings;
+    VkPipeline *pipelines; // [plan.graph.num_ops]; equal kernels share one
+    VkPipeline preprocess, import, softmax, top_k;
+    struct cdl_weights *weights;
+    struct cdl_buffer arena; // values, then results
+    size_t results_at;       // offset of the results in the arena
+    struct cdl_results_layout results;
+    VkCommandPool pool;
+    struct cdl_slot *slots; // [info.num_slots]
+    int num_queries;
+};
+
+// For tests: keeps every value, so that cdl_session_read_value can look at it.
+cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params);
+
+// A value of slot 0's last run as float[height][width][channels]; blocks, allocates. The session keeps values.
+cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *out);
+
+// run.c: records the network for `images` images into slot->network.
+cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int images);
+// pixels.c: stages pictures, submits their preprocessing (in several parts when they outgrow the staging
+// buffer) and, with the last part, the network.
+cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count);
+// Waits for everything submitted on the slot.
+cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns);
+void cdl_barrier(struct cdl_device *dev, VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags from_access,
+                 VkPipelineStageFlags to, VkAccessFlags to_access);
+void cdl_dispatch(struct cdl_device *dev, VkCommandBuffer commands, VkPipeline pipeline, const struct cdl_launch *launch);
+
+#endif // CDL_SESSION_H_

@@ -1,0 +1,118 @@
+// vk.h - the engine's own view of Vulkan: function tables, device, memory, pipelines.
+//
+// The loader is opened at run time and every call goes through a table of the device it belongs to. No
+// global function pointers: a host may have its own, of the same names, for another device.
+#ifndef CDL_VK_H_
+#define CDL_VK_H_
+
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan.h>
+
+#include "kernels.h"
+#include "mutex.h"
+
+#define CDL_VK_GLOBAL_FUNCTIONS(X) \
+    X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
+
+#define CDL_VK_INSTANCE_FUNCTIONS(X) \
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
+    X(GetPhysicalDeviceMemoryProperties2) X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) \
+    X(CreateDevice) X(GetDeviceProcAddr)
+
+#define CDL_VK_DEVICE_FUNCTIONS(X) \
+    X(DestroyDevice) X(GetDeviceQueue) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) \
+    X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
+    X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
+    X(CreateComputePipelines) X(DestroyPipeline) X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
+    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) \
+    X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
+    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) X(QueueWaitIdle) X(DeviceWaitIdle)
+
+#define CDL_VK_DECLARE(name) PFN_vk##name name;
+struct cdl_vk_global { PFN_vkGetInstanceProcAddr GetInstanceProcAddr; CDL_VK_GLOBAL_FUNCTIONS(CDL_VK_DECLARE) };
+struct cdl_vk_instance_table { CDL_VK_INSTANCE_FUNCTIONS(CDL_VK_DECLARE) };
+struct cdl_vk_device_table { CDL_VK_DEVICE_FUNCTIONS(CDL_VK_DECLARE) };
+
+struct cdl_instance {
+    void *library; // the opened loader
+    struct cdl_vk_global vkg;
+    struct cdl_vk_instance_table vki;
+    VkInstance handle;
+    VkDebugUtilsMessengerEXT messenger;
+    const cdl_log *log; // outlives the instance
+};
+
+// CDL_ERR_UNSUPPORTED: no loader or no driver; the message tells what to install.
+cdl_result cdl_instance_create(struct cdl_instance *out, bool validate, const cdl_log *log);
+void cdl_instance_destroy(struct cdl_instance *instance);
+
+struct cdl_buffer {
+    VkBuffer handle;
+    VkDeviceMemory memory;
+    VkDeviceAddress address;
+    void *mapped; // NULL: the host cannot see it
+    bool coherent;
+    VkDeviceSize size;
+};
+
+struct cdl_weights; // session.c: packed weights that sessions share
+
+struct cdl_device {
+    cdl_log log;
+    struct cdl_instance instance;
+    struct cdl_vk_device_table vkd;
+    VkPhysicalDevice physical;
+    VkDevice handle;
+    VkQueue queue;
+    uint32_t queue_family;
+    uint32_t timestamp_bits; // of the queue family; 0: none
+    float timestamp_period;  // ns a tick
+    bool subgroup_size_control; // a pipeline may require caps.subgroup_size
+    VkPipelineLayout pipeline_layout; // push constants only
+    VkPhysicalDeviceMemoryProperties memory;
+    VkDeviceSize max_allocation;
+    VkDeviceSize atom; // nonCoherentAtomSize
+    struct cdl_device_info info;
+    struct cdl_caps caps;
+    cdl_mutex lock;              // around the queue, `lost` and `weights`
+    bool lost;                   // sticky
+    struct cdl_weights *weights; // list
+};
+
+// Translates a VkResult: logs `what` with the result's name, and makes a lost device sticky.
+cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *what);
+const char *cdl_vk_result_name(VkResult result);
+
+// r = CDL_OK, or jumps to `error` with r set and the reason logged.
+#define CDL_VK(dev, call) \
+    do { \
+        VkResult cdl_vk_result_ = (dev)->vkd.call; \
+        if (cdl_vk_result_ < 0) { \
+            r = cdl_vk_failed((dev), cdl_vk_result_, "vk" #call); \
+            goto error; \
+        } \
+    } while (0)
+
+enum cdl_memory_use {
+    CDL_MEMORY_DEVICE,   // the GPU's own; mapped where all device memory is (CPU drivers, integrated GPUs)
+    CDL_MEMORY_UPLOAD,   // the host writes once, the GPU reads; device-local too where the host can reach that
+    CDL_MEMORY_READBACK, // the GPU writes, the host reads
+};
+
+// CDL_ERR_NOMEM names `what` and the size. Every buffer has a device address.
+cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkDeviceSize size, enum cdl_memory_use use,
+                             const char *what);
+void cdl_buffer_destroy(struct cdl_buffer *buffer, struct cdl_device *dev);
+// Makes host writes visible to later submissions, or finished GPU writes to the host. No-op for coherent memory.
+cdl_result cdl_buffer_flush(const struct cdl_buffer *buffer, struct cdl_device *dev);
+cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev);
+
+// The pipeline that runs `kernel`.
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+
+// Submits under the device's lock; signals `semaphore` (timeline) with `value`.
+cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
+                            uint64_t value);
+bool cdl_device_is_lost(struct cdl_device *dev);
+
+#endif // CDL_VK_H_

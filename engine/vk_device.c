@@ -1,0 +1,224 @@
+// vk_device.c - a logical device with one compute queue.
+#include "vk_select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *cdl_vk_result_name(VkResult result) {
+    switch (result) {
+    case VK_SUCCESS: return "success";
+    case VK_NOT_READY: return "not ready";
+    case VK_TIMEOUT: return "timeout";
+    case VK_INCOMPLETE: return "incomplete";
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return "out of host memory";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "out of device memory";
+    case VK_ERROR_INITIALIZATION_FAILED: return "initialization failed";
+    case VK_ERROR_DEVICE_LOST: return "device lost";
+    case VK_ERROR_MEMORY_MAP_FAILED: return "memory map failed";
+    case VK_ERROR_LAYER_NOT_PRESENT: return "layer not present";
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return "extension not present";
+    case VK_ERROR_FEATURE_NOT_PRESENT: return "feature not present";
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
+    case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
+    case VK_ERROR_INVALID_SHADER_NV: return "invalid shader";
+    default: return "unknown error";
+    }
+}
+
+bool cdl_device_is_lost(struct cdl_device *dev) {
+    cdl_mutex_lock(&dev->lock);
+    const bool lost = dev->lost;
+    cdl_mutex_unlock(&dev->lock);
+    return lost;
+}
+
+cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *what) {
+    // `what` is a call with its arguments: name the function alone.
+    const int name_length = (int)strcspn(what, "(");
+    switch (result) {
+    case VK_ERROR_DEVICE_LOST:
+        cdl_mutex_lock(&dev->lock);
+        dev->lost = true;
+        cdl_mutex_unlock(&dev->lock);
+        return cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST, "%s: %.*s: device lost (driver reset, or the GPU hung); destroy its "
+                        "sessions and the device, then create a new one", dev->info.name, name_length, what);
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_MEMORY_MAP_FAILED:
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "%s: %.*s: %s; use a smaller batch or input size, or fp16", dev->info.name,
+                        name_length, what, cdl_vk_result_name(result));
+    default:
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: %.*s: %s (%d)", dev->info.name, name_length, what,
+                        cdl_vk_result_name(result), (int)result);
+    }
+}
+
+// The family with compute and the least else: on GPUs with an asynchronous compute queue that one keeps
+// clear of a desktop's graphics work.
+static bool choose_queue_family(struct cdl_device *dev) {
+    VkQueueFamilyProperties families[16];
+    uint32_t count = CDL_COUNT(families);
+    bool found = false, found_graphics = false;
+    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
+    for (uint32_t i = 0; i < count; i++) {
+        const bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
+        if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || (found && (graphics || !found_graphics)))
+            continue;
+        found = true;
+        found_graphics = graphics;
+        dev->queue_family = i;
+        dev->timestamp_bits = families[i].timestampValidBits;
+    }
+    return found;
+}
+
+static void read_capabilities(struct cdl_device *dev) {
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
+    if (dev->subgroup_size_control)
+        v11.pNext = &sizes;
+    dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
+    const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
+    dev->timestamp_period = limits->timestampPeriod;
+    dev->atom = limits->nonCoherentAtomSize;
+    dev->max_allocation = v11.maxMemoryAllocationSize;
+
+    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    if (dev->subgroup_size_control && !(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
+        dev->subgroup_size_control = false;
+    dev->caps = (struct cdl_caps){
+        .subgroup_size = v11.subgroupSize,
+        // Without size control a driver may run a shader at another size than it reports (AMD, Intel);
+        // CPU drivers have one size.
+        .subgroup_broadcast = (v11.subgroupSupportedOperations & needed) == needed &&
+                              (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                              (dev->subgroup_size_control || dev->info.software),
+        .software = dev->info.software,
+        .max_workgroup_size = limits->maxComputeWorkGroupInvocations < limits->maxComputeWorkGroupSize[0]
+                                  ? limits->maxComputeWorkGroupInvocations : limits->maxComputeWorkGroupSize[0],
+        .max_shared_bytes = limits->maxComputeSharedMemorySize,
+    };
+    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+    dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
+    dev->memory = memory.memoryProperties;
+}
+
+static cdl_result create_logical_device(struct cdl_device *dev) {
+    const float priority = 1;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->queue_family, .queueCount = 1, .pQueuePriorities = &priority,
+    };
+    const char *extensions[4];
+    uint32_t num_extensions = 0;
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    if (cdl_device_has_extension(&dev->instance, dev->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+        VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &sizes};
+        dev->instance.vki.GetPhysicalDeviceFeatures2(dev->physical, &features);
+        dev->subgroup_size_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
+        if (dev->subgroup_size_control)
+            extensions[num_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    }
+    // A device that lists it (MoltenVK) must have it enabled.
+    static const char *const portability = "VK_KHR_portability_subset";
+    if (cdl_device_has_extension(&dev->instance, dev->physical, portability))
+        extensions[num_extensions++] = portability;
+
+    VkPhysicalDeviceVulkan12Features v12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = dev->subgroup_size_control ? &sizes : NULL,
+        .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
+    };
+    const VkDeviceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &v12, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = num_extensions, .ppEnabledExtensionNames = extensions,
+    };
+    const VkResult result = dev->instance.vki.CreateDevice(dev->physical, &info, NULL, &dev->handle);
+    if (result < 0)
+        return cdl_vk_failed(dev, result, "vkCreateDevice");
+#define LOAD(function) \
+    if (!(dev->vkd.function = (PFN_vk##function)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vk" #function))) \
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
+    CDL_VK_DEVICE_FUNCTIONS(LOAD)
+#undef LOAD
+    return CDL_OK;
+}
+
+cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params) {
+    static const struct cdl_device_params defaults = {.struct_size = sizeof defaults};
+    struct cdl_candidate *candidates = NULL;
+    int count = 0;
+    params = params ? params : &defaults;
+    CDL_REQUIRE(&params->log, out != NULL && params->struct_size == sizeof *params);
+    *out = NULL;
+
+    struct cdl_device *dev = calloc(1, sizeof *dev);
+    if (!dev)
+        return cdl_fail(&params->log, CDL_ERR_NOMEM, "out of memory while opening a device");
+    dev->log = params->log;
+    cdl_mutex_init(&dev->lock);
+    cdl_result r = cdl_instance_create(&dev->instance, params->validate, &dev->log);
+    if (r != CDL_OK)
+        goto error;
+    if ((r = cdl_candidates(&dev->instance, &candidates, &count, &dev->log)) != CDL_OK)
+        goto error;
+    const struct cdl_candidate *chosen = cdl_choose(candidates, count, params->name, params->hardware_only, &dev->log);
+    if (!chosen) {
+        r = CDL_ERR_UNSUPPORTED;
+        goto error;
+    }
+    dev->physical = chosen->handle;
+    dev->info = chosen->info;
+    choose_queue_family(dev); // cdl_candidates saw that there is one
+    if ((r = create_logical_device(dev)) != CDL_OK)
+        goto error;
+    read_capabilities(dev);
+    dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
+
+    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
+    const VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+    };
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
+    free(candidates);
+    *out = dev;
+    return CDL_OK;
+error:
+    free(candidates);
+    cdl_device_destroy(&dev);
+    return r;
+}
+
+void cdl_device_destroy(cdl_device **device) {
+    if (!device || !*device)
+        return;
+    struct cdl_device *dev = *device;
+    if (dev->handle) {
+        if (dev->vkd.DeviceWaitIdle)
+            dev->vkd.DeviceWaitIdle(dev->handle);
+        if (dev->pipeline_layout)
+            dev->vkd.DestroyPipelineLayout(dev->handle, dev->pipeline_layout, NULL);
+        PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
+        destroy(dev->handle, NULL);
+    }
+    cdl_instance_destroy(&dev->instance);
+    cdl_mutex_destroy(&dev->lock);
+    free(dev);
+    *device = NULL;
+}
+
+void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *out) { *out = dev->info; }
+
+cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
+                            uint64_t value) {
+    const VkTimelineSemaphoreSubmitInfo timeline = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &value,
+    };
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = count, .pCommandBuffers = commands,
+        .signalSemaphoreCount = 1, .pSignalSemaphores = &semaphore,
+    };
+    cdl_mutex_lock(&dev->lock);
+    const VkResult result = dev->lost ? VK_ERROR_DEVICE_LOST : dev->vkd.QueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
+    cdl_mutex_unlock(&dev->lock);
+    return result < 0 ? cdl_vk_failed(dev, result, "vkQueueSubmit") : CDL_OK;
+}

@@ -1,0 +1,59 @@
+// vk_pipeline.c - compute pipelines from the embedded SPIR-V.
+#include "spirv.h"
+#include "vk.h"
+
+#include <string.h>
+
+static const struct cdl_spirv *find_spirv(const char *shader, bool fp16) {
+    for (int i = 0; i < cdl_num_spirv; i++)
+        if (cdl_spirv[i].fp16 == fp16 && !strcmp(cdl_spirv[i].shader, shader))
+            return &cdl_spirv[i];
+    return NULL;
+}
+
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    cdl_result r = CDL_OK;
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkSpecializationMapEntry entries[CDL_MAX_CONSTANTS];
+    char name[160];
+    *out = VK_NULL_HANDLE;
+    const struct cdl_spirv *spirv = find_spirv(kernel->shader, kernel->fp16);
+    cdl_kernel_name(kernel, name, sizeof name);
+    if (!spirv)
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
+
+    for (int i = 0; i < kernel->num_constants; i++)
+        entries[i] = (VkSpecializationMapEntry){(uint32_t)i, (uint32_t)i * 4, 4};
+    const VkSpecializationInfo constants = {
+        (uint32_t)kernel->num_constants, entries, (size_t)kernel->num_constants * 4, kernel->constants,
+    };
+    const VkShaderModuleCreateInfo code = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = spirv->size, .pCode = spirv->words,
+    };
+    CDL_VK(dev, CreateShaderModule(dev->handle, &code, NULL, &module));
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = dev->caps.subgroup_size,
+    };
+    const bool pins = kernel->pins_subgroup && dev->subgroup_size_control;
+    const VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+            .pNext = pins ? &size : NULL,
+            .flags = pins ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+            .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module, .pName = "main", .pSpecializationInfo = &constants,
+        },
+        .layout = dev->pipeline_layout,
+    };
+    const VkResult result = dev->vkd.CreateComputePipelines(dev->handle, VK_NULL_HANDLE, 1, &info, NULL, out);
+    if (result < 0) {
+        *out = VK_NULL_HANDLE;
+        cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
+        r = cdl_vk_failed(dev, result, "vkCreateComputePipelines");
+    }
+error:
+    if (module)
+        dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
+    return r;
+}

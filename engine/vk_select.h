@@ -1,0 +1,22 @@
+// vk_select.h - what physical devices there are, and which one a name means.
+#ifndef CDL_VK_SELECT_H_
+#define CDL_VK_SELECT_H_
+
+#include "vk.h"
+
+struct cdl_candidate {
+    VkPhysicalDevice handle;
+    struct cdl_device_info info;
+};
+
+// Every device once, best first. malloc'd, the caller frees *out. No device: *count 0, *out NULL.
+cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count, const cdl_log *log);
+
+// The candidate that `name` (index, UUID, part of the name; NULL: the best usable) means. NULL, and the
+// reason logged as an error, when there is none.
+const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name, bool hardware_only,
+                                       const cdl_log *log);
+
+bool cdl_device_has_extension(const struct cdl_instance *instance, VkPhysicalDevice physical, const char *name);
+
+#endif // CDL_VK_SELECT_H_
