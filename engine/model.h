@@ -1,8 +1,8 @@
 // model.h - a weights file as named, checked tensors plus the recipe that goes with them.
 //
 // A parser (model_pth.c, model_safetensors.c) only finds the tensors: it fills a cdl_tensor_list whose
-// data pointers lead into the mapped file. model.c does everything common: prefix removal, metadata
-// overrides, labels, NaN check. Nothing here knows what a convolution is; graph.c does.
+// data pointers lead into the mapped file. model.c does everything common: prefix removal, order, NaN
+// check; model_recipe.c metadata and labels. Nothing here knows what a convolution is; graph.c does.
 #ifndef CDL_MODEL_H_
 #define CDL_MODEL_H_
 

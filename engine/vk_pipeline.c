@@ -46,6 +46,7 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
         },
         .layout = dev->pipeline_layout,
     };
+    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
     const VkResult result = dev->vkd.CreateComputePipelines(dev->handle, VK_NULL_HANDLE, 1, &info, NULL, out);
     if (result < 0) {
         *out = VK_NULL_HANDLE;

@@ -1,12 +1,14 @@
 // params.h - push constants, one struct per kernel family, shared by C and GLSL.
 //
-// ADDRESS is a buffer device address: kernels have no descriptors. Sizes are in elements, `_c4` counts
-// groups of four channels. Channels are padded to a multiple of 8 (the network's input: 4) with zeros.
+// ADDRESS is a buffer device address: kernels have no descriptors. In GLSL it is a uvec2, which a kernel turns
+// into the reference it needs: SwiftShader cannot convert one reference type to another. Sizes are in
+// elements, `_c4` counts groups of four channels. Channels are padded to a multiple of 8 (the network's
+// input: 4) with zeros.
 #ifndef CDL_PARAMS_H_
 #define CDL_PARAMS_H_
 
 #ifdef GL_core_profile
-#define ADDRESS Address
+#define ADDRESS uvec2
 #else
 #include <stdint.h>
 #define ADDRESS uint64_t

@@ -45,7 +45,7 @@ void main() {
         for (int i = 0; i < job.column_taps; i++) {
             const int coef = columns.v[column_coefs + i];
             if (coef != 0) {
-                const uint rgba = job.pixels.v[first + i * job.step_x + j * job.step_y];
+                const uint rgba = Uints(job.pixels).v[first + i * job.step_x + j * job.step_y];
                 line += coef * ivec3(rgba & 255, rgba >> 8 & 255, rgba >> 16 & 255);
             }
         }

@@ -26,7 +26,7 @@ void main() {
     if (n >= p.images)
         return;
     logits_at = n * p.src_stride;
-    Address order = p.order;
+    Uints order = Uints(p.order);
     const int to = n * p.sort_size;
 
     for (int i = t; i < p.sort_size; i += SIZE)

@@ -36,7 +36,7 @@ static char base[256]; // a fresh folder for each test
 
 static const char *in_base(const char *name)
 {
-    static char path[4][600];
+    static char path[4][1024];
     static int turn;
     char *p = path[turn++ % 4];
     snprintf(p, sizeof(path[0]), "%s/%s", base, name);
@@ -147,7 +147,7 @@ static void test_arguments(void **state)
     make_folder(in_base("full"));
     make_file("full/x.jpg", "");
     make_file("named.txt", "");
-    char missing[600], named[600], empty[600], full[600];
+    char missing[1024], named[1024], empty[1024], full[1024];
     snprintf(missing, sizeof(missing), "%s", in_base("missing.jpg"));
     snprintf(named, sizeof(named), "%s", in_base("named.txt"));
     snprintf(empty, sizeof(empty), "%s", in_base("empty"));
@@ -200,9 +200,10 @@ static void test_labelled_order(void **state)
     (void)state;
     static const char *const folders[] = {"cat",  "Dog",     "a b",     "cat/x",   "cat/x/y",
                                           "cat/x-1", "Dog/empty", "\xc3\xa9t\xc3\xa9", "zz"};
-    static const char *const files[] = {"cat/2.jpg",     "cat/10.jpg",    "cat/x/a.png",
-                                        "cat/x/y/b.png", "cat/x-1/c.png", "Dog/.hid.JPEG", "Dog/d.gif",     "Dog/e.webp",  "Dog/f.Pgm",
-                                        "a b/g.bmp",     "a b/notes.txt", "loose.jpg",   "\xc3\xa9t\xc3\xa9/h.ppm"};
+    static const char *const files[] = {"cat/2.jpg",     "cat/10.jpg",    "cat/x/a.png",   "cat/x/y/b.png",
+                                        "cat/x-1/c.png", "Dog/.hid.JPEG", "Dog/d.gif",     "Dog/e.webp",
+                                        "Dog/f.Pgm",     "a b/g.bmp",     "a b/notes.txt", "loose.jpg",
+                                        "\xc3\xa9t\xc3\xa9/h.ppm"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); ++i)
         assert_int_equal(make_folder(in_base(folders[i])), 0);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); ++i)
@@ -251,7 +252,7 @@ static void test_links_and_rights(void **state)
     assert_int_equal(symlink(".", in_base("a/self")), 0);       // leads back
     assert_int_equal(symlink("../other", in_base("a/side")), 0); // does not
     assert_int_equal(symlink("nowhere", in_base("a/broken.jpg")), 0);
-    char folder[600];
+    char folder[1024];
     snprintf(folder, sizeof(folder), "%s", in_base("a"));
     const char *args[] = {folder};
     struct input_stream *s = inputs_open(args, 1, NULL);

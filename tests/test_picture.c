@@ -290,6 +290,47 @@ static void test_absurd_sizes(void **state)
     expect_error("P6 60000 4000 255\n", 18, "truncated PNM");
 }
 
+#ifdef CARDINAL_HAVE_JPEG
+// From the first start-of-scan marker on, up to the marker behind that scan.
+static size_t first_scan(const uint8_t *data, size_t size, size_t *length)
+{
+    size_t begin = 0, end;
+    while (begin + 4 < size && !(data[begin] == 0xff && data[begin + 1] == 0xda))
+        ++begin;
+    end = begin + 4;
+    while (end + 1 < size && !(data[end] == 0xff && data[end + 1] != 0))
+        ++end;
+    *length = end - begin;
+    return begin;
+}
+
+static void test_hostile_jpeg(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    uint8_t *data = read_golden("grey.jpg", &size);
+    uint8_t *cut = malloc(size);
+    memcpy(cut, data, size);
+    cut[size / 2 + 300] = 0xff; // the end marker in the middle of the scan
+    cut[size / 2 + 301] = 0xd9;
+    expect_error(cut, size / 2 + 302, "truncated JPEG (Corrupt JPEG data: premature end of data segment)");
+    free(cut);
+    free(data);
+
+    enum { COPIES = 300 }; // of the first scan: a small file that costs much time
+    data = read_golden("progressive_422.jpg", &size);
+    size_t length, scan = first_scan(data, size, &length);
+    uint8_t *bomb = malloc(size + COPIES * length), *end = bomb + scan;
+    memcpy(bomb, data, scan);
+    for (int i = 0; i < COPIES; ++i, end += length)
+        memcpy(end, data + scan, length);
+    memcpy(end, data + scan, size - scan);
+    expect_error(bomb, size + COPIES * length, "more than 100 scans");
+    free(bomb);
+    free(data);
+}
+#endif
+
 static void test_foreign_files(void **state)
 {
     (void)state;
@@ -383,6 +424,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equals_pillow),  cmocka_unit_test(test_truncations),
         cmocka_unit_test(test_damaged),        cmocka_unit_test(test_garbage_exif),
+#ifdef CARDINAL_HAVE_JPEG
+        cmocka_unit_test(test_hostile_jpeg),
+#endif
         cmocka_unit_test(test_absurd_sizes),   cmocka_unit_test(test_foreign_files),
         cmocka_unit_test(test_no_room_for_error), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_special_files),

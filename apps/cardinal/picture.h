@@ -2,10 +2,10 @@
 // and binary PNM (P5, P6), told apart by content, never by name.
 //
 // Pixels equal those of Pillow's Image.open(file).convert("RGB"): alpha is dropped, palettes are looked
-// up, CMYK is converted as Pillow does. Known differences: 16-bit grey keeps the high byte, where Pillow
-// clips to 255; transparent pixels of a GIF show its background colour; 15- and 16-bit BMP may
-// differ by 1. JPEG needs libjpeg-turbo for equality (CARDINAL_HAVE_JPEG); else stb_image decodes
-// it, within a few grey levels.
+// up, CMYK is converted as Pillow does. Known differences: 16-bit grey is scaled down (PNG: to its high
+// byte), where Pillow clips to 255; transparent pixels of a GIF show its background colour. JPEG
+// needs libjpeg-turbo for equality (CARDINAL_HAVE_JPEG); else stb_image decodes it, within a few
+// grey levels. Orientation is read by libexif (CARDINAL_HAVE_EXIF), else by a small reader of our own.
 //
 // Every function is safe on untrusted bytes. Thread-safety: Safe; none keeps state.
 // Errors are one line in error[], without newline, that begins with the file's name and tells

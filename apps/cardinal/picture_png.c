@@ -76,7 +76,7 @@ static bool read_header_chunk(const struct picture_source *s, const struct chunk
 bool picture_png_layout(const struct picture_source *s, struct picture_layout *out)
 {
     size_t at = PNG_SIGNATURE_BYTES;
-    struct chunk c;
+    struct chunk c = {0};
     if (!next_chunk(s, &at, &c) || !read_header_chunk(s, &c, out))
         return false;
     bool palette = false, pixels = false;
