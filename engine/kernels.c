@@ -1,5 +1,5 @@
 // kernels.c - legal kernels of each operation, and their dispatch.
-#include "kernels.h"
+#include "kernels_conv.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,19 +10,19 @@ _Static_assert(sizeof(struct classify_params) <= CDL_MAX_PUSH_BYTES, "push const
 
 static int c4_of(const struct cdl_value *v) { return cdl_padded_channels(v->channels) / 4; }
 
-static void set_constants(struct cdl_kernel *k, int count, const uint32_t *values) {
+void cdl_set_constants(struct cdl_kernel *k, int count, const uint32_t *values) {
     memcpy(k->constants, values, (size_t)count * sizeof *values);
     k->num_constants = count;
 }
 
 void cdl_pointwise_kernel(struct cdl_kernel *out, const char *shader, bool fp16) {
     *out = (struct cdl_kernel){.shader = shader, .fp16 = fp16};
-    set_constants(out, 1, (const uint32_t[]){CDL_POINTWISE_SIZE});
+    cdl_set_constants(out, 1, (const uint32_t[]){CDL_POINTWISE_SIZE});
 }
 
 void cdl_reduce_kernel(struct cdl_kernel *out, const char *shader) {
     *out = (struct cdl_kernel){.shader = shader};
-    set_constants(out, 1, (const uint32_t[]){CDL_REDUCE_SIZE});
+    cdl_set_constants(out, 1, (const uint32_t[]){CDL_REDUCE_SIZE});
 }
 
 // Where block b's input begins, in blocks of four channels; conv_direct.comp has the same line.
@@ -31,86 +31,42 @@ static int first_source_block(int block, int group_src, int group_dst, int src_c
     return first < src_c4 - span ? first : src_c4 - span;
 }
 
-// The most input blocks that any block of four output channels reads.
-static int source_span(const struct cdl_value *src, const struct cdl_value *dst, int groups) {
-    const int group_src = src->channels / groups, group_dst = dst->channels / groups;
-    int span = 1;
-    for (int block = 0; 4 * block < dst->channels; block++) {
-        const int last_channel = 4 * block + 3 < dst->channels ? 4 * block + 3 : dst->channels - 1;
-        const int first = 4 * block / group_dst * group_src / 4;
-        const int end = ((last_channel / group_dst + 1) * group_src + 3) / 4;
-        if (end - first > span)
-            span = end - first;
-    }
-    return span;
-}
-
-static void set_weights(struct cdl_kernel *k, const struct cdl_op *op, int dst_c4, int lanes, int span) {
+void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span) {
     k->lanes = lanes;
     k->span = span;
-    const size_t blocks = cdl_div_up((uint32_t)dst_c4, (uint32_t)lanes) * (size_t)lanes;
-    const size_t elements = blocks * (size_t)op->kernel_h * (size_t)op->kernel_w * (size_t)span * 16;
+    const size_t blocks = cdl_div_up((uint32_t)shape->dst_c4, (uint32_t)lanes) * (size_t)lanes;
+    const size_t elements = blocks * (size_t)shape->op->kernel_h * (size_t)shape->op->kernel_w * (size_t)span * 16;
     k->bias_offset = cdl_align_up(elements * (k->fp16 ? 2 : 4), 16);
-    k->weight_bytes = k->bias_offset + (size_t)dst_c4 * 16;
+    k->weight_bytes = k->bias_offset + (size_t)shape->dst_c4 * 16;
 }
 
-// ---- the variants of convolution; each returns whether the operation may use it
+// The families of convolution kernels; a new one joins here, with a shader and a file of its own.
+static const struct cdl_conv_family *const families[] = {&cdl_conv_direct, &cdl_conv_lanes, &cdl_conv_tiled};
 
-static bool direct_kernel(const struct cdl_graph *g, const struct cdl_op *op, bool fp16, int pixels, struct cdl_kernel *out) {
+static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) {
+    for (size_t i = 0; i < CDL_COUNT(families); i++)
+        if (!strcmp(families[i]->shader, kernel->shader))
+            return families[i];
+    return NULL;
+}
+
+static struct cdl_conv_shape conv_shape(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16) {
     const struct cdl_value *src = &g->values[op->src], *dst = &g->values[op->dst];
-    const int span = source_span(src, dst, op->groups);
-    *out = (struct cdl_kernel){.shader = "conv_direct", .fp16 = fp16};
-    set_constants(out, 9, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)op->kernel_h, (uint32_t)op->kernel_w, (uint32_t)op->stride,
-                                             (uint32_t)op->padding, (uint32_t)span, (uint32_t)pixels, op->relu, op->residual >= 0});
-    set_weights(out, op, c4_of(dst), 8, span);
-    return true;
+    return (struct cdl_conv_shape){.op = op, .src = src, .dst = dst, .src_c4 = c4_of(src), .dst_c4 = c4_of(dst), .caps = caps, .fp16 = fp16};
 }
 
-static bool lanes_kernel(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16, int rows,
-                         struct cdl_kernel *out) {
-    if (!caps->subgroup_broadcast || op->kernel_h != 1 || op->kernel_w != 1 || op->groups != 1 || op->padding != 0)
-        return false;
-    const uint32_t lanes = caps->subgroup_size;
-    if (lanes > 64 || lanes > caps->max_workgroup_size)
-        return false;
-    *out = (struct cdl_kernel){.shader = "conv_lanes", .fp16 = fp16, .pins_subgroup = true};
-    set_constants(out, 5, (const uint32_t[]){lanes, (uint32_t)rows, (uint32_t)op->stride, op->relu, op->residual >= 0});
-    set_weights(out, op, c4_of(&g->values[op->dst]), (int)lanes, c4_of(&g->values[op->src]));
-    return true;
-}
-
-static bool tiled_kernel(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16, int tile_m,
-                         int tile_n, struct cdl_kernel *out) {
-    const size_t shared = 16 * (size_t)(tile_m + 1 + tile_n) * 4;
-    if (op->groups != 1 || caps->max_workgroup_size < 256 || caps->max_shared_bytes < shared)
-        return false;
-    const int dst_c4 = c4_of(&g->values[op->dst]);
-    *out = (struct cdl_kernel){.shader = "conv_tiled", .fp16 = fp16};
-    set_constants(out, 9, (const uint32_t[]){256, (uint32_t)op->kernel_h, (uint32_t)op->kernel_w, (uint32_t)op->stride,
-                                             (uint32_t)op->padding, (uint32_t)tile_m, (uint32_t)tile_n, op->relu, op->residual >= 0});
-    const int columns = (int)cdl_div_up((uint32_t)dst_c4 * 4, (uint32_t)tile_n) * (tile_n / 4);
-    set_weights(out, op, dst_c4, columns, c4_of(&g->values[op->src]));
-    return true;
-}
-
-static int conv_kernels(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
-                        struct cdl_kernel *out) {
-    const struct cdl_value *dst = &g->values[op->dst];
+static int conv_kernels(const struct cdl_conv_shape *shape, struct cdl_kernel *out) {
     int n = 0;
-    // A row shorter than a strip wastes the rest of it.
-    const int wide = dst->width >= 8 ? 8 : dst->width >= 4 ? 4 : dst->width >= 2 ? 2 : 1;
-    const bool dense = op->groups == 1 && c4_of(&g->values[op->src]) > 1;
-    if (caps->software) {
-        n += lanes_kernel(g, op, caps, fp16, 8, &out[n]);
-        n += direct_kernel(g, op, fp16, op->kernel_h > 3 && wide > 4 ? 4 : wide, &out[n]);
-        n += tiled_kernel(g, op, caps, fp16, 64, 64, &out[n]);
-    } else {
-        if (dense)
-            n += tiled_kernel(g, op, caps, fp16, 64, 64, &out[n]);
-        n += direct_kernel(g, op, fp16, wide > 4 ? 4 : wide, &out[n]);
-        n += lanes_kernel(g, op, caps, fp16, 8, &out[n]);
-        if (!dense)
-            n += tiled_kernel(g, op, caps, fp16, 64, 64, &out[n]);
+    for (size_t i = 0; i < CDL_COUNT(families); i++) {
+        const int first = n;
+        n += families[i]->list(shape, out + n, CDL_MAX_KERNELS - n);
+        for (int j = first; j < n; j++) { // by rank, in the families' order among equals
+            const struct cdl_kernel k = out[j];
+            int at = j;
+            for (; at > 0 && out[at - 1].rank > k.rank; at--)
+                out[at] = out[at - 1];
+            out[at] = k;
+        }
     }
     return n;
 }
@@ -119,15 +75,18 @@ int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, cons
                     struct cdl_kernel *out) {
     fp16 = fp16 && !graph->values[op->src].fp32;
     switch (op->kind) {
-    case CDL_OP_CONV: return conv_kernels(graph, op, caps, fp16, out);
+    case CDL_OP_CONV: {
+        const struct cdl_conv_shape shape = conv_shape(graph, op, caps, fp16);
+        return conv_kernels(&shape, out);
+    }
     case CDL_OP_BATCH_NORM:
         *out = (struct cdl_kernel){.shader = "batch_norm", .fp16 = fp16,
                                    .weight_bytes = (size_t)c4_of(&graph->values[op->dst]) * 64};
-        set_constants(out, 3, (const uint32_t[]){CDL_POINTWISE_SIZE, op->relu, op->residual >= 0});
+        cdl_set_constants(out, 3, (const uint32_t[]){CDL_POINTWISE_SIZE, op->relu, op->residual >= 0});
         return 1;
     case CDL_OP_MAX_POOL:
         *out = (struct cdl_kernel){.shader = "max_pool", .fp16 = fp16};
-        set_constants(out, 4, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)op->kernel_h, (uint32_t)op->stride, (uint32_t)op->padding});
+        cdl_set_constants(out, 4, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)op->kernel_h, (uint32_t)op->stride, (uint32_t)op->padding});
         return 1;
     case CDL_OP_AVG_POOL: cdl_pointwise_kernel(out, "avg_pool", fp16); return 1;
     }
@@ -143,7 +102,7 @@ void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count) {
     launch->groups[0] = (uint32_t)((count + rows - 1) / rows);
 }
 
-static void launch_invocations(struct cdl_launch *launch, uint64_t count) {
+void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count) {
     cdl_launch_workgroups(launch, (count + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
 }
 
@@ -157,17 +116,7 @@ static void launch_conv(const struct cdl_kernel *k, const struct cdl_value *src,
         .dst_h = dst->height, .dst_w = dst->width, .dst_c4 = dst_c4,
         .group_src = src->channels / op->groups, .group_dst = dst->channels / op->groups,
     };
-    const uint64_t rows = (uint64_t)images * (uint64_t)dst->height;
-    const uint64_t pixels = rows * (uint64_t)dst->width;
-    if (!strcmp(k->shader, "conv_direct")) {
-        launch_invocations(out, rows * cdl_div_up((uint32_t)dst->width, k->constants[6]) * (uint64_t)dst_c4);
-    } else if (!strcmp(k->shader, "conv_lanes")) {
-        const uint64_t row_tiles = (pixels + k->constants[1] - 1) / k->constants[1];
-        cdl_launch_workgroups(out, row_tiles * cdl_div_up((uint32_t)dst_c4, k->constants[0]));
-    } else {
-        const uint64_t row_tiles = (pixels + k->constants[5] - 1) / k->constants[5];
-        cdl_launch_workgroups(out, row_tiles * cdl_div_up((uint32_t)dst_c4 * 4, k->constants[6]));
-    }
+    family_of(k)->launch(k, &out->push.conv, out);
 }
 
 void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,
@@ -194,7 +143,7 @@ void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *
         };
         break;
     }
-    launch_invocations(out, blocks);
+    cdl_launch_invocations(out, blocks);
 }
 
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size) {

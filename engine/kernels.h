@@ -21,6 +21,7 @@ struct cdl_caps {
 
 struct cdl_kernel {
     const char *shader;  // GLSL file without .comp
+    int rank;            // the guess at its place among the kernels of an operation: lower is faster
     bool fp16;           // storage
     bool pins_subgroup;  // the workgroup is exactly one subgroup of caps.subgroup_size
     uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size

@@ -1,0 +1,28 @@
+// kernels_conv.h - what a family of convolution kernels provides, and what it can build on.
+#ifndef CDL_KERNELS_CONV_H_
+#define CDL_KERNELS_CONV_H_
+
+#include "kernels.h"
+
+struct cdl_conv_shape {
+    const struct cdl_op *op;
+    const struct cdl_value *src, *dst;
+    int src_c4, dst_c4; // padded channels / 4
+    const struct cdl_caps *caps;
+    bool fp16; // storage
+};
+
+struct cdl_conv_family {
+    const char *shader;
+    // Writes up to cap kernels that may run this shape on this device, with their rank; returns how many.
+    int (*list)(const struct cdl_conv_shape *shape, struct cdl_kernel *out, int cap);
+    // Sets out->groups, and what the family changes in out->push.conv (= *p).
+    void (*launch)(const struct cdl_kernel *kernel, const struct conv_params *p, struct cdl_launch *out);
+};
+extern const struct cdl_conv_family cdl_conv_direct, cdl_conv_lanes, cdl_conv_tiled;
+
+void cdl_set_constants(struct cdl_kernel *k, int count, const uint32_t *values);
+void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span);
+void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count); // in workgroups of CDL_POINTWISE_SIZE
+
+#endif // CDL_KERNELS_CONV_H_

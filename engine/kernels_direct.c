@@ -1,0 +1,43 @@
+// kernels_direct.c - conv_direct.comp: any convolution; grouped ones and the stem by default.
+#include "kernels_conv.h"
+
+enum { LANES = 8 }; // of the weights' layout
+
+// The most input blocks that any block of four output channels reads.
+static int source_span(const struct cdl_value *src, const struct cdl_value *dst, int groups) {
+    const int group_src = src->channels / groups, group_dst = dst->channels / groups;
+    int span = 1;
+    for (int block = 0; 4 * block < dst->channels; block++) {
+        const int last_channel = 4 * block + 3 < dst->channels ? 4 * block + 3 : dst->channels - 1;
+        const int first = 4 * block / group_dst * group_src / 4;
+        const int end = ((last_channel / group_dst + 1) * group_src + 3) / 4;
+        if (end - first > span)
+            span = end - first;
+    }
+    return span;
+}
+
+static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
+    const int span = source_span(s->src, s->dst, s->op->groups);
+    const int longest = s->caps->software && s->op->kernel_h <= 3 ? 8 : 4; // pixels a strip: registers against reuse
+    int n = 0;
+    for (int pixels = longest; pixels >= 1 && n < cap; pixels /= 2) {
+        if (pixels > s->dst->width && pixels > 1)
+            continue; // a row shorter than a strip wastes the rest of it
+        struct cdl_kernel *k = &out[n];
+        *k = (struct cdl_kernel){.shader = "conv_direct", .fp16 = s->fp16, .rank = 20 + n};
+        cdl_set_constants(k, 9, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w,
+                                                   (uint32_t)s->op->stride, (uint32_t)s->op->padding, (uint32_t)span, (uint32_t)pixels,
+                                                   s->op->relu, s->op->residual >= 0});
+        cdl_set_weights(k, s, LANES, span);
+        n++;
+    }
+    return n;
+}
+
+static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {
+    const uint64_t strips = cdl_div_up((uint32_t)p->dst_w, k->constants[6]);
+    cdl_launch_invocations(out, (uint64_t)p->images * (uint64_t)p->dst_h * strips * (uint64_t)p->dst_c4);
+}
+
+const struct cdl_conv_family cdl_conv_direct = {"conv_direct", list, launch};
