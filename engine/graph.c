@@ -333,3 +333,18 @@ cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], 
     cdl_format_text(name, 64, "%s [%s] %dx%d%s", groups > 1 ? "resnext" : "resnet", list, groups, group_width, bottleneck ? "d" : "");
     return CDL_OK;
 }
+
+void cdl_op_text(const struct cdl_op *op, char *out, size_t size) {
+    switch (op->kind) {
+    case CDL_OP_CONV:
+        if (op->groups > 1)
+            cdl_format_text(out, size, "conv%dx%d g%d", op->kernel_h, op->kernel_w, op->groups);
+        else
+            cdl_format_text(out, size, "conv%dx%d", op->kernel_h, op->kernel_w);
+        return;
+    case CDL_OP_BATCH_NORM: cdl_format_text(out, size, "batch_norm"); return;
+    case CDL_OP_MAX_POOL: cdl_format_text(out, size, "max_pool"); return;
+    case CDL_OP_AVG_POOL: cdl_format_text(out, size, "avg_pool"); return;
+    }
+    cdl_format_text(out, size, "unknown");
+}

@@ -49,6 +49,9 @@ void cdl_graph_log(const struct cdl_graph *graph, const cdl_log *log);
 
 uint64_t cdl_op_flops(const struct cdl_graph *graph, const struct cdl_op *op, int images); // 2 per multiply-add
 
+// "conv3x3 g32", "max_pool"
+void cdl_op_text(const struct cdl_op *op, char *out, size_t size);
+
 // The network's input is stored with 4 channels, everything else with a multiple of 8.
 static inline int cdl_padded_channels(int channels) { return channels <= 4 ? 4 : (channels + 7) / 8 * 8; }
 

@@ -31,17 +31,39 @@ static int first_source_block(int block, int group_src, int group_dst, int src_c
     return first < src_c4 - span ? first : src_c4 - span;
 }
 
+int cdl_weight_rows(const struct cdl_kernel *k, const struct cdl_op *op) {
+    return k->rows ? k->rows : op->kernel_h * (k->tap_columns ? k->tap_columns : op->kernel_w) * k->span * 4;
+}
+
+int cdl_source_span(const struct cdl_conv_shape *s) {
+    const struct cdl_value *dst = s->dst;
+    const int group_src = s->src->channels / s->op->groups, group_dst = dst->channels / s->op->groups;
+    int span = 1;
+    for (int block = 0; 4 * block < dst->channels; block++) {
+        const int last_channel = 4 * block + 3 < dst->channels ? 4 * block + 3 : dst->channels - 1;
+        const int first = 4 * block / group_dst * group_src / 4;
+        const int end = ((last_channel / group_dst + 1) * group_src + 3) / 4;
+        if (end - first > span)
+            span = end - first;
+    }
+    return span;
+}
+
 void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span) {
     k->lanes = lanes;
     k->span = span;
     const size_t blocks = cdl_div_up((uint32_t)shape->dst_c4, (uint32_t)lanes) * (size_t)lanes;
-    const size_t elements = blocks * (size_t)shape->op->kernel_h * (size_t)shape->op->kernel_w * (size_t)span * 16;
+    const size_t rows = (size_t)cdl_weight_rows(k, shape->op);
+    const size_t elements = blocks * rows * 4;
     k->bias_offset = cdl_align_up(elements * (k->fp16 ? 2 : 4), 16);
     k->weight_bytes = k->bias_offset + (size_t)shape->dst_c4 * 16;
 }
 
 // The families of convolution kernels; a new one joins here, with a shader and a file of its own.
-static const struct cdl_conv_family *const families[] = {&cdl_conv_direct, &cdl_conv_lanes, &cdl_conv_tiled};
+static const struct cdl_conv_family *const families[] = {
+    &cdl_conv_coop, &cdl_conv_direct, &cdl_conv_grouped, &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_lanes,
+    &cdl_conv_lanes_wide, &cdl_conv_tiled,
+};
 
 static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) {
     for (size_t i = 0; i < CDL_COUNT(families); i++)
@@ -186,11 +208,20 @@ static void fold_scale_and_shift(const struct cdl_op *op, int channels, float *s
     }
 }
 
+// The input block that block b's first row of weights belongs to.
+static int first_row_block(const struct cdl_kernel *k, int block, int group_src, int group_dst, int src_c4) {
+    if (k->shared_window) // of lanes blocks in and out alike
+        return block / k->lanes * k->lanes;
+    return k->span == src_c4 ? 0 : first_source_block(block, group_src, group_dst, src_c4, k->span);
+}
+
 static void pack_conv(const struct cdl_kernel *k, const struct cdl_value *src, const struct cdl_value *dst,
                       const struct cdl_op *op, float *scratch, uint8_t *out) {
     const int channels = dst->channels, src_c4 = c4_of(src);
     const int group_src = src->channels / op->groups, group_dst = channels / op->groups;
     const int taps = op->kernel_h * op->kernel_w, lanes = k->lanes, span = k->span;
+    const int tap_columns = k->tap_columns ? k->tap_columns : op->kernel_w;
+    const size_t rows = (size_t)cdl_weight_rows(k, op);
     float *row = scratch, *scale = row + cdl_tensor_row_size(op->weight), *shift = scale + channels;
     fold_scale_and_shift(op, channels, shift + channels, scale, shift);
 
@@ -199,12 +230,13 @@ static void pack_conv(const struct cdl_kernel *k, const struct cdl_value *src, c
     for (int o = 0; o < channels; o++) {
         cdl_tensor_read_row(op->weight, o, row);
         const int block = o / 4, group = o / group_dst;
-        const int first = span == src_c4 ? 0 : first_source_block(block, group_src, group_dst, src_c4, span);
+        const int first = first_row_block(k, block, group_src, group_dst, src_c4);
         for (int c = 0; c < group_src; c++) {
             const int in = group * group_src + c - 4 * first;
             for (int tap = 0; tap < taps; tap++) {
-                const size_t k_index = (((size_t)(block / lanes) * (size_t)taps + (size_t)tap) * (size_t)span) * 4 + (size_t)in;
-                const size_t at = (k_index * (size_t)lanes + (size_t)(block % lanes)) * 4 + (size_t)(o % 4);
+                const int column = tap / op->kernel_w * tap_columns + tap % op->kernel_w;
+                const size_t row_index = (size_t)(block / lanes) * rows + (size_t)column * (size_t)span * 4 + (size_t)in;
+                const size_t at = (row_index * (size_t)lanes + (size_t)(block % lanes)) * 4 + (size_t)(o % 4);
                 const float w = row[c * taps + tap] * scale[o];
                 if (k->fp16)
                     ((uint16_t *)(void *)out)[at] = cdl_f32_to_f16(w);

@@ -8,15 +8,23 @@
 #include "../shaders/params.h"
 #include "graph.h"
 
-enum { CDL_MAX_CONSTANTS = 12, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 16 };
+enum { CDL_MAX_CONSTANTS = 20, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 32 };
 
 // What a choice of kernels needs to know of a device.
 struct cdl_caps {
     uint32_t subgroup_size;
     bool subgroup_broadcast; // subgroup basic + ballot in compute, and the size above can be relied on
     bool software;           // a CPU driver: a subgroup is one vector register, loads are dear
+    bool int64;              // 64-bit integers in shaders, and enabled
+    bool fp16_arithmetic;    // fp16 in registers, not only in storage
     uint32_t max_workgroup_size;
     uint32_t max_shared_bytes;
+    // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B fp16,
+    // C fp32. matrix_m 0: none.
+    uint32_t matrix_m, matrix_n, matrix_k, matrix_subgroup;
+    // VK_NV_cooperative_matrix2: matrices of any multiple of those sizes, conversions, functions of each element;
+    // also matrices that a whole workgroup owns.
+    bool flexible_matrix, workgroup_matrix;
 };
 
 struct cdl_kernel {
@@ -24,10 +32,14 @@ struct cdl_kernel {
     int rank;            // the guess at its place among the kernels of an operation: lower is faster
     bool fp16;           // storage
     bool pins_subgroup;  // the workgroup is exactly one subgroup of caps.subgroup_size
+    uint32_t subgroup_size; // subgroups must have this size and be full; 0: as the driver likes
     uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
     int num_constants;
-    // convolution: storage4 weights[ceil(dst_c4 / lanes)][kernel_h][kernel_w][span][4 in][lanes][4 out]
+    // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4 in]
     int lanes, span;
+    int tap_columns; // kernel_w, or more: zero weights behind it; 0: kernel_w
+    int rows;        // zero rows behind those above; 0: none
+    bool shared_window; // all lanes' blocks read the same span blocks of input, the first lane's
     size_t weight_bytes; // weights, then float bias[4 * dst_c4] at bias_offset
     size_t bias_offset;
 };

@@ -19,10 +19,15 @@ struct cdl_conv_family {
     // Sets out->groups, and what the family changes in out->push.conv (= *p).
     void (*launch)(const struct cdl_kernel *kernel, const struct conv_params *p, struct cdl_launch *out);
 };
-extern const struct cdl_conv_family cdl_conv_direct, cdl_conv_lanes, cdl_conv_tiled;
+extern const struct cdl_conv_family cdl_conv_coop, cdl_conv_direct, cdl_conv_grouped, cdl_conv_grouped_coop,
+    cdl_conv_grouped_wide, cdl_conv_lanes, cdl_conv_lanes_wide, cdl_conv_tiled;
 
 void cdl_set_constants(struct cdl_kernel *k, int count, const uint32_t *values);
+// k->tap_columns, rows and shared_window come first where they are not 0.
+int cdl_weight_rows(const struct cdl_kernel *k, const struct cdl_op *op); // of one column block
 void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span);
+// The most input blocks that any block of four output channels reads.
+int cdl_source_span(const struct cdl_conv_shape *shape);
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count); // in workgroups of CDL_POINTWISE_SIZE
 
 #endif // CDL_KERNELS_CONV_H_

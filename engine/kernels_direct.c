@@ -3,22 +3,8 @@
 
 enum { LANES = 8 }; // of the weights' layout
 
-// The most input blocks that any block of four output channels reads.
-static int source_span(const struct cdl_value *src, const struct cdl_value *dst, int groups) {
-    const int group_src = src->channels / groups, group_dst = dst->channels / groups;
-    int span = 1;
-    for (int block = 0; 4 * block < dst->channels; block++) {
-        const int last_channel = 4 * block + 3 < dst->channels ? 4 * block + 3 : dst->channels - 1;
-        const int first = 4 * block / group_dst * group_src / 4;
-        const int end = ((last_channel / group_dst + 1) * group_src + 3) / 4;
-        if (end - first > span)
-            span = end - first;
-    }
-    return span;
-}
-
 static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
-    const int span = source_span(s->src, s->dst, s->op->groups);
+    const int span = cdl_source_span(s);
     const int longest = s->caps->software && s->op->kernel_h <= 3 ? 8 : 4; // pixels a strip: registers against reuse
     int n = 0;
     for (int pixels = longest; pixels >= 1 && n < cap; pixels /= 2) {

@@ -79,7 +79,7 @@ static cdl_result read_shape(const struct reader *r, const char *name, const jso
         if (!json_is_integer(extent) || json_integer_value(extent) < 0)
             return bad_entry(r, name, "its shape holds something other than numbers from 0");
         t->shape[d] = json_integer_value(extent);
-        if ((uint64_t)t->shape[d] > SIZE_MAX || !cdl_mul_size(*count, (size_t)t->shape[d], count))
+        if ((uint64_t)t->shape[d] > SIZE_MAX || !cdl_mul_size(*count, (size_t)t->shape[d], count) || *count > INT64_MAX)
             return bad_entry(r, name, "its shape is too large");
     }
     t->num_dims = (int)num_dims;

@@ -111,15 +111,21 @@ static void place_barriers(struct cdl_plan *plan) {
     }
 }
 
-static void choose_kernels(struct cdl_plan *plan, const struct cdl_caps *caps) {
+static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_params *params, const cdl_log *log) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    for (int i = 0; i < plan->graph.num_ops; i++) {
+    const struct cdl_graph *g = &plan->graph;
+    for (int i = 0; i < g->num_ops; i++) {
         struct cdl_step *step = &plan->steps[i];
-        cdl_kernels_for(&plan->graph, &plan->graph.ops[i], caps, plan->fp16, kernels);
-        step->kernel = kernels[0];
+        const int count = cdl_kernels_for(g, &g->ops[i], params->caps, plan->fp16, kernels);
+        const int chosen = params->choose ? params->choose(params->choose_ctx, g, &g->ops[i], kernels, count) : 0;
+        if (chosen < 0 || chosen >= count)
+            return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: none of its %d kernels works on this device in %s", g->ops[i].name, count,
+                            plan->fp16 ? "fp16" : "fp32");
+        step->kernel = kernels[chosen];
         step->weights_at = plan->weights_bytes;
         plan->weights_bytes = cdl_align_up(plan->weights_bytes + step->kernel.weight_bytes, ARENA_ALIGN);
     }
+    return CDL_OK;
 }
 
 cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, const struct cdl_plan_params *params,
@@ -142,8 +148,9 @@ cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, 
         find_lifetimes(&out->graph, params->keep_values, life);
         r = place_values(out, life, log);
     }
+    if (r == CDL_OK)
+        r = choose_kernels(out, params, log);
     if (r == CDL_OK) {
-        choose_kernels(out, params->caps);
         place_barriers(out);
         cdl_plan_log(out, log);
     }
@@ -188,7 +195,7 @@ uint64_t cdl_plan_weights_hash(const struct cdl_plan *plan) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (int i = 0; i < plan->graph.num_ops; i++) {
         const struct cdl_kernel *k = &plan->steps[i].kernel;
-        const int layout[] = {plan->graph.ops[i].kind, k->fp16, k->lanes, k->span};
+        const int layout[] = {plan->graph.ops[i].kind, k->fp16, k->lanes, k->span, k->tap_columns, k->rows, k->shared_window};
         hash = hash_bytes(hash, layout, sizeof layout);
         hash = hash_bytes(hash, &plan->steps[i].weights_at, sizeof plan->steps[i].weights_at);
     }

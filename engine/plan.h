@@ -28,6 +28,10 @@ struct cdl_plan_params {
     bool fp16, fold;
     bool keep_values; // every value keeps its place to the end, to be looked at
     const struct cdl_caps *caps;
+    // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
+    // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.
+    int (*choose)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
+    void *choose_ctx;
 };
 
 // CDL_ERR_UNSUPPORTED when a value or the arena would outgrow 32-bit indices.

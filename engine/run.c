@@ -214,7 +214,7 @@ cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_
         const size_t per_image = (s->plan.value_bytes[op->src] + s->plan.value_bytes[op->dst] +
                                   (op->residual >= 0 ? s->plan.value_bytes[op->residual] : 0)) / (size_t)s->info.max_batch;
         out[i] = (struct cdl_timing){
-            .layer = op->name, .kernel = s->plan.steps[i].kernel.shader,
+            .layer = op->name, .operation = s->texts[i].operation, .kernel = s->texts[i].kernel,
             .gpu_ns = ticks_to_ns(s->dev, slot->ticks[1 + i], slot->ticks[2 + i]),
             .flops = cdl_op_flops(g, op, slot->num_images),
             .bytes = per_image * (size_t)slot->num_images + s->plan.steps[i].kernel.weight_bytes,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "preprocess.h"
+#include "tune.h"
 
 enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
 
@@ -27,11 +28,6 @@ static void layout_results(struct cdl_session *s) {
     l->size = 2 * plane + batch * (size_t)l->sort_size * sizeof(uint32_t);
 }
 
-static bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->num_constants == b->num_constants &&
-           !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
-}
-
 static cdl_result create_pipelines(struct cdl_session *s) {
     const struct cdl_plan *plan = &s->plan;
     struct cdl_kernel kernel;
@@ -39,15 +35,8 @@ static cdl_result create_pipelines(struct cdl_session *s) {
     if (!s->pipelines)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
     cdl_result r = CDL_OK;
-    for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++) {
-        int same = 0;
-        while (same < i && !same_pipeline(&plan->steps[i].kernel, &plan->steps[same].kernel))
-            same++;
-        if (same < i)
-            s->pipelines[i] = s->pipelines[same];
-        else
-            r = cdl_pipeline_create(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
-    }
+    for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++)
+        r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
     const struct { VkPipeline *out; const char *shader; bool pointwise; } around[] = {
         {&s->preprocess, "preprocess", true}, {&s->import, "import", true}, {&s->softmax, "softmax", false}, {&s->top_k, "top_k", false},
     };
@@ -56,7 +45,7 @@ static cdl_result create_pipelines(struct cdl_session *s) {
             cdl_pointwise_kernel(&kernel, around[i].shader, plan->fp16);
         else
             cdl_reduce_kernel(&kernel, around[i].shader);
-        r = cdl_pipeline_create(around[i].out, s->dev, &kernel);
+        r = cdl_pipeline_get(around[i].out, s->dev, &kernel);
     }
     return r;
 }
@@ -91,12 +80,27 @@ error:
     return r;
 }
 
+static cdl_result describe_steps(struct cdl_session *s) {
+    const struct cdl_graph *g = &s->plan.graph;
+    if (!s->timings)
+        return CDL_OK;
+    s->texts = calloc((size_t)g->num_ops, sizeof *s->texts);
+    if (!s->texts)
+        return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
+    for (int i = 0; i < g->num_ops; i++) {
+        cdl_op_text(&g->ops[i], s->texts[i].operation, sizeof s->texts[i].operation);
+        cdl_kernel_name(&s->plan.steps[i].kernel, s->texts[i].kernel, sizeof s->texts[i].kernel);
+    }
+    return CDL_OK;
+}
+
 static cdl_result create_memory(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
     layout_results(s);
     s->results_at = cdl_align_up(s->plan.arena_bytes, 256);
     s->info.activation_bytes = s->results_at + s->results.size;
     s->info.weight_bytes = s->plan.weights_bytes;
+    s->info.live_bytes = s->plan.live_bytes + s->results.size;
     s->num_queries = s->timings ? s->plan.graph.num_ops + 3 : 3;
     cdl_result r = cdl_buffer_create(&s->arena, dev, s->info.activation_bytes, CDL_MEMORY_DEVICE, "activations");
     if (r != CDL_OK)
@@ -123,6 +127,7 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     CDL_REQUIRE(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS);
     CDL_REQUIRE(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE);
+    CDL_REQUIRE(log, params->tune >= CDL_TUNE_OFF && params->tune <= CDL_TUNE_FULL);
     CDL_REQUIRE(log, params->precision >= CDL_PRECISION_AUTO && params->precision <= CDL_PRECISION_FP16);
     s->timings = params->timings;
     s->info = (struct cdl_session_info){
@@ -147,6 +152,52 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     return CDL_OK;
 }
 
+static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_params *params, bool keep, bool *none_works) {
+    struct cdl_tuner tuner = {.dev = s->dev, .mode = params->tune, .batch = s->info.max_batch,
+                              .fp16 = s->info.precision == CDL_PRECISION_FP16};
+    const struct cdl_plan_params plan = {
+        .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
+        .fp16 = tuner.fp16, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .choose_ctx = &tuner,
+    };
+    const cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
+    cdl_tuner_finish(&tuner);
+    *none_works = tuner.none_works;
+    return tuner.result != CDL_OK ? tuner.result : r;
+}
+
+static cdl_result make_plan(struct cdl_session *s, const struct cdl_session_params *params, bool keep) {
+    bool none_works;
+    cdl_result r = plan_once(s, params, keep, &none_works);
+    if (none_works && params->precision == CDL_PRECISION_AUTO && s->info.precision == CDL_PRECISION_FP16) {
+        cdl_logf(&s->dev->log, CDL_LOG_WARN, "%s: fp16 does not work here, fp32 is used instead", s->dev->info.name);
+        s->info.precision = CDL_PRECISION_FP32;
+        r = plan_once(s, params, keep, &none_works);
+    }
+    return r;
+}
+
+// Pipelines that the device made so far, and how many of them its driver said it had in its cache.
+static struct cdl_pipelines count_pipelines(struct cdl_device *dev) {
+    cdl_mutex_lock(&dev->lock);
+    const struct cdl_pipelines p = dev->pipelines;
+    cdl_mutex_unlock(&dev->lock);
+    return p;
+}
+
+// Tells what the session's creation compiled, and keeps it for the next start.
+static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipelines *before) {
+    const struct cdl_pipelines now = count_pipelines(s->dev);
+    const int told = now.told - before->told, hits = now.hits - before->hits;
+    s->info.pipelines = now.created - before->created;
+    s->info.pipelines_compiled = told == s->info.pipelines ? told - hits : -1;
+    if (s->info.pipelines_compiled >= 0)
+        cdl_logf(&s->dev->log, CDL_LOG_DEBUG, "%d pipelines made, %d of them from the cache", s->info.pipelines, hits);
+    else
+        cdl_logf(&s->dev->log, CDL_LOG_DEBUG, "%d pipelines made; the driver does not tell which were in the cache", s->info.pipelines);
+    if (s->info.pipelines > hits)
+        cdl_pipelines_save(s->dev);
+}
+
 static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params, bool keep) {
     static const struct cdl_session_params defaults = {.struct_size = sizeof defaults};
     params = params ? params : &defaults;
@@ -158,25 +209,25 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     s->dev = dev;
     s->model = model;
     cdl_model_retain(model);
+    const struct cdl_pipelines before = count_pipelines(dev);
     cdl_result r = settle(s, params);
-    if (r == CDL_OK) {
-        const struct cdl_plan_params plan = {
-            .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-            .fp16 = s->info.precision == CDL_PRECISION_FP16, .keep_values = keep, .caps = &dev->caps,
-        };
-        r = cdl_plan_create(&s->plan, model, &plan, &dev->log);
-    }
+    if (r == CDL_OK)
+        r = make_plan(s, params, keep);
     s->num_classes = s->plan.graph.num_classes;
     if (r == CDL_OK)
         r = create_pipelines(s);
     if (r == CDL_OK)
         r = cdl_weights_acquire(&s->weights, dev, model, &s->plan);
     if (r == CDL_OK)
-        r = create_memory(s);
+        r = describe_steps(s);
     if (r == CDL_OK)
+        r = create_memory(s);
+    if (r == CDL_OK) {
+        account_for_pipelines(s, &before);
         *out = s;
-    else
+    } else {
         cdl_session_destroy(&s);
+    }
     return r;
 }
 
@@ -186,22 +237,6 @@ cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *mod
 
 cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params) {
     return create(out, dev, model, params, true);
-}
-
-static void destroy_pipelines(struct cdl_session *s) {
-    const struct cdl_vk_device_table *vkd = &s->dev->vkd;
-    const VkPipeline around[] = {s->preprocess, s->import, s->softmax, s->top_k};
-    for (size_t i = 0; i < CDL_COUNT(around); i++)
-        if (around[i])
-            vkd->DestroyPipeline(s->dev->handle, around[i], NULL);
-    for (int i = 0; s->pipelines && i < s->plan.graph.num_ops; i++) {
-        bool shared = false; // the first of equal pipelines owns it
-        for (int j = 0; j < i; j++)
-            shared = shared || s->pipelines[j] == s->pipelines[i];
-        if (s->pipelines[i] && !shared)
-            vkd->DestroyPipeline(s->dev->handle, s->pipelines[i], NULL);
-    }
-    free(s->pipelines);
 }
 
 void cdl_session_destroy(cdl_session **session) {
@@ -224,10 +259,11 @@ void cdl_session_destroy(cdl_session **session) {
     free(s->slots);
     if (s->pool)
         dev->vkd.DestroyCommandPool(dev->handle, s->pool, NULL);
-    destroy_pipelines(s);
+    free(s->pipelines);
     cdl_buffer_destroy(&s->arena, dev);
     cdl_weights_release(&s->weights, dev);
     cdl_plan_destroy(&s->plan);
+    free(s->texts);
     cdl_model_destroy(&s->model);
     free(s);
     *session = NULL;

@@ -37,6 +37,8 @@ struct cdl_results_layout {
     int sort_size;
 };
 
+struct cdl_step_text { char operation[32], kernel[128]; }; // for people, see struct cdl_timing
+
 struct cdl_session {
     struct cdl_device *dev;
     struct cdl_model *model;
@@ -44,6 +46,7 @@ struct cdl_session {
     struct cdl_session_info info;
     int resize_size, num_classes;
     bool timings;
+    struct cdl_step_text *texts; // [plan.graph.num_ops]; NULL without timings
     VkPipeline *pipelines; // [plan.graph.num_ops]; equal kernels share one
     VkPipeline preprocess, import, softmax, top_k;
     struct cdl_weights *weights;

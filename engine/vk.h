@@ -5,11 +5,11 @@
 #ifndef CDL_VK_H_
 #define CDL_VK_H_
 
-#define VK_NO_PROTOTYPES
-#include <vulkan/vulkan.h>
-
+#include "cache.h"
 #include "kernels.h"
 #include "mutex.h"
+#include "tuning.h"
+#include "vk_compat.h"
 
 #define CDL_VK_GLOBAL_FUNCTIONS(X) \
     X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
@@ -23,9 +23,10 @@
     X(DestroyDevice) X(GetDeviceQueue) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) \
     X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
     X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
-    X(CreateComputePipelines) X(DestroyPipeline) X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
+    X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData) \
+    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
     X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) \
-    X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
+    X(CmdCopyBuffer) X(CmdFillBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
     X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) X(QueueWaitIdle) X(DeviceWaitIdle)
 
 #define CDL_VK_DECLARE(name) PFN_vk##name name;
@@ -57,6 +58,15 @@ struct cdl_buffer {
 
 struct cdl_weights; // session.c: packed weights that sessions share
 
+struct cdl_pipelines { // under the device's lock
+    struct cdl_pipeline_entry { struct cdl_kernel kernel; VkPipeline handle; } *items;
+    int count, capacity;
+    int created, told, hits; // made so far; of these the driver told whether its cache had them; it had
+    VkPipelineCache cache;
+    uint64_t saved; // hash of what the cache's file holds
+    size_t loaded;  // bytes of it that the driver got
+};
+
 struct cdl_device {
     cdl_log log;
     struct cdl_instance instance;
@@ -67,16 +77,25 @@ struct cdl_device {
     uint32_t queue_family;
     uint32_t timestamp_bits; // of the queue family; 0: none
     float timestamp_period;  // ns a tick
-    bool subgroup_size_control; // a pipeline may require caps.subgroup_size
+    bool pipeline_feedback;     // the driver tells whether its cache had a pipeline
+    bool int8_dot;              // the integer dot product feature is enabled
+    bool subgroup_size_control; // a pipeline may require a subgroup size
+    bool executable_statistics; // VK_KHR_pipeline_executable_properties is enabled
+    bool capture_statistics;    // tests: pipelines created from now on keep their statistics
     VkPipelineLayout pipeline_layout; // push constants only
     VkPhysicalDeviceMemoryProperties memory;
     VkDeviceSize max_allocation;
     VkDeviceSize atom; // nonCoherentAtomSize
     struct cdl_device_info info;
     struct cdl_caps caps;
-    cdl_mutex lock;              // around the queue, `lost` and `weights`
+    char *cache_dir; // NULL: nothing is kept on disk
+    struct cdl_cache_key cache_key;
+    cdl_mutex lock;              // around the queue, and all below
     bool lost;                   // sticky
     struct cdl_weights *weights; // list
+    struct cdl_pipelines pipelines;
+    struct cdl_tuning tuning;
+    const char *failing_kernel; // tests: kernels whose name contains it fail their self-test
 };
 
 // Translates a VkResult: logs `what` with the result's name, and makes a lost device sticky.
@@ -107,8 +126,15 @@ void cdl_buffer_destroy(struct cdl_buffer *buffer, struct cdl_device *dev);
 cdl_result cdl_buffer_flush(const struct cdl_buffer *buffer, struct cdl_device *dev);
 cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev);
 
-// The pipeline that runs `kernel`.
+// A new pipeline that runs `kernel`, the caller's. CDL_ERR_UNSUPPORTED when the driver cannot compile it.
 cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+// The device's pipeline that runs `kernel`, made at first use and kept until the device goes. Thread-safe.
+cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+
+// cache_dir NULL: no files. Fills dev->cache_key too.
+cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir);
+void cdl_pipelines_save(struct cdl_device *dev); // writes the driver's cache when it changed
+void cdl_pipelines_close(struct cdl_device *dev);
 
 // Submits under the device's lock; signals `semaphore` (timeline) with `value`.
 cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,

@@ -1,5 +1,6 @@
 // vk_device.c - a logical device with one compute queue.
-#include "vk_select.h"
+#include "tune.h"
+#include "vk_features.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,65 +73,16 @@ static bool choose_queue_family(struct cdl_device *dev) {
     return found;
 }
 
-static void read_capabilities(struct cdl_device *dev) {
-    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
-    if (dev->subgroup_size_control)
-        v11.pNext = &sizes;
-    dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
-    const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
-    dev->timestamp_period = limits->timestampPeriod;
-    dev->atom = limits->nonCoherentAtomSize;
-    dev->max_allocation = v11.maxMemoryAllocationSize;
-
-    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
-    if (dev->subgroup_size_control && !(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
-        dev->subgroup_size_control = false;
-    dev->caps = (struct cdl_caps){
-        .subgroup_size = v11.subgroupSize,
-        // Without size control a driver may run a shader at another size than it reports (AMD, Intel);
-        // CPU drivers have one size.
-        .subgroup_broadcast = (v11.subgroupSupportedOperations & needed) == needed &&
-                              (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                              (dev->subgroup_size_control || dev->info.software),
-        .software = dev->info.software,
-        .max_workgroup_size = limits->maxComputeWorkGroupInvocations < limits->maxComputeWorkGroupSize[0]
-                                  ? limits->maxComputeWorkGroupInvocations : limits->maxComputeWorkGroupSize[0],
-        .max_shared_bytes = limits->maxComputeSharedMemorySize,
-    };
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
-    dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
-    dev->memory = memory.memoryProperties;
-}
-
 static cdl_result create_logical_device(struct cdl_device *dev) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->queue_family, .queueCount = 1, .pQueuePriorities = &priority,
     };
-    const char *extensions[4];
-    uint32_t num_extensions = 0;
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
-    if (cdl_device_has_extension(&dev->instance, dev->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
-        VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &sizes};
-        dev->instance.vki.GetPhysicalDeviceFeatures2(dev->physical, &features);
-        dev->subgroup_size_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
-        if (dev->subgroup_size_control)
-            extensions[num_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-    }
-    // A device that lists it (MoltenVK) must have it enabled.
-    static const char *const portability = "VK_KHR_portability_subset";
-    if (cdl_device_has_extension(&dev->instance, dev->physical, portability))
-        extensions[num_extensions++] = portability;
-
-    VkPhysicalDeviceVulkan12Features v12 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = dev->subgroup_size_control ? &sizes : NULL,
-        .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
-    };
+    struct cdl_features features;
+    cdl_features_choose(&features, dev);
     const VkDeviceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &v12, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = num_extensions, .ppEnabledExtensionNames = extensions,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = features.chain, .pEnabledFeatures = &features.core, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = features.num_extensions, .ppEnabledExtensionNames = features.extensions,
     };
     const VkResult result = dev->instance.vki.CreateDevice(dev->physical, &info, NULL, &dev->handle);
     if (result < 0)
@@ -140,6 +92,7 @@ static cdl_result create_logical_device(struct cdl_device *dev) {
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
     CDL_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
+    cdl_read_capabilities(dev, &features);
     return CDL_OK;
 }
 
@@ -171,7 +124,6 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *p
     choose_queue_family(dev); // cdl_candidates saw that there is one
     if ((r = create_logical_device(dev)) != CDL_OK)
         goto error;
-    read_capabilities(dev);
     dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
 
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
@@ -179,6 +131,9 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *p
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
     };
     CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
+    if ((r = cdl_pipelines_open(dev, params->cache_dir)) != CDL_OK)
+        goto error;
+    cdl_tuning_open(dev);
     free(candidates);
     *out = dev;
     return CDL_OK;
@@ -195,11 +150,18 @@ void cdl_device_destroy(cdl_device **device) {
     if (dev->handle) {
         if (dev->vkd.DeviceWaitIdle)
             dev->vkd.DeviceWaitIdle(dev->handle);
+        if (dev->pipelines.cache) {
+            cdl_pipelines_save(dev);
+            cdl_tuning_save(dev);
+        }
+        if (dev->vkd.DestroyPipelineCache)
+            cdl_pipelines_close(dev);
         if (dev->pipeline_layout)
             dev->vkd.DestroyPipelineLayout(dev->handle, dev->pipeline_layout, NULL);
         PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
         destroy(dev->handle, NULL);
     }
+    cdl_tuning_free(&dev->tuning);
     cdl_instance_destroy(&dev->instance);
     cdl_mutex_destroy(&dev->lock);
     free(dev);

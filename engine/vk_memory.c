@@ -50,6 +50,8 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
     dev->vkd.GetBufferMemoryRequirements(dev->handle, out->handle, &needs);
     // Host-visible device memory can be a small window (256 MB without resizable BAR): when it is full, the next kind.
     for (size_t i = 0; i < CDL_COUNT(wishes[use]) && result < 0; i++) {
+        if (wishes[use][i] == 0 && use != CDL_MEMORY_DEVICE)
+            break; // the host must reach it
         if ((type = find_type(dev, needs.memoryTypeBits, wishes[use][i])) >= 0)
             result = allocate(out, dev, &needs, type);
         if (wishes[use][i] == 0 || result == VK_ERROR_DEVICE_LOST)

@@ -33,11 +33,17 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
     CDL_VK(dev, CreateShaderModule(dev->handle, &code, NULL, &module));
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = dev->caps.subgroup_size,
+        .requiredSubgroupSize = kernel->subgroup_size ? kernel->subgroup_size : dev->caps.subgroup_size,
     };
-    const bool pins = kernel->pins_subgroup && dev->subgroup_size_control;
+    VkPipelineCreationFeedback whole = {0}, stage = {0};
+    const VkPipelineCreationFeedbackCreateInfo feedback = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
+        .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage,
+    };
+    const bool pins = (kernel->pins_subgroup || kernel->subgroup_size) && dev->subgroup_size_control;
     const VkComputePipelineCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = dev->pipeline_feedback ? &feedback : NULL,
+        .flags = dev->capture_statistics && dev->executable_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {
             .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
             .pNext = pins ? &size : NULL,
@@ -47,12 +53,18 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
         .layout = dev->pipeline_layout,
     };
     cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
-    const VkResult result = dev->vkd.CreateComputePipelines(dev->handle, VK_NULL_HANDLE, 1, &info, NULL, out);
+    const VkResult result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
     if (result < 0) {
         *out = VK_NULL_HANDLE;
         cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
         r = cdl_vk_failed(dev, result, "vkCreateComputePipelines");
+        goto error;
     }
+    cdl_mutex_lock(&dev->lock);
+    dev->pipelines.created++;
+    dev->pipelines.told += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_VALID_BIT ? 1 : 0;
+    dev->pipelines.hits += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT ? 1 : 0;
+    cdl_mutex_unlock(&dev->lock);
 error:
     if (module)
         dev->vkd.DestroyShaderModule(dev->handle, module, NULL);

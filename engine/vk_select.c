@@ -208,11 +208,12 @@ const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, i
             cdl_fail(log, CDL_ERR_UNSUPPORTED, "no hardware Vulkan device; there is %s", names);
             return NULL;
         }
-    } else if (cdl_parse_int(name, 0, 1 << 20, &index)) {
+    } else if (cdl_parse_int(name, 0, 63, &index)) { // a larger number is part of a name: "3090"
         chosen = index < count ? &candidates[index] : NULL;
     } else {
         for (int i = 0; i < count && !chosen; i++)
-            if (!strcmp(candidates[i].info.uuid, name) || contains_ignoring_case(candidates[i].info.name, name))
+            if ((strlen(name) == 36 && contains_ignoring_case(candidates[i].info.uuid, name)) ||
+                contains_ignoring_case(candidates[i].info.name, name))
                 chosen = &candidates[i];
     }
     if (!chosen) {

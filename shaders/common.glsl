@@ -10,20 +10,41 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats4 { vec4 v[]; };
 
+#ifdef WIDE_LOADS
+// For CPU drivers, whose every load of a vector's lanes is a gather of each component: 64-bit components
+// halve the gathers. Needs shaderInt64.
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
+
 #ifdef STORAGE_FP16
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer Storage4 { uvec2 v[]; };
-vec4 unpack4(uvec2 s) { return vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y)); }
+vec4 unpack_halves(uvec2 s) { return vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y)); }
 // Values beyond half precision's range become its largest finite number, not infinity.
-uvec2 pack4(vec4 x) {
+uvec2 pack_halves(vec4 x) {
     x = clamp(x, -65504.0, 65504.0);
     return uvec2(packHalf2x16(x.xy), packHalf2x16(x.zw));
 }
-#define STORED4 uvec2
+#ifdef WIDE_LOADS
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Storage4 { uint64_t v[]; };
+vec4 unpack4(uint64_t s) { return unpack_halves(unpack32(s)); }
+uint64_t pack4(vec4 x) { return pack64(pack_halves(x)); }
+#else
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Storage4 { uvec2 v[]; };
+vec4 unpack4(uvec2 s) { return unpack_halves(s); }
+uvec2 pack4(vec4 x) { return pack_halves(x); }
+#endif
+#else
+#ifdef WIDE_LOADS
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer Storage4 { u64vec2 v[]; };
+vec4 unpack4(u64vec2 s) { return uintBitsToFloat(uvec4(unpack32(s.x), unpack32(s.y))); }
+u64vec2 pack4(vec4 x) {
+    const uvec4 bits = floatBitsToUint(x);
+    return u64vec2(pack64(bits.xy), pack64(bits.zw));
+}
 #else
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Storage4 { vec4 v[]; };
 #define unpack4(s) (s)
 #define pack4(x) (x)
-#define STORED4 vec4
+#endif
 #endif
 
 #include "params.h"

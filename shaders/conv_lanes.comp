@@ -1,34 +1,35 @@
-// conv_lanes.comp - 1x1 convolution (and linear layer) as a matrix product within one subgroup.
+// conv_lanes.comp - dense convolution (and linear layer) as a matrix product within one subgroup.
 //
-//   dst[m][o] = act(bias[o] + residual[m][o] + sum over i of src[row(m)][i] w[o][i])
+//   dst[m][o] = act(bias[o] + residual[m][o] + sum over ky, kx, i of src[pixel(m, ky, kx)][i] w[o][i][ky][kx])
 //
-// A workgroup is one subgroup of LANES. Lane l makes channel block LANES * column + l for ROWS pixels.
-// Each pixel's input is loaded by one lane and broadcast to the others, each weight is loaded once by
-// the lane that needs it: per 4 input channels, ROWS / LANES + 4 loads feed 16 * ROWS multiply-adds. Made
-// for drivers that run a subgroup as one CPU vector, where a load costs more than many multiply-adds.
-//   weights: storage4[ceil(dst_c4 / LANES)][4 * src_c4][LANES][4 out]
+// A workgroup is one subgroup of LANES. Lane l makes channel block LANES * column + l for ROWS pixels, in
+// groups of LANES pixels. Each pixel's input is loaded by one lane and broadcast to the others, each weight is
+// loaded once by the lane that needs it: 4 input channels take ROWS / LANES + 4 loads and feed 16 * ROWS
+// multiply-adds. Made for drivers that run a subgroup as one CPU vector: there a load is a gather that costs as
+// much as ten multiply-adds, while sums that overflow the registers live in the first-level cache at little
+// cost. WIDE_LOADS (see common.glsl) halves the gathers again.
+//   weights: storage4[ceil(dst_c4 / LANES)][KERNEL_H][KERNEL_W][4 * src_c4][LANES][4 out]
 //   workgroups: ceil(pixels / ROWS) * ceil(dst_c4 / LANES), channel columns outermost
-// Precondition: LANES is the subgroup size; ROWS and LANES are powers of two.
+// Precondition: groups = 1; LANES is the subgroup size; ROWS is a multiple of LANES.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "common.glsl"
 
 layout(constant_id = 0) const int LANES = 8;
 layout(constant_id = 1) const int ROWS = 8;
-layout(constant_id = 2) const int STRIDE = 1;
-layout(constant_id = 3) const int RELU = 0;
-layout(constant_id = 4) const int ADD_RESIDUAL = 0;
-const int LOADS = ROWS > LANES ? ROWS / LANES : 1; // pixels each lane loads per 4 input channels
+layout(constant_id = 2) const int KERNEL_H = 1;
+layout(constant_id = 3) const int KERNEL_W = 1;
+layout(constant_id = 4) const int STRIDE = 1;
+layout(constant_id = 5) const int PADDING = 0;
+layout(constant_id = 6) const int RELU = 0;
+layout(constant_id = 7) const int ADD_RESIDUAL = 0;
+layout(constant_id = 8) const int THREE_CHANNELS = 0; // the input has no fourth channel: the stem
+const int GROUPS = ROWS / LANES;
 
 layout(push_constant) uniform Params { conv_params p; };
-
-int source_row(int m) { // the input pixel under output pixel m
-    const int pixels = p.dst_h * p.dst_w;
-    const int rest = m % pixels;
-    return (m / pixels * p.src_h + rest / p.dst_w * STRIDE) * p.src_w + rest % p.dst_w * STRIDE;
-}
 
 void main() {
     const int pixels = p.images * p.dst_h * p.dst_w;
@@ -36,8 +37,7 @@ void main() {
     const int tile = int(workgroup_index());
     const int m0 = tile % row_tiles * ROWS;
     const int column = tile / row_tiles;
-    const int columns = (p.dst_c4 + LANES - 1) / LANES;
-    if (column >= columns)
+    if (column >= (p.dst_c4 + LANES - 1) / LANES)
         return;
     const int lane = int(gl_SubgroupInvocationID);
     const int block = column * LANES + lane;
@@ -45,31 +45,50 @@ void main() {
     Storage4 src = Storage4(p.src);
     Storage4 weights = Storage4(p.weights);
 
-    int source[LOADS];
-    for (int j = 0; j < LOADS; j++)
-        source[j] = source_row(min(m0 + j * LANES + lane % ROWS, pixels - 1)) * p.src_c4;
+    int image[GROUPS], y0[GROUPS], x0[GROUPS]; // of the pixels this lane loads
+    [[unroll]] for (int g = 0; g < GROUPS; g++) {
+        const int m = min(m0 + g * LANES + lane, pixels - 1);
+        const int rest = m % (p.dst_h * p.dst_w);
+        image[g] = m / (p.dst_h * p.dst_w) * p.src_h;
+        y0[g] = rest / p.dst_w * STRIDE - PADDING;
+        x0[g] = rest % p.dst_w * STRIDE - PADDING;
+    }
 
     vec4 sum[ROWS];
     const vec4 bias = Floats4(p.bias).v[min(block, p.dst_c4 - 1)];
-    for (int i = 0; i < ROWS; i++)
+    [[unroll]] for (int i = 0; i < ROWS; i++)
         sum[i] = bias;
 
-    int w = column * p.src_c4 * 4 * LANES + lane;
-    for (int k = 0; k < p.src_c4; k++, w += 4 * LANES) {
-        vec4 mine[LOADS];
-        for (int j = 0; j < LOADS; j++)
-            mine[j] = unpack4(src.v[source[j] + k]);
-        const vec4 w0 = unpack4(weights.v[w]), w1 = unpack4(weights.v[w + LANES]);
-        const vec4 w2 = unpack4(weights.v[w + 2 * LANES]), w3 = unpack4(weights.v[w + 3 * LANES]);
-        for (int i = 0; i < ROWS; i++) {
-            const vec4 v = subgroupBroadcast(mine[i / LANES], uint(i % LANES));
-            sum[i] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
+    int w = column * KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES + lane;
+    for (int ky = 0; ky < KERNEL_H; ky++)
+    for (int kx = 0; kx < KERNEL_W; kx++) {
+        int source[GROUPS];
+        bool inside[GROUPS];
+        [[unroll]] for (int g = 0; g < GROUPS; g++) {
+            const int y = y0[g] + ky, x = x0[g] + kx;
+            inside[g] = PADDING == 0 || (y >= 0 && y < p.src_h && x >= 0 && x < p.src_w);
+            source[g] = inside[g] ? ((image[g] + y) * p.src_w + x) * p.src_c4 : 0;
+        }
+        for (int k = 0; k < p.src_c4; k++, w += 4 * LANES) {
+            vec4 weight[4];
+            [[unroll]] for (int j = 0; j < 4; j++)
+                weight[j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + j * LANES]);
+            [[unroll]] for (int g = 0; g < GROUPS; g++) {
+                const vec4 mine = inside[g] ? unpack4(src.v[source[g] + k]) : vec4(0);
+                [[unroll]] for (int i = 0; i < LANES; i++) {
+                    const vec4 v = subgroupBroadcast(mine, uint(i));
+                    vec4 add = v.x * weight[0] + v.y * weight[1] + v.z * weight[2];
+                    if (THREE_CHANNELS == 0)
+                        add += v.w * weight[3];
+                    sum[g * LANES + i] += add;
+                }
+            }
         }
     }
 
     if (block >= p.dst_c4)
         return;
-    for (int i = 0; i < ROWS; i++) {
+    [[unroll]] for (int i = 0; i < ROWS; i++) {
         if (m0 + i >= pixels)
             break;
         const int at = (m0 + i) * p.dst_c4 + block;

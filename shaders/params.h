@@ -7,25 +7,7 @@
 #ifndef CDL_PARAMS_H_
 #define CDL_PARAMS_H_
 
-#ifdef GL_core_profile
-#define ADDRESS uvec2
-#else
-#include <stdint.h>
-#define ADDRESS uint64_t
-#endif
-
-// conv_direct.comp, conv_lanes.comp, conv_tiled.comp
-struct conv_params {
-    ADDRESS src;      // [images][src_h][src_w][src_c4] storage4
-    ADDRESS weights;  // see the kernel
-    ADDRESS bias;     // float[4 * dst_c4]
-    ADDRESS residual; // like dst; read only when the constant ADD_RESIDUAL is set
-    ADDRESS dst;      // [images][dst_h][dst_w][dst_c4] storage4
-    int images;
-    int src_h, src_w, src_c4;
-    int dst_h, dst_w, dst_c4;
-    int group_src, group_dst; // channels in and out of one group
-};
+#include "conv_params.h"
 
 // batch_norm.comp
 struct batch_norm_params {

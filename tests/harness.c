@@ -11,8 +11,8 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
     struct harness *h = ctx;
     cdl_mutex_lock(&h->lock);
     if (!strncmp(msg, validation_prefix, sizeof validation_prefix - 1)) {
-        if (h->validation++ < 10)
-            fprintf(stderr, "%.600s\n", msg);
+        if (h->validation++ < 4)
+            fprintf(stderr, "%.400s\n", msg);
     } else if (level == CDL_LOG_ERR || level == CDL_LOG_WARN) {
         *(level == CDL_LOG_ERR ? &h->errors : &h->warnings) += 1;
         cdl_format_text(h->last, sizeof h->last, "%s", msg);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache_folder.h"
 #include "imagenet_labels.h"
 #include "pretrained.h"
 #include "program_folder.h"
@@ -55,6 +56,27 @@ enum exit_status status_of(cdl_result r) {
     return r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : r == CDL_ERR_FORMAT || r == CDL_ERR_IO ? EXIT_NO_MODEL : EXIT_NO_DEVICE;
 }
 
+// Labels, one a line; empty lines at the end are none. NULL after a line on stderr.
+static json_t *read_label_lines(FILE *file, const char *path) {
+    char line[1024];
+    json_t *labels = json_array();
+    while (labels && fgets(line, sizeof line, file)) {
+        const size_t length = strcspn(line, "\r\n");
+        const char *mark = json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
+        json_t *label = line[length] || feof(file) ? (line[length] = 0, json_string(mark)) : NULL;
+        if (!label || json_array_append_new(labels, label) != 0) {
+            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1, sizeof line - 2);
+            json_decref(labels);
+            return NULL;
+        }
+    }
+    while (labels && json_array_size(labels) && !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
+        json_array_remove(labels, json_array_size(labels) - 1);
+    if (!labels)
+        complain("%s: out of memory while reading labels", path);
+    return labels;
+}
+
 // A file of labels, one a line or a JSON array, as the metadata value "labels". malloc'd; NULL after a line on stderr.
 static char *read_label_file(const char *path) {
     FILE *file = fopen(path, "rb");
@@ -64,27 +86,25 @@ static char *read_label_file(const char *path) {
     }
     json_t *labels = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_array(labels)) {
-        char line[1024];
+        const bool object = json_is_object(labels);
         json_decref(labels);
-        labels = json_array();
         rewind(file);
-        while (labels && fgets(line, sizeof line, file)) {
-            line[strcspn(line, "\r\n")] = 0;
-            json_t *label = json_string(line);
-            if (!label) {
-                complain("%s: line %zu is not UTF-8 text", path, json_array_size(labels) + 1);
-                json_decref(labels);
-                fclose(file);
-                return NULL;
-            }
-            json_array_append_new(labels, label);
-        }
+        labels = object ? NULL : read_label_lines(file, path);
+        if (object)
+            complain("%s: is a JSON object; an array of class names, or a name a line, is needed", path);
     }
     fclose(file);
-    char *text = labels ? json_dumps(labels, JSON_COMPACT) : NULL;
-    json_decref(labels);
-    if (!text)
+    if (!labels)
+        return NULL;
+    char *text = json_dumps(labels, JSON_COMPACT);
+    if (json_array_size(labels) == 0) {
+        complain("%s: holds no label", path);
+        free(text);
+        text = NULL;
+    } else if (!text) {
         complain("%s: out of memory while reading labels", path);
+    }
+    json_decref(labels);
     return text;
 }
 
@@ -103,6 +123,11 @@ static bool find_model_file(const char *name, bool quiet, char *path, size_t siz
         if (find_data_file("models/" BUNDLED_MODEL, path, size))
             return true;
         complain("the bundled model %s was not found; name one by --model", path);
+        return false;
+    }
+    if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
+        complain("%s: there is no such file, and no published model of that name; names are resnext50_32x4d, resnext101_32x8d@v1 and "
+                 "others (see README.md)", name);
         return false;
     }
     if (file_exists(name) || !(*recipe = pretrained_find(name))) {
@@ -157,6 +182,10 @@ const char *class_label(const struct loaded_model *m, int id) {
 
 enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d) {
     const char *name = options->device ? options->device : getenv("CARDINAL_DEVICE");
-    const cdl_result r = cdl_device_create(out, cdl_device_params(.log = diagnostics_log(d), .name = name, .validate = options->validate));
+    char folder[1024], error[256];
+    // Without a folder every start compiles and tests its kernels anew, which is no reason to fail.
+    const bool cache = cache_folder("", folder, sizeof folder, error, sizeof error) && make_folders(folder);
+    const cdl_result r = cdl_device_create(out, cdl_device_params(.log = diagnostics_log(d), .name = name, .validate = options->validate,
+                                                                  .cache_dir = cache ? folder : NULL));
     return r == CDL_OK ? EXIT_ALL_DONE : EXIT_NO_DEVICE;
 }

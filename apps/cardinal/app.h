@@ -16,16 +16,22 @@ enum exit_status {
 
 enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 enum exif_mode { EXIF_DEFAULT, EXIF_ON, EXIF_OFF };
-enum { MAX_METADATA = 32 };
+enum { MAX_METADATA = 32, MAX_LIST = 16 };
+
+// What an option that takes a list, "1,8,32", was given; commands that take one value see the first.
+struct int_list { int items[MAX_LIST], count; };
 
 struct options {
     const char *model, *arch, *device, *label_file, *predictions;
-    cdl_precision precision;
+    cdl_tune tune;
+    cdl_precision precision; // the first of `precisions`
     cdl_dtype dtype;
     enum output_format format;
     enum exif_mode exif;
     int topk, batch, width, height, threads, seed; // 0: not given
-    bool no_fold, quiet, verbose, validate, help;
+    struct int_list batches, precisions;
+    int duration_ms, bench_input; // enum bench_input
+    bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
     const char *const *inputs; // what is no option
@@ -66,6 +72,7 @@ enum exit_status status_of(cdl_result r); // of a failed device or session call
 const char *precision_name(cdl_precision p); // "fp32"
 double now_ms(void); // monotonic
 
+int command_bench(const struct options *options);
 int command_classify(const struct options *options);
 int command_eval(const struct options *options);
 int command_devices(const struct options *options);

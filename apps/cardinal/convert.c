@@ -10,14 +10,14 @@ static bool ends_in(const char *text, const char *end) {
 
 int command_convert(const struct options *options) {
     struct diagnostics d = {.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
-    const int needed = options->arch ? 1 : 2;
+    const int needed = options->arch || options->model ? 1 : 2; // IN may be given by --model too
     if (options->num_inputs != needed || !ends_in(options->inputs[needed - 1], ".safetensors")) {
         complain("convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
         return EXIT_USAGE;
     }
     const char *out = options->inputs[needed - 1];
     struct loaded_model m;
-    const enum exit_status status = open_model_from(&m, options->arch ? NULL : options->inputs[0], options, &d);
+    const enum exit_status status = open_model_from(&m, needed == 1 ? options->model : options->inputs[0], options, &d);
     if (status != EXIT_ALL_DONE)
         return (int)status;
     const cdl_log log = diagnostics_log(&d);

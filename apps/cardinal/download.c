@@ -216,6 +216,7 @@ static enum download_result transfer(struct transfer *t, char *error, size_t err
     set_options(t, reason);
     t->start_time = now_seconds();
     const CURLcode code = curl_easy_perform(t->curl);
+    curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, NULL); // the handle outlives it
 
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);

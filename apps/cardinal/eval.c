@@ -17,6 +17,7 @@ enum { DEFAULT_BATCH = 32 };
 struct eval {
     struct report predictions; // .file NULL: none
     struct input_stream *inputs;
+    int num_ranks; // classes a picture that the runner gives: 5 for top-5, or as many as --topk wants written
     uint64_t images, failed, top1, top5;
     double started_at, shown_at;
     bool progress;
@@ -42,7 +43,7 @@ static void on_outcome(void *ctx, const struct outcome *o) {
         e->failed++;
     } else {
         e->images++;
-        for (int i = 0; i < 5 && i < e->predictions.topk; i++)
+        for (int i = 0; i < 5 && i < e->num_ranks; i++)
             if (o->top[i].id == o->decoded->class_index) {
                 e->top1 += i == 0;
                 e->top5++;
@@ -108,7 +109,7 @@ static enum exit_status evaluate(const struct options *options, struct workspace
     }
     e->started_at = now_ms();
     const cdl_result r = runner_run(&(struct runner_params){
-        .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = e->predictions.topk,
+        .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = e->num_ranks,
         .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
         .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = e,
     });
@@ -137,7 +138,8 @@ int command_eval(const struct options *options) {
     else
         status = workspace_open(&w, options, DEFAULT_BATCH);
     if (status == EXIT_ALL_DONE) {
-        const int wanted = options->topk ? options->topk : 5, classes = w.model.info.num_classes;
+        const int wanted = options->topk ? options->topk : 5, ranks = wanted > 5 ? wanted : 5, classes = w.model.info.num_classes;
+        e.num_ranks = ranks < classes ? ranks : classes;
         e.predictions = (struct report){
             .format = FORMAT_JSON, .model = &w.model, .device = w.device_info.name,
             .precision = precision_name(w.session_info.precision), .topk = wanted < classes ? wanted : classes,
@@ -149,9 +151,12 @@ int command_eval(const struct options *options) {
     }
     if (status == EXIT_ALL_DONE)
         status = evaluate(options, &w, &e);
-    if (e.predictions.file && fclose(e.predictions.file) != 0) {
-        complain("%s: could not be written whole; is the disk full?", options->predictions);
-        status = EXIT_SOME_FAILED;
+    if (e.predictions.file) {
+        const bool damaged = ferror(e.predictions.file) != 0;
+        if (fclose(e.predictions.file) != 0 || damaged) {
+            complain("%s: could not be written whole; is the disk full?", options->predictions);
+            status = status == EXIT_ALL_DONE ? EXIT_SOME_FAILED : status;
+        }
     }
     inputs_close(&e.inputs);
     workspace_close(&w);

@@ -21,10 +21,11 @@ static bool environment_pair(const json_t *object, const char **name, const char
 static void read_layer(const json_t *layer, struct layer_info *out) {
     const char *name = json_string_value(json_object_get(layer, "name")), *key, *value;
     snprintf(out->name, sizeof out->name, "%s", name ? name : "unnamed");
-    out->active = true;
+    const char *disabled = getenv("VK_LOADER_LAYERS_DISABLE");
+    out->active = !disabled || (!strstr(disabled, "~all~") && !strstr(disabled, "~implicit~"));
     if (environment_pair(json_object_get(layer, "enable_environment"), &key, &value)) {
         const char *set = getenv(key);
-        out->active = set && !strcmp(set, value);
+        out->active = out->active && set && !strcmp(set, value);
     }
     if (environment_pair(json_object_get(layer, "disable_environment"), &key, &value)) {
         snprintf(out->disable, sizeof out->disable, "%s=%s", key, value[0] ? value : "1");

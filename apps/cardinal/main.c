@@ -14,6 +14,8 @@
 #define RUN_OPTIONS \
     "  --device N|NAME|UUID  default: $CARDINAL_DEVICE, else the best; see cardinal devices\n" \
     "  --precision P         auto, fp32 or fp16\n" \
+    "  --tune T              quick or full: find the fastest kernels on this device, and remember them;\n" \
+    "                        default off: use what was found earlier\n" \
     "  --batch N             pictures at a time\n" \
     "  --size N|HxW          network input, in pixels; resizing scales along\n" \
     "  --topk K              classes a picture, default 5\n" \
@@ -43,6 +45,26 @@ static const struct {
      "  --format F            text, json or csv\n"
      "  --predictions FILE    one JSON line per picture\n" COMMON_OPTIONS,
      command_eval},
+    {"bench", "how fast networks run, and why",
+     "cardinal bench [OPTION]...\n\n"
+     "Runs networks on devices and reports latency, throughput, memory and the time of every layer beside the\n"
+     "measured peaks of the device. LISTs are values between commas; every combination is a row.\n\n"
+     "  --arch LIST           architectures with seeded random weights, as torchvision calls them (--seed N);\n"
+     "                        default: resnext50_32x4d\n"
+     "  --model FILE|NAME     weights instead\n"
+     "  --batch LIST          images at a time, default 1\n"
+     "  --precision LIST      auto, fp32, fp16\n"
+     "  --device LIST|all     by index, part of the name or UUID; default: $CARDINAL_DEVICE, else the best\n"
+     "  --size N|HxW          network input, in pixels\n"
+     "  --input pixels|tensor what a run uploads: 8-bit pictures (default), or normalised floats\n"
+     "  --tune off|quick|full  find the fastest kernels first; found ones are remembered\n"
+     "  --duration SECONDS    of each measurement, default 2; at least three runs are made\n"
+     "  --layers              the table of layers for every row, not for a lone one only\n"
+     "  --start               also the time from nothing to a first result, with and without caches\n"
+     "  --no-fold             keep batch norm as layers of their own\n"
+     "  --format F            text or json\n" COMMON_OPTIONS
+     "\nExit status: 0 every row is ok or unsupported; 1 a row failed; 2 usage; 3 no usable device; 4 no model.\n",
+     command_bench},
     {"devices", "the Vulkan devices of this machine", "cardinal devices [--format text|json]\n", command_devices},
     {"convert", "weights to .safetensors with recipe and labels",
      "cardinal convert [OPTION]... IN OUT.safetensors\ncardinal convert [OPTION]... --arch NAME OUT.safetensors\n\n"
@@ -83,6 +105,10 @@ int main(int argc, char **argv) {
             status = options.help ? EXIT_ALL_DONE : commands[i].run(&options);
         }
         options_free(&options);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+            complain("the output could not be written whole; is the disk full?");
+            status = status == EXIT_ALL_DONE ? EXIT_SOME_FAILED : status;
+        }
         return status;
     }
     complain("unknown command %s; see cardinal --help", argv[1]);

@@ -11,6 +11,32 @@ static bool parse_precision(const char *text, void *out) {
     return parse_choice(text, names, 3, out);
 }
 
+// Values between commas, each by `parse`, which fills an int.
+static bool parse_list(const char *text, bool (*parse)(const char *text, void *out), struct int_list *list) {
+    char item[32];
+    list->count = 0;
+    for (bool more = true; more; text++) {
+        const size_t length = strcspn(text, ",");
+        if (length >= sizeof item || list->count == MAX_LIST)
+            return false;
+        memcpy(item, text, length);
+        item[length] = 0;
+        if (!parse(item, &list->items[list->count++]))
+            return false;
+        text += length;
+        more = *text == ',';
+    }
+    return true;
+}
+
+static bool parse_precisions(const char *text, void *out) {
+    struct options *o = out;
+    if (!parse_list(text, parse_precision, &o->precisions))
+        return false;
+    o->precision = (cdl_precision)o->precisions.items[0];
+    return true;
+}
+
 static bool parse_dtype(const char *text, void *out) {
     static const char *const names[] = {"fp32", "fp16", "bf16"};
     return parse_choice(text, names, 3, out);
@@ -21,12 +47,39 @@ static bool parse_format(const char *text, void *out) {
     return parse_choice(text, names, 3, out);
 }
 
+static bool parse_tune(const char *text, void *out) {
+    static const char *const names[] = {"off", "quick", "full"};
+    return parse_choice(text, names, 3, out);
+}
+
 static bool parse_exif(const char *text, void *out) {
     static const char *const names[] = {"default", "on", "off"};
     return parse_choice(text, names, 3, out);
 }
 
 static bool parse_count(const char *text, void *out) { return parse_int_in(text, 1, 1 << 20, out); }
+static bool parse_batches(const char *text, void *out) {
+    struct options *o = out;
+    if (!parse_list(text, parse_count, &o->batches))
+        return false;
+    o->batch = o->batches.items[0];
+    return true;
+}
+
+static bool parse_seconds(const char *text, void *out) {
+    char *end;
+    const double seconds = strtod(text, &end);
+    if (end == text || *end || !(seconds > 0 && seconds <= 3600))
+        return false;
+    *(int *)out = seconds < 0.001 ? 1 : (int)(1000 * seconds);
+    return true;
+}
+
+static bool parse_input(const char *text, void *out) {
+    static const char *const names[] = {"pixels", "tensor"};
+    return parse_choice(text, names, 2, out);
+}
+
 static bool parse_seed(const char *text, void *out) { return parse_int_in(text, 0, 2147483647, out); }
 
 static bool parse_text(const char *text, void *out) {
@@ -78,12 +131,15 @@ static const struct {
     {"--device", offsetof(struct options, device), parse_text, "an index, UUID or part of a name"},
     {"--label-file", offsetof(struct options, label_file), parse_text, "a file"},
     {"--predictions", offsetof(struct options, predictions), parse_text, "a file"},
-    {"--precision", offsetof(struct options, precision), parse_precision, "auto, fp32 or fp16"},
+    {"--precision", 0, parse_precisions, "auto, fp32 or fp16"},
     {"--dtype", offsetof(struct options, dtype), parse_dtype, "fp32, fp16 or bf16"},
     {"--format", offsetof(struct options, format), parse_format, "text, json or csv"},
     {"--exif", offsetof(struct options, exif), parse_exif, "on or off"},
+    {"--tune", offsetof(struct options, tune), parse_tune, "off, quick or full"},
     {"--topk", offsetof(struct options, topk), parse_count, "a number from 1"},
-    {"--batch", offsetof(struct options, batch), parse_count, "a number from 1"},
+    {"--batch", 0, parse_batches, "a number from 1"},
+    {"--duration", offsetof(struct options, duration_ms), parse_seconds, "seconds, up to 3600"},
+    {"--input", offsetof(struct options, bench_input), parse_input, "pixels or tensor"},
     {"--threads", offsetof(struct options, threads), parse_count, "a number from 1"},
     {"--seed", offsetof(struct options, seed), parse_seed, "a number"},
     {"--size", 0, parse_size, "PIXELS or HEIGHTxWIDTH, up to 4096"},
@@ -92,6 +148,9 @@ static const struct {
     {"--quiet", offsetof(struct options, quiet), NULL, NULL},
     {"--verbose", offsetof(struct options, verbose), NULL, NULL},
     {"--validate", offsetof(struct options, validate), NULL, NULL},
+    {"--layers", offsetof(struct options, layers), NULL, NULL},
+    {"--start-child", offsetof(struct options, start_child), NULL, NULL}, // bench's own child process
+    {"--start", offsetof(struct options, start), NULL, NULL},
     {"--help", offsetof(struct options, help), NULL, NULL},
 };
 
@@ -140,6 +199,10 @@ bool options_parse(struct options *out, int argc, char **argv) {
     }
     if (out->model && out->arch) {
         complain("--model and --arch exclude each other");
+        return false;
+    }
+    if (strcmp(argv[0], "bench") != 0 && (out->batches.count > 1 || out->precisions.count > 1)) {
+        complain("%s takes one value, not a list; see cardinal %s --help", out->batches.count > 1 ? "--batch" : "--precision", argv[0]);
         return false;
     }
     out->inputs = (const char *const *)(argv + 1);

@@ -19,7 +19,6 @@
 #include <sys/types.h>
 
 #ifdef _WIN32
-#include <direct.h>
 #include <io.h>
 #include <windows.h>
 #else
@@ -28,6 +27,7 @@
 #include <unistd.h>
 #endif
 
+#include "cache_folder.h"
 #include "download.h"
 #include "sha256.h"
 
@@ -79,30 +79,6 @@ static bool get_status(const char *path, struct file_status *out)
 #endif
     *out = (struct file_status) { .size = (int64_t)st.st_size, .mtime = (int64_t)st.st_mtime };
     return true;
-}
-
-static bool make_folder(const char *path)
-{
-#ifdef _WIN32
-    return _mkdir(path) == 0 || errno == EEXIST;
-#else
-    return mkdir(path, 0700) == 0 || errno == EEXIST; // 0700 as the XDG rules ask
-#endif
-}
-
-static bool make_folders(const char *path)
-{
-    char part[PATH_SIZE];
-    snprintf(part, sizeof(part), "%s", path);
-    for (char *c = part + 1; *c; c++) {
-        if (*c != '/' && *c != '\\')
-            continue;
-        const char separator = *c;
-        *c = '\0';
-        (void)make_folder(part); // only the last one's failure counts: "/" or "C:" may refuse
-        *c = separator;
-    }
-    return make_folder(part);
 }
 
 static bool replace_file(const char *from, const char *to)
@@ -399,35 +375,9 @@ static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached
 
 // ---- the public functions
 
-static bool absolute(const char *path) // relative ones are to be ignored, say the XDG rules
-{
-#ifdef _WIN32
-    return path && path[0];
-#else
-    return path && path[0] == '/';
-#endif
-}
-
 bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size)
 {
-    const char *own = getenv("CARDINAL_CACHE");
-#ifdef _WIN32
-    const char *base = getenv("LOCALAPPDATA"), *home = NULL;
-#else
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-#endif
-    int n = -1;
-    if (own && own[0])
-        n = snprintf(folder, folder_size, "%s/models", own);
-    else if (absolute(base))
-        n = snprintf(folder, folder_size, "%s/cardinal/models", base);
-    else if (absolute(home))
-        n = snprintf(folder, folder_size, "%s/.cache/cardinal/models", home);
-
-    if (n >= 0 && (size_t)n < folder_size)
-        return true;
-    snprintf(error, error_size, n < 0 ? "no cache folder: set CARDINAL_CACHE or HOME" : "the cache folder's path is too long");
-    return false;
+    return cache_folder("models", folder, folder_size, error, error_size);
 }
 
 bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options,

@@ -6,19 +6,19 @@
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
-static bool program_path(char *out, size_t size) {
+bool program_path(char *out, size_t size) {
     const DWORD length = GetModuleFileNameA(NULL, out, (DWORD)size);
     return length > 0 && length < size;
 }
 #elif defined(__APPLE__)
 #include <mach-o/dyld.h>
-static bool program_path(char *out, size_t size) {
+bool program_path(char *out, size_t size) {
     uint32_t length = (uint32_t)size;
     return _NSGetExecutablePath(out, &length) == 0;
 }
 #else
 #include <unistd.h>
-static bool program_path(char *out, size_t size) {
+bool program_path(char *out, size_t size) {
     const ssize_t length = readlink("/proc/self/exe", out, size - 1);
     if (length <= 0)
         return false;

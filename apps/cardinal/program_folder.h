@@ -9,4 +9,7 @@
 // installation, or in the source tree of a build. false: path[] holds the first place looked at.
 bool find_data_file(const char *name, char *path, size_t size);
 
+// This program's file.
+bool program_path(char *out, size_t size);
+
 #endif // CARDINAL_PROGRAM_FOLDER_H_

@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_BATCH_BYTES = 256 << 20 }; // of decoded pictures; one always passes
+
 struct batch {
     struct decoded *items; // [num_items], failed ones among them; as many good ones as the session's batch
     int num_items, capacity;
     int num_images;
+    uint64_t bytes; // of their pixels
     bool submitted;
     double submitted_at, upload_ms;
 };
@@ -30,14 +33,18 @@ static bool append(struct batch *b, struct decoded *d) {
     }
     b->items[b->num_items++] = *d;
     b->num_images += d->ok;
+    b->bytes += d->ok ? (uint64_t)d->picture.width * (uint64_t)d->picture.height * 4 : 0;
     return true;
 }
 
-// Fills a batch up to the session's size. A run of broken pictures is handed on too, so that it stays bounded.
+// Fills a batch up to the session's size. A run of broken pictures, or of huge ones, is handed on earlier, so that
+// memory stays bounded.
 static cdl_result gather(struct runner *r, struct batch *b) {
     struct decoded d;
     b->num_items = b->num_images = 0;
-    while (b->num_images < r->p->batch && b->num_items < 4 * r->p->batch + 64 && decode_pool_next(r->p->pool, &d))
+    b->bytes = 0;
+    while (b->num_images < r->p->batch && b->bytes < MAX_BATCH_BYTES && b->num_items < 4 * r->p->batch + 64 &&
+           decode_pool_next(r->p->pool, &d))
         if (!append(b, &d)) {
             decoded_free(&d);
             complain("out of memory while gathering pictures");
@@ -105,6 +112,8 @@ static cdl_result submit(struct runner *r, struct batch *b, int slot) {
     r->p->diagnostics->captured = NULL;
     b->upload_ms = now_ms() - b->submitted_at;
     b->submitted = result == CDL_OK;
+    for (int i = 0; b->submitted && i < b->num_items; i++)
+        picture_free(&b->items[i].picture); // staged: their pixels are not needed again
     if (result == CDL_ERR_DEVICE_LOST)
         complain("%s", r->error);
     return result == CDL_ERR_DEVICE_LOST ? result : CDL_OK;

@@ -51,6 +51,9 @@ struct cdl_device_params {
     const char *name;   // index in cdl_device_list, UUID, or any part of the name; NULL: the
                         // best (discrete > integrated > virtual > CPU)
     bool hardware_only; // never take a software driver (llvmpipe, SwiftShader) unless named
+    // An existing folder for files that make later starts faster: compiled pipelines and the tuner's choices.
+    // Safe to share between processes; damaged and outdated files are ignored. NULL: nothing is written.
+    const char *cache_dir;
     bool validate;      // Khronos validation with synchronization checks, where installed;
                         // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
 };
@@ -82,6 +85,17 @@ CDL_API void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *
 // cdl_device_params.name takes. Writes up to `cap` entries, stores the full count in *num.
 // No device is not an error: *num is 0 and the reason is logged at CDL_LOG_WARN.
 CDL_API cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *num, const cdl_log *log);
+
+// What small shaders that do nothing else reach: 1e9 operations (a multiply-add is two) or bytes (read and written)
+// a second. 0: the device cannot, or this build has no shader for it.
+struct cdl_peaks {
+    double fp32_gflops, fp16_gflops;
+    double matrix_gflops; // cooperative matrices, fp16 products with fp32 sums
+    double int8_gops;     // dot products of packed int8
+    double memory_gbytes; // copies too large for caches
+};
+// About a second. Blocks; submits; allocates up to 1 GiB of device memory meanwhile. CDL_ERR_UNSUPPORTED: no timestamps.
+CDL_API cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *out);
 
 // ---- model: parsed, checked, immutable; no GPU. Thread-safety: Safe
 // Safe on untrusted bytes. Sessions keep a reference, so a model may be
@@ -146,6 +160,14 @@ CDL_API const char *cdl_model_class_name(const cdl_model *model, int id); // NUL
 typedef struct cdl_session cdl_session;
 typedef enum cdl_precision { CDL_PRECISION_AUTO, CDL_PRECISION_FP32, CDL_PRECISION_FP16 } cdl_precision;
 
+// How kernels are chosen. Whatever the mode, a kernel is used only after it passed a self-test on the device. The
+// verdicts, and what tuning found, are kept while the device lives, and in its cache_dir.
+typedef enum cdl_tune {
+    CDL_TUNE_OFF,   // what was found earlier for this shape and batch, else good guesses by device class
+    CDL_TUNE_QUICK, // times the likely ones where nothing was found earlier; seconds on a GPU
+    CDL_TUNE_FULL,  // times all, unless that was done earlier
+} cdl_tune;
+
 struct cdl_session_params {
     size_t struct_size;
     int max_batch;           // 0: 1
@@ -156,6 +178,7 @@ struct cdl_session_params {
                              // goes through in bands, so this bounds memory, not picture size.
     bool no_fold;            // keep batch norm as layers of their own
     bool timings;            // timestamp every layer
+    cdl_tune tune;           // times kernels on the device while the session is created; does not log progress
 };
 #define cdl_session_params(...) (&(struct cdl_session_params) { \
     .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
@@ -192,7 +215,16 @@ struct cdl_class { int id; float prob, logit; }; // prob: softmax
 CDL_API cdl_result cdl_session_topk(const cdl_session *s, int slot, int image, struct cdl_class *out, int k);
 CDL_API const float *cdl_session_logits(const cdl_session *s, int slot, int image); // [num_classes]; NULL: none
 
-struct cdl_timing { const char *layer, *kernel; uint64_t gpu_ns, flops, bytes; };
+// One layer of the slot's last run. Texts live as long as the session. `bytes` is the least that the layer moves:
+// what it reads, its weights and what it writes, once each.
+struct cdl_timing {
+    const char *layer;     // PyTorch's module path: "layer1.0.conv2"
+    const char *operation; // "conv3x3 g32", "max_pool"
+    const char *kernel;    // shader, its constants, storage: "conv_direct 64,3,3,1,1,1,4,1,0 fp32"
+    uint64_t gpu_ns, flops, bytes;
+};
+// The session was created with `timings`, which also keeps layers from overlapping. *num is 0 where the device
+// has no timestamps.
 // Writes up to `cap` entries, stores the full count in *num.
 CDL_API cdl_result cdl_session_timings(const cdl_session *s, int slot, struct cdl_timing *out, int cap, int *num);
 // From the device's first to its last operation of the slot's last run, in ns; 0: no timestamps.
@@ -201,7 +233,12 @@ CDL_API uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot);
 struct cdl_session_info {
     int max_batch, width, height, num_slots;
     cdl_precision precision; // FP32 or FP16
-    uint64_t weight_bytes, activation_bytes, staging_bytes; // device memory held
+    // Memory held. staging_bytes is of one slot; device memory where the host can write that. Activations include
+    // results; `live_bytes` is the least that any placement of the activations could take.
+    uint64_t weight_bytes, activation_bytes, staging_bytes, live_bytes;
+    // Pipelines that its creation made (those of earlier sessions on the device are shared), and how many of these
+    // the driver had to compile because its cache did not have them; -1: the driver does not tell.
+    int pipelines, pipelines_compiled;
 };
 CDL_API void cdl_session_get_info(const cdl_session *s, struct cdl_session_info *out);
 

@@ -1,0 +1,245 @@
+#include "tune.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "self_test.h"
+
+#define KIND "tuning"
+
+enum {
+    QUICK_CANDIDATES = 3, // the ranks are good guesses
+    MAX_TIMED = 9,        // runs of one kernel that are timed
+    BUDGET_NS = 20000000, // of the timed runs of one kernel, about
+};
+
+void cdl_tuning_open(struct cdl_device *dev) {
+    size_t size;
+    char *text = dev->cache_dir ? cdl_cache_read(&size, dev->cache_dir, KIND, &dev->cache_key, &dev->log) : NULL;
+    if (text)
+        cdl_tuning_parse(&dev->tuning, text, size);
+    free(text);
+}
+
+void cdl_tuning_save(struct cdl_device *dev) {
+    size_t size = 0;
+    char *text = NULL;
+    cdl_mutex_lock(&dev->lock);
+    if (dev->cache_dir && dev->tuning.changed) {
+        text = cdl_tuning_format(&dev->tuning, &size);
+        dev->tuning.changed = false;
+    }
+    cdl_mutex_unlock(&dev->lock);
+    if (text)
+        cdl_cache_write(text, size, dev->cache_dir, KIND, &dev->cache_key, &dev->log);
+    free(text);
+}
+
+static bool recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]) {
+    cdl_mutex_lock(&dev->lock);
+    const char *found = cdl_tuning_find(&dev->tuning, key);
+    if (found)
+        cdl_format_text(value, CDL_TUNING_VALUE, "%s", found);
+    cdl_mutex_unlock(&dev->lock);
+    return found != NULL;
+}
+
+static void remember(struct cdl_device *dev, const char *key, const char *value) { // no memory: it is measured again
+    cdl_mutex_lock(&dev->lock);
+    cdl_tuning_set(&dev->tuning, key, value);
+    cdl_mutex_unlock(&dev->lock);
+}
+
+static bool failed(struct cdl_tuner *t, cdl_result r) {
+    if (r != CDL_OK && t->result == CDL_OK)
+        t->result = r;
+    return t->result != CDL_OK;
+}
+
+static bool ready(struct cdl_tuner *t) { return t->once.dev || !failed(t, cdl_once_create(&t->once, t->dev)); }
+
+// ---- trust
+
+// Whether the kernel passed its self-test on this device, now or earlier.
+static bool trusted(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel) {
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    bool passed = false;
+    cdl_tuning_test_key(key, kernel);
+    if (recall(t->dev, key, value))
+        return !strcmp(value, "passed");
+    if (!ready(t) || failed(t, cdl_self_test(&passed, &t->once, graph, op, kernel)))
+        return false;
+    if (t->dev->failing_kernel && strstr(key, t->dev->failing_kernel))
+        passed = false;
+    t->num_tests++;
+    if (!passed)
+        cdl_logf(&t->dev->log, CDL_LOG_WARN, "%s [%s]: the kernel %s gives wrong results here and is not used", t->dev->info.name,
+                 t->dev->info.driver, key + strlen("test "));
+    remember(t->dev, key, passed ? "passed" : "failed");
+    return passed;
+}
+
+// ---- measurement
+
+static cdl_result reserve(struct cdl_tuner *t, size_t size) {
+    if (t->scratch.size >= size)
+        return CDL_OK;
+    cdl_buffer_destroy(&t->scratch, t->dev);
+    return cdl_buffer_create(&t->scratch, t->dev, size, CDL_MEMORY_DEVICE, "tuning");
+}
+
+static size_t value_bytes(const struct cdl_tuner *t, const struct cdl_value *v) {
+    return cdl_align_up((size_t)t->batch * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
+                            (t->fp16 && !v->fp32 ? 2 : 4), 256);
+}
+
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Runs the launch `count` times and gives the median time of one.
+static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const struct cdl_launch *launch, int count, double *ns) {
+    double times[MAX_TIMED];
+    cdl_result r = cdl_once_begin(&t->once);
+    if (r != CDL_OK)
+        return r;
+    for (int i = 0; i < count; i++) {
+        cdl_once_barrier(&t->once);
+        cdl_once_timestamp(&t->once, 2 * (uint32_t)i);
+        cdl_once_dispatch(&t->once, pipeline, launch);
+        cdl_once_timestamp(&t->once, 2 * (uint32_t)i + 1);
+    }
+    r = cdl_once_run(&t->once, 2 * (uint32_t)count);
+    if (r != CDL_OK)
+        return r;
+    for (int i = 0; i < count; i++)
+        times[i] = cdl_once_ns(&t->once, 2 * (uint32_t)i, 2 * (uint32_t)i + 1);
+    qsort(times, (size_t)count, sizeof *times, by_size);
+    *ns = times[count / 2];
+    return r;
+}
+
+// Numbers small enough for any sum of them, as halves (1) and as floats (0.008); zeros would draw less power
+// than real data do and so flatter some kernels.
+static cdl_result fill_scratch(struct cdl_tuner *t) {
+    cdl_result r = cdl_once_begin(&t->once);
+    if (r != CDL_OK)
+        return r;
+    t->dev->vkd.CmdFillBuffer(t->once.commands, t->scratch.handle, 0, VK_WHOLE_SIZE, 0x3c003c00);
+    return cdl_once_run(&t->once, 0);
+}
+
+// *ns: the kernel's time for the operation at the tuner's batch. Stops after the warm-up when that already took much
+// longer than `best_ns` (0: none yet).
+static cdl_result measure(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
+                          double best_ns, double *ns) {
+    const size_t src = value_bytes(t, &graph->values[op->src]), dst = value_bytes(t, &graph->values[op->dst]);
+    const size_t residual = op->residual >= 0 ? value_bytes(t, &graph->values[op->residual]) : 0;
+    VkPipeline pipeline;
+    struct cdl_launch launch;
+    cdl_result r = cdl_pipeline_get(&pipeline, t->dev, kernel);
+    if (r == CDL_OK)
+        r = reserve(t, src + dst + residual + kernel->weight_bytes);
+    if (r == CDL_OK)
+        r = fill_scratch(t);
+    if (r != CDL_OK)
+        return r;
+    const uint64_t base = t->scratch.address;
+    const struct cdl_addresses at = {.src = base, .dst = base + src, .residual = residual ? base + src + dst : 0,
+                                     .weights = base + src + dst + residual};
+    cdl_kernel_launch(kernel, graph, op, t->batch, &at, &launch);
+    r = time_runs(t, pipeline, &launch, 1, ns);
+    const double limit = t->mode == CDL_TUNE_QUICK ? 1.5 : 3;
+    if (r != CDL_OK || (best_ns > 0 && *ns > limit * best_ns))
+        return r;
+    const double affordable = *ns > 0 ? BUDGET_NS / *ns : MAX_TIMED;
+    const int count = affordable > MAX_TIMED ? MAX_TIMED : affordable < 3 ? (t->mode == CDL_TUNE_QUICK ? 1 : 3) : (int)affordable;
+    return time_runs(t, pipeline, &launch, count, ns);
+}
+
+// The fastest trusted kernel and its time, 0 when there was no memory to take it; -1: none, or failure.
+static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count,
+                double *best_ns) {
+    const int candidates = t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : count;
+    int best = -1, tried = 0;
+    *best_ns = 0;
+    if (!ready(t))
+        return -1;
+    for (int i = 0; i < count && tried < candidates; i++) {
+        double ns;
+        if (!trusted(t, graph, op, &kernels[i])) {
+            if (t->result != CDL_OK)
+                return -1;
+            continue;
+        }
+        tried++;
+        const cdl_result r = measure(t, graph, op, &kernels[i], *best_ns, &ns);
+        if (r == CDL_ERR_NOMEM) // the session itself may still fit
+            return best < 0 ? i : best;
+        if (failed(t, r))
+            return -1;
+        t->num_measured++;
+        char name[160];
+        cdl_kernel_name(&kernels[i], name, sizeof name);
+        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s: %.1f us by %s", op->name, ns / 1e3, name);
+        if (best < 0 || ns < *best_ns) {
+            best = i;
+            *best_ns = ns;
+        }
+    }
+    return best;
+}
+
+// ---- choice
+
+// The kernel that an earlier tuning found, as a value "quick 12.5 us by NAME"; -1: none that helps.
+static int recall_winner(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
+    char value[CDL_TUNING_VALUE], name[160];
+    if (!recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
+        return -1;
+    const char *by = strstr(value, " by ");
+    for (int i = 0; by && i < count; i++) {
+        cdl_kernel_name(&kernels[i], name, sizeof name);
+        if (!strcmp(by + strlen(" by "), name))
+            return i;
+    }
+    return -1;
+}
+
+int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
+    struct cdl_tuner *t = tuner;
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160];
+    double ns;
+    if (t->result != CDL_OK)
+        return -1;
+    if (op->kind != CDL_OP_CONV) // one kernel each, which the project's tests cover
+        return 0;
+    cdl_tuning_shape_key(key, graph, op, t->batch, t->fp16);
+    int chosen = recall_winner(t, key, kernels, count);
+    if (chosen >= 0 && trusted(t, graph, op, &kernels[chosen]))
+        return chosen;
+    chosen = -1;
+    if (t->mode != CDL_TUNE_OFF && t->dev->timestamp_bits) {
+        chosen = tune(t, graph, op, kernels, count, &ns);
+        if (chosen >= 0 && ns > 0) {
+            cdl_kernel_name(&kernels[chosen], name, sizeof name);
+            cdl_format_text(value, sizeof value, "%s %.1f us by %s", t->mode == CDL_TUNE_FULL ? "full" : "quick", ns / 1e3, name);
+            remember(t->dev, key, value);
+        }
+    } else {
+        for (int i = 0; i < count && chosen < 0 && t->result == CDL_OK; i++)
+            if (trusted(t, graph, op, &kernels[i]))
+                chosen = i;
+    }
+    t->none_works = t->none_works || (chosen < 0 && t->result == CDL_OK);
+    return chosen;
+}
+
+void cdl_tuner_finish(struct cdl_tuner *t) {
+    cdl_buffer_destroy(&t->scratch, t->dev);
+    cdl_once_destroy(&t->once);
+    if (t->num_tests + t->num_measured)
+        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "%d kernels tested, %d timed", t->num_tests, t->num_measured);
+    cdl_tuning_save(t->dev);
+}

@@ -1,0 +1,25 @@
+// conv_params.h - push constants of every convolution kernel; see params.h. A file of its own, for the committed
+// SPIR-V in spirv/ depends on it.
+#ifndef CDL_CONV_PARAMS_H_
+#define CDL_CONV_PARAMS_H_
+
+#ifdef GL_core_profile
+#define ADDRESS uvec2
+#else
+#include <stdint.h>
+#define ADDRESS uint64_t
+#endif
+
+struct conv_params {
+    ADDRESS src;      // [images][src_h][src_w][src_c4] storage4
+    ADDRESS weights;  // see the kernel
+    ADDRESS bias;     // float[4 * dst_c4]
+    ADDRESS residual; // like dst; read only when the constant ADD_RESIDUAL is set
+    ADDRESS dst;      // [images][dst_h][dst_w][dst_c4] storage4
+    int images;
+    int src_h, src_w, src_c4;
+    int dst_h, dst_w, dst_c4;
+    int group_src, group_dst; // channels in and out of one group
+};
+
+#endif // CDL_CONV_PARAMS_H_

@@ -1,0 +1,18 @@
+#!/bin/sh
+# update.sh - compiles the matrix-unit shaders, which the glslang of older distributions cannot, to the SPIR-V that
+# builds there use, and writes their sources' hashes to MANIFEST.
+#
+#   GLSLANG="path/to/glslangValidator" shaders/spirv/update.sh
+#
+# GLSLANG may be a command with arguments; it needs GL_KHR_cooperative_matrix and GL_NV_cooperative_matrix2 (glslang
+# 15.1 or newer). No optimizer runs: spirv-opt has broken cooperative matrices (github.com/ggml-org/llama.cpp/issues/10763).
+set -eu
+cd "$(dirname "$0")/.."
+shaders="conv_coop conv_grouped_coop peak_matrix"
+for shader in $shaders; do
+    ${GLSLANG:-glslangValidator} -V --target-env vulkan1.2 -DSTORAGE_FP16 -o "spirv/$shader.spv" "$shader.comp"
+done
+{
+    for shader in $shaders; do sha256sum "$shader.comp"; done
+    sha256sum matrix.glsl conv_params.h peak_params.h
+} >spirv/MANIFEST
