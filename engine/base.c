@@ -73,6 +73,19 @@ bool cdl_add_size(size_t a, size_t b, size_t *out) {
     return true;
 }
 
+bool cdl_read_params(void *out, size_t size, const void *in) {
+    size_t given = 0;
+    memset(out, 0, size);
+    if (in) {
+        memcpy(&given, in, sizeof given);
+        if (given == 0)
+            return false; // not even the log can be trusted
+        memcpy(out, in, given < size ? given : size);
+    }
+    memcpy(out, &size, sizeof size);
+    return true;
+}
+
 void cdl_format_text(char *out, size_t size, const char *fmt, ...) {
     if (size == 0)
         return;

@@ -61,7 +61,7 @@ void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, i
 
 // The families of convolution kernels; a new one joins here, with a shader and a file of its own.
 static const struct cdl_conv_family *const families[] = {
-    &cdl_conv_coop, &cdl_conv_direct, &cdl_conv_grouped, &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_lanes,
+    &cdl_conv_coop, &cdl_conv_coop2, &cdl_conv_direct, &cdl_conv_grouped, &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_half, &cdl_conv_lanes,
     &cdl_conv_lanes_wide, &cdl_conv_tiled,
 };
 

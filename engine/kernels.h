@@ -22,9 +22,11 @@ struct cdl_caps {
     // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B fp16,
     // C fp32. matrix_m 0: none.
     uint32_t matrix_m, matrix_n, matrix_k, matrix_subgroup;
-    // VK_NV_cooperative_matrix2: matrices of any multiple of those sizes, conversions, functions of each element;
-    // also matrices that a whole workgroup owns.
-    bool flexible_matrix, workgroup_matrix;
+    // VK_NV_cooperative_matrix2: matrices whose sizes are multiples of a grain, with functions of each element. A grain of
+    // 0 invocations is a subgroup's, the others those of workgroups of that size, which lose reserved_bytes of shared memory.
+    struct { uint32_t invocations, m, n, k; } matrix_grains[4];
+    int num_matrix_grains;
+    uint32_t matrix_reserved_bytes;
 };
 
 struct cdl_kernel {
@@ -33,6 +35,8 @@ struct cdl_kernel {
     bool fp16;           // storage
     bool pins_subgroup;  // the workgroup is exactly one subgroup of caps.subgroup_size
     uint32_t subgroup_size; // subgroups must have this size and be full; 0: as the driver likes
+    int half_products;   // so many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11
+                         // of the sum of their magnitudes, at most; 0: fp32 all the way
     uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
     int num_constants;
     // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4 in]

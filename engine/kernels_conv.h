@@ -19,8 +19,8 @@ struct cdl_conv_family {
     // Sets out->groups, and what the family changes in out->push.conv (= *p).
     void (*launch)(const struct cdl_kernel *kernel, const struct conv_params *p, struct cdl_launch *out);
 };
-extern const struct cdl_conv_family cdl_conv_coop, cdl_conv_direct, cdl_conv_grouped, cdl_conv_grouped_coop,
-    cdl_conv_grouped_wide, cdl_conv_lanes, cdl_conv_lanes_wide, cdl_conv_tiled;
+extern const struct cdl_conv_family cdl_conv_coop, cdl_conv_coop2, cdl_conv_direct, cdl_conv_grouped, cdl_conv_grouped_coop,
+    cdl_conv_grouped_wide, cdl_conv_half, cdl_conv_lanes, cdl_conv_lanes_wide, cdl_conv_tiled;
 
 void cdl_set_constants(struct cdl_kernel *k, int count, const uint32_t *values);
 // k->tap_columns, rows and shared_window come first where they are not 0.
@@ -28,6 +28,12 @@ int cdl_weight_rows(const struct cdl_kernel *k, const struct cdl_op *op); // of 
 void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span);
 // The most input blocks that any block of four output channels reads.
 int cdl_source_span(const struct cdl_conv_shape *shape);
+// For kernels whose workgroups make m pixels x n channels each.
+void cdl_launch_tiles(struct cdl_launch *launch, const struct conv_params *p, uint32_t m, uint32_t n);
+// About how long one image takes in such tiles of `invocations`, to compare tiles with.
+double cdl_tile_cost(const struct cdl_conv_shape *shape, uint32_t m, uint32_t n, uint32_t invocations);
+// Ranks kernels from `base` on, those of lower cost first.
+void cdl_rank_by_cost(struct cdl_kernel *kernels, const double *cost, int count, int base);
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count); // in workgroups of CDL_POINTWISE_SIZE
 
 #endif // CDL_KERNELS_CONV_H_

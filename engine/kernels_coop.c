@@ -43,23 +43,10 @@ static bool fits(const struct tile *t, const struct cdl_caps *caps) {
            workgroup % units == 0 && shared_bytes(t, caps) <= caps->max_shared_bytes;
 }
 
-// Workgroups that keep a large GPU busy; fewer leave units idle, and smaller tiles or split sums pay.
-enum { ENOUGH_WORKGROUPS = 128 };
-
-// The lowest rank goes to the largest tile that still gives enough workgroups for one image (batches only add to them).
-static int rank_of(const struct cdl_conv_shape *s, const struct tile *t, int index) {
-    const uint32_t pixels = (uint32_t)s->dst->height * (uint32_t)s->dst->width, channels = (uint32_t)s->dst_c4 * 4;
-    const uint32_t workgroups = cdl_div_up(pixels, t->m) * cdl_div_up(channels, t->n);
-    if (s->caps->software)
-        return 60 + index;
-    if (channels <= t->n / 2)
-        return 8; // half of every tile is empty
-    return workgroups >= ENOUGH_WORKGROUPS ? 1 + index / 3 : 7 - index / 2;
-}
-
 static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
     const struct cdl_caps *caps = s->caps;
     const bool narrow = s->src_c4 == 1;
+    double cost[CDL_COUNT(tiles)];
     int n = 0;
     if (!s->fp16 || !caps->matrix_m || s->op->groups != 1 || s->dst_c4 % 2 || s->dst->fp32)
         return 0;
@@ -68,9 +55,9 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
         if (!fits(t, caps))
             continue;
         const uint32_t depth = t->k * t->splits, columns = (uint32_t)(narrow ? (s->op->kernel_w + 1) / 2 * 2 : s->op->kernel_w);
-        struct cdl_kernel *k = &out[n++];
+        struct cdl_kernel *k = &out[n];
         *k = (struct cdl_kernel){
-            .shader = "conv_coop", .fp16 = true, .rank = rank_of(s, t, (int)i), .subgroup_size = caps->matrix_subgroup,
+            .shader = "conv_coop", .fp16 = true, .subgroup_size = caps->matrix_subgroup,
             .tap_columns = (int)columns,
             .rows = (int)(cdl_div_up((uint32_t)(s->op->kernel_h * s->src_c4 * 4) * columns, depth) * depth),
         };
@@ -84,14 +71,14 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
         };
         cdl_set_constants(k, NUM_CONSTANTS, constants);
         cdl_set_weights(k, s, (int)(t->n / 4), s->src_c4);
+        cost[n++] = cdl_tile_cost(s, t->m, t->n, constants[WORKGROUP]);
     }
+    cdl_rank_by_cost(out, cost, n, caps->software ? 60 : 1);
     return n;
 }
 
 static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {
-    const uint64_t pixels = (uint64_t)p->images * (uint64_t)p->dst_h * (uint64_t)p->dst_w;
-    const uint64_t row_tiles = (pixels + k->constants[TILE_M] - 1) / k->constants[TILE_M];
-    cdl_launch_workgroups(out, row_tiles * cdl_div_up((uint32_t)p->dst_c4 * 4, k->constants[TILE_N]));
+    cdl_launch_tiles(out, p, k->constants[TILE_M], k->constants[TILE_N]);
 }
 
 const struct cdl_conv_family cdl_conv_coop = {"conv_coop", list, launch};

@@ -1,25 +1,58 @@
 // kernels_tiled.c - conv_tiled.comp: dense convolution through shared memory in fp32, for GPUs without matrix units.
 #include "kernels_conv.h"
 
-enum { WORKGROUP = 256 };
+// See the shader.
+struct tile { uint32_t m, n, k, part_m, part_n, splits; };
+
+static const struct tile tiles[] = {
+    {128, 128, 16, 8, 8, 1},
+    {128, 64, 16, 8, 4, 1},
+    {64, 64, 16, 4, 4, 1},
+    {32, 32, 16, 4, 4, 4},
+    {4, 16, 4, 4, 4, 64}, // the linear layer: one row of pixels an image
+};
+
+enum { // constants
+    WORKGROUP, KERNEL_H, KERNEL_W, STRIDE, PADDING, RELU, RESIDUAL, TILE_M, TILE_N, TILE_K, PART_M, PART_N, SPLITS, NUM_CONSTANTS
+};
+
+static uint32_t workgroup_size(const struct tile *t) { return t->m / t->part_m * (t->n / t->part_n) * t->splits; }
+
+// As the shader counts it.
+static size_t shared_bytes(const struct tile *t) {
+    const size_t units = t->k * t->splits / 4, columns = t->n / 4;
+    const size_t pitch_b = 4 * columns + (t->splits > 1 && columns < 8 ? columns : 0);
+    const size_t staged = t->m * (units + 1) + units * pitch_b, sums = t->splits > 1 ? t->splits * t->m * columns : 0;
+    return 16 * (staged > sums ? staged : sums);
+}
 
 static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
-    const uint32_t tile_m = 64, tile_n = 64;
-    const size_t shared = 16 * (size_t)(tile_m + 1 + tile_n) * 4;
-    if (cap < 1 || s->op->groups != 1 || s->caps->max_workgroup_size < WORKGROUP || s->caps->max_shared_bytes < shared)
-        return 0;
-    // A lone block of input channels (the stem) leaves three quarters of its steps empty.
-    *out = (struct cdl_kernel){.shader = "conv_tiled", .fp16 = s->fp16, .rank = s->caps->software || s->src_c4 == 1 ? 40 : 10};
-    cdl_set_constants(out, 9, (const uint32_t[]){WORKGROUP, (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w, (uint32_t)s->op->stride,
-                                                 (uint32_t)s->op->padding, tile_m, tile_n, s->op->relu, s->op->residual >= 0});
-    cdl_set_weights(out, s, (int)(cdl_div_up((uint32_t)s->dst_c4 * 4, tile_n) * (tile_n / 4)), s->src_c4);
-    return 1;
+    double cost[CDL_COUNT(tiles)];
+    int n = 0;
+    for (size_t i = 0; i < CDL_COUNT(tiles) && n < cap && s->op->groups == 1; i++) {
+        const struct tile *t = &tiles[i];
+        const uint32_t depth = t->k * t->splits, workgroup = workgroup_size(t);
+        if (workgroup > s->caps->max_workgroup_size || shared_bytes(t) > s->caps->max_shared_bytes)
+            continue;
+        struct cdl_kernel *k = &out[n];
+        const uint32_t rows = (uint32_t)(s->op->kernel_h * s->op->kernel_w * s->src_c4 * 4);
+        *k = (struct cdl_kernel){.shader = "conv_tiled", .fp16 = s->fp16, .rows = (int)(cdl_div_up(rows, depth) * depth)};
+        const uint32_t constants[NUM_CONSTANTS] = {
+            [WORKGROUP] = workgroup, [KERNEL_H] = (uint32_t)s->op->kernel_h, [KERNEL_W] = (uint32_t)s->op->kernel_w,
+            [STRIDE] = (uint32_t)s->op->stride, [PADDING] = (uint32_t)s->op->padding, [RELU] = s->op->relu,
+            [RESIDUAL] = s->op->residual >= 0, [TILE_M] = t->m, [TILE_N] = t->n, [TILE_K] = t->k, [PART_M] = t->part_m,
+            [PART_N] = t->part_n, [SPLITS] = t->splits,
+        };
+        cdl_set_constants(k, NUM_CONSTANTS, constants);
+        cdl_set_weights(k, s, (int)(t->n / 4), s->src_c4);
+        cost[n++] = cdl_tile_cost(s, t->m, t->n, workgroup);
+    }
+    cdl_rank_by_cost(out, cost, n, s->caps->software ? 40 : 10);
+    return n;
 }
 
 static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {
-    const uint64_t pixels = (uint64_t)p->images * (uint64_t)p->dst_h * (uint64_t)p->dst_w;
-    const uint64_t row_tiles = (pixels + k->constants[5] - 1) / k->constants[5];
-    cdl_launch_workgroups(out, row_tiles * cdl_div_up((uint32_t)p->dst_c4 * 4, k->constants[6]));
+    cdl_launch_tiles(out, p, k->constants[TILE_M], k->constants[TILE_N]);
 }
 
 const struct cdl_conv_family cdl_conv_tiled = {"conv_tiled", list, launch};

@@ -330,14 +330,8 @@ void cdl_model_destroy(cdl_model **model) {
 }
 
 cdl_result cdl_model_read_params(struct cdl_model_params *out, const struct cdl_model_params *in) {
-    memset(out, 0, sizeof(*out));
-    out->struct_size = sizeof(*out);
-    if (!in)
-        return CDL_OK;
-    if (in->struct_size == 0) // without a size not even the log can be trusted
+    if (!cdl_read_params(out, sizeof(*out), in))
         return CDL_ERR_INVALID;
-    memcpy(out, in, in->struct_size < sizeof(*out) ? in->struct_size : sizeof(*out));
-    out->struct_size = sizeof(*out);
     CDL_REQUIRE(&out->log, out->num_metadata >= 0);
     CDL_REQUIRE(&out->log, out->num_metadata == 0 || out->metadata);
     for (int i = 0; i < out->num_metadata; i++)

@@ -250,7 +250,7 @@ cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_mo
         if (r != CDL_OK)
             return r;
     }
-    const struct source caller = { "cdl_model_params", CDL_ERR_INVALID, &params->log };
+    const struct source caller = { "parameters", CDL_ERR_INVALID, &params->log };
     for (int i = 0; i < params->num_metadata; i++) {
         const struct cdl_pair *pair = &params->metadata[i];
         cdl_result r = apply(model, pair->key, pair->value, &caller);

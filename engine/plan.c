@@ -40,15 +40,64 @@ static void find_lifetimes(const struct cdl_graph *g, bool keep, struct lifetime
 
 static bool overlap_in_time(struct lifetime a, struct lifetime b) { return a.first <= b.last && b.first <= a.last; }
 
-// Largest values first, each in the lowest gap among those already placed that live at the same time.
-// (Greedy by size: Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference".)
+// The largest sum of values alive at one step: what any placement takes at least.
+static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetime *life) {
+    size_t largest = 0;
+    for (int step = -1; step <= plan->graph.num_ops; step++) {
+        size_t live = 0;
+        for (int v = 0; v < plan->graph.num_values; v++)
+            if (life[v].first <= step && step <= life[v].last)
+                live += plan->value_bytes[v];
+        largest = live > largest ? live : largest;
+    }
+    return largest;
+}
+
+// Each value, in `order`, into the lowest gap among those already placed that live at the same time. Returns what the
+// arena then takes; *highest: the value at its end.
+static size_t place_in_order(const struct cdl_plan *plan, const struct lifetime *life, const int *order, size_t *at, int *highest) {
+    const int n = plan->graph.num_values;
+    size_t arena = 0;
+    for (int i = 0; i < n; i++) {
+        const int v = order[i];
+        const size_t size = plan->value_bytes[v];
+        at[v] = 0;
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (int j = 0; j < i; j++) {
+                const int u = order[j];
+                if (overlap_in_time(life[u], life[v]) && at[u] < at[v] + size && at[v] < at[u] + plan->value_bytes[u]) {
+                    at[v] = at[u] + plan->value_bytes[u];
+                    moved = true;
+                }
+            }
+        }
+        if (at[v] + size > arena) {
+            arena = at[v] + size;
+            *highest = v;
+        }
+    }
+    return arena;
+}
+
+static void move_to_front(int *order, int v) {
+    int i = 0;
+    while (order[i] != v)
+        i++;
+    memmove(order + 1, order, (size_t)i * sizeof *order);
+    order[0] = v;
+}
+
+// Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference"). Where that
+// leaves gaps, the value that ended up highest is placed first the next time, for as often as it may help.
 static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *life, const cdl_log *log) {
+    enum { TRIES = 64 };
     const int n = plan->graph.num_values;
     int *order = malloc((size_t)n * sizeof *order);
-    bool *placed = calloc((size_t)n, sizeof *placed);
-    if (!order || !placed) {
+    size_t *at = malloc((size_t)n * sizeof *at);
+    if (!order || !at) {
         free(order);
-        free(placed);
+        free(at);
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
     }
     for (int i = 0; i < n; i++) { // insertion sort: a few hundred values
@@ -57,33 +106,19 @@ static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *lif
             order[j] = order[j - 1];
         order[j] = i;
     }
-    for (int i = 0; i < n; i++) {
-        const int v = order[i];
-        size_t at = 0;
-        for (bool moved = true; moved;) {
-            moved = false;
-            for (int u = 0; u < n; u++)
-                if (placed[u] && overlap_in_time(life[u], life[v]) && plan->value_at[u] < at + plan->value_bytes[v] &&
-                    at < plan->value_at[u] + plan->value_bytes[u]) {
-                    at = plan->value_at[u] + plan->value_bytes[u];
-                    moved = true;
-                }
+    plan->live_bytes = largest_live_set(plan, life);
+    plan->arena_bytes = SIZE_MAX;
+    for (int try = 0; try < TRIES && plan->arena_bytes > plan->live_bytes; try++) {
+        int highest = 0;
+        const size_t arena = place_in_order(plan, life, order, at, &highest);
+        if (arena < plan->arena_bytes) {
+            plan->arena_bytes = arena;
+            memcpy(plan->value_at, at, (size_t)n * sizeof *at);
         }
-        plan->value_at[v] = at;
-        placed[v] = true;
-        if (at + plan->value_bytes[v] > plan->arena_bytes)
-            plan->arena_bytes = at + plan->value_bytes[v];
-    }
-    for (int step = -1; step <= plan->graph.num_ops; step++) {
-        size_t live = 0;
-        for (int v = 0; v < n; v++)
-            if (life[v].first <= step && step <= life[v].last)
-                live += plan->value_bytes[v];
-        if (live > plan->live_bytes)
-            plan->live_bytes = live;
+        move_to_front(order, highest);
     }
     free(order);
-    free(placed);
+    free(at);
     return CDL_OK;
 }
 
@@ -114,6 +149,8 @@ static void place_barriers(struct cdl_plan *plan) {
 static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_params *params, const cdl_log *log) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     const struct cdl_graph *g = &plan->graph;
+    if (params->prepare)
+        params->prepare(params->choose_ctx, g);
     for (int i = 0; i < g->num_ops; i++) {
         struct cdl_step *step = &plan->steps[i];
         const int count = cdl_kernels_for(g, &g->ops[i], params->caps, plan->fp16, kernels);

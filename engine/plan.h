@@ -31,7 +31,9 @@ struct cdl_plan_params {
     // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
     // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.
     int (*choose)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
-    void *choose_ctx;
+    // Told the graph before the first choice; NULL: nobody.
+    void (*prepare)(void *ctx, const struct cdl_graph *graph);
+    void *choose_ctx; // of both
 };
 
 // CDL_ERR_UNSUPPORTED when a value or the arena would outgrow 32-bit indices.

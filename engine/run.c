@@ -145,8 +145,8 @@ cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns)
     if (!slot->busy)
         return CDL_OK;
     cdl_result r = cdl_slot_wait(s, slot, timeout_ns);
-    if (r == CDL_NOT_READY)
-        return r;
+    if (r != CDL_OK && r != CDL_ERR_DEVICE_LOST)
+        return r; // still in flight, for all that is known
     slot->busy = false;
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&slot->readback, dev);

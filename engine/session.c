@@ -123,7 +123,8 @@ error:
 static cdl_result settle(struct cdl_session *s, const struct cdl_session_params *params) {
     const struct cdl_recipe *recipe = &s->model->recipe;
     const cdl_log *log = &s->dev->log;
-    CDL_REQUIRE(log, params->max_batch >= 0 && params->max_batch <= MAX_BATCH);
+    if (params->max_batch < 0 || params->max_batch > MAX_BATCH)
+        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", params->max_batch, MAX_BATCH);
     CDL_REQUIRE(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS);
     CDL_REQUIRE(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE);
@@ -141,6 +142,7 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     const int short_side = s->info.width < s->info.height ? s->info.width : s->info.height;
     const int recipe_side = recipe->input_width < recipe->input_height ? recipe->input_width : recipe->input_height;
     s->resize_size = (int)lround((double)recipe->resize_size * short_side / recipe_side);
+    s->resize_size = s->resize_size > 0 ? s->resize_size : 1;
     if (s->resize_size > CDL_MAX_RESIZE_SIZE)
         return cdl_fail(log, CDL_ERR_INVALID, "an input of %dx%d resizes pictures to %d pixels, at most %d are possible",
                         s->info.height, s->info.width, s->resize_size, CDL_MAX_RESIZE_SIZE);
@@ -157,7 +159,7 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
                               .fp16 = s->info.precision == CDL_PRECISION_FP16};
     const struct cdl_plan_params plan = {
         .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-        .fp16 = tuner.fp16, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .choose_ctx = &tuner,
+        .fp16 = tuner.fp16, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
     };
     const cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
     cdl_tuner_finish(&tuner);
@@ -198,11 +200,10 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
         cdl_pipelines_save(s->dev);
 }
 
-static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params, bool keep) {
-    static const struct cdl_session_params defaults = {.struct_size = sizeof defaults};
-    params = params ? params : &defaults;
+static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *given, bool keep) {
+    struct cdl_session_params copy, *params = &copy;
     *out = NULL;
-    CDL_REQUIRE(&dev->log, model != NULL && params->struct_size == sizeof *params);
+    CDL_REQUIRE(&dev->log, model != NULL && cdl_read_params(params, sizeof *params, given));
     struct cdl_session *s = calloc(1, sizeof *s);
     if (!s)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");

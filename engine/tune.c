@@ -207,6 +207,38 @@ static int recall_winner(struct cdl_tuner *t, const char *key, const struct cdl_
     return -1;
 }
 
+// The kernels that cdl_tune_choose will look at, unless one fails its test: writes up to `cap` of them.
+static int foresee(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, struct cdl_kernel *out, int cap) {
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    char key[CDL_TUNING_KEY];
+    const int count = cdl_kernels_for(graph, op, &t->dev->caps, t->fp16, kernels);
+    int first = 0, wanted = 1;
+    if (op->kind == CDL_OP_CONV) {
+        cdl_tuning_shape_key(key, graph, op, t->batch, t->fp16);
+        first = recall_winner(t, key, kernels, count);
+        if (first < 0) {
+            first = 0;
+            wanted = t->mode == CDL_TUNE_FULL ? count : t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : 1;
+        }
+    }
+    int n = 0;
+    for (int i = first; i < count && n < wanted && n < cap; i++)
+        out[n++] = kernels[i];
+    return n;
+}
+
+void cdl_tune_prepare(void *tuner, const struct cdl_graph *graph) {
+    struct cdl_tuner *t = tuner;
+    const int cap = graph->num_ops * (t->mode == CDL_TUNE_OFF ? 1 : CDL_MAX_KERNELS);
+    struct cdl_kernel *kernels = malloc((size_t)cap * sizeof *kernels);
+    int n = 0;
+    for (int i = 0; kernels && i < graph->num_ops; i++)
+        n += foresee(t, graph, &graph->ops[i], kernels + n, cap - n);
+    if (n > 0)
+        cdl_pipelines_prepare(t->dev, kernels, n);
+    free(kernels);
+}
+
 int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
     struct cdl_tuner *t = tuner;
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160];

@@ -20,6 +20,8 @@ struct cdl_tuner {
 // For cdl_plan_params.choose, with a tuner as its context: the index of the kernel to use among kernels[count],
 // which are sorted by rank; -1: none can be trusted, or tuner->result tells of a failure.
 int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
+// For `prepare`: compiles the pipelines that choosing will want, on all processors.
+void cdl_tune_prepare(void *tuner, const struct cdl_graph *graph);
 void cdl_tuner_finish(struct cdl_tuner *tuner); // frees its objects and saves what it learnt
 
 // The device's table, from and to its cache folder.

@@ -128,8 +128,13 @@ cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_dev
 
 // A new pipeline that runs `kernel`, the caller's. CDL_ERR_UNSUPPORTED when the driver cannot compile it.
 cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+// The same without a word in the log, for threads of our own.
+VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
 // The device's pipeline that runs `kernel`, made at first use and kept until the device goes. Thread-safe.
 cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+
+// Makes what is missing of these at once, on all processors; what fails is left for cdl_pipeline_get to tell.
+void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kernels, int count);
 
 // cache_dir NULL: no files. Fills dev->cache_key too.
 cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parallel.h"
 #include "spirv.h"
 
 #define KIND "pipelines"
@@ -123,25 +124,67 @@ static bool append(struct cdl_pipelines *p, const struct cdl_kernel *kernel, VkP
     return true;
 }
 
-cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
-    struct cdl_pipelines *p = &dev->pipelines;
+// Keeps `made` for the kernel, or throws it away for one that another thread was faster to make. VK_NULL_HANDLE: no memory.
+static VkPipeline keep(struct cdl_device *dev, const struct cdl_kernel *kernel, VkPipeline made) {
     cdl_mutex_lock(&dev->lock);
-    *out = find(p, kernel);
+    VkPipeline kept = find(&dev->pipelines, kernel);
+    const bool added = !kept && append(&dev->pipelines, kernel, made);
+    if (added)
+        kept = made;
     cdl_mutex_unlock(&dev->lock);
+    if (!added)
+        dev->vkd.DestroyPipeline(dev->handle, made, NULL);
+    return kept;
+}
+
+static VkPipeline look_up(struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    cdl_mutex_lock(&dev->lock);
+    const VkPipeline found = find(&dev->pipelines, kernel);
+    cdl_mutex_unlock(&dev->lock);
+    return found;
+}
+
+cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    *out = look_up(dev, kernel);
     if (*out)
         return CDL_OK;
     // Compiled without the lock: other threads submit meanwhile, or compile another kernel.
     VkPipeline made;
-    cdl_result r = cdl_pipeline_create(&made, dev, kernel);
+    const cdl_result r = cdl_pipeline_create(&made, dev, kernel);
     if (r != CDL_OK)
         return r;
-    cdl_mutex_lock(&dev->lock);
-    *out = find(p, kernel); // another thread may have been faster
-    const bool added = !*out && append(p, kernel, made);
-    if (added)
-        *out = made;
-    cdl_mutex_unlock(&dev->lock);
-    if (!added)
-        dev->vkd.DestroyPipeline(dev->handle, made, NULL);
+    *out = keep(dev, kernel, made);
     return *out ? CDL_OK : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
+}
+
+struct preparation {
+    struct cdl_device *dev;
+    const struct cdl_kernel **kernels;
+};
+
+static void prepare_one(void *ctx, int i) {
+    const struct preparation *p = ctx;
+    VkPipeline made;
+    if (cdl_pipeline_compile(&made, p->dev, p->kernels[i]) >= 0)
+        keep(p->dev, p->kernels[i], made);
+}
+
+void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kernels, int count) {
+    struct preparation p = {dev, malloc((size_t)count * sizeof *p.kernels)};
+    int n = 0;
+    for (int i = 0; p.kernels && i < count; i++) {
+        bool known = look_up(dev, &kernels[i]) != VK_NULL_HANDLE;
+        for (int j = 0; j < n && !known; j++)
+            known = same_pipeline(p.kernels[j], &kernels[i]);
+        if (!known)
+            p.kernels[n++] = &kernels[i];
+    }
+    for (int i = 0; i < n; i++) { // before: a driver that crashes is then known by its shaders
+        char name[160];
+        cdl_kernel_name(p.kernels[i], name, sizeof name);
+        cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s, with others", name);
+    }
+    if (n > 0)
+        cdl_parallel(n, prepare_one, &p);
+    free(p.kernels);
 }

@@ -54,25 +54,6 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
     }
 }
 
-// The family with compute and the least else: on GPUs with an asynchronous compute queue that one keeps
-// clear of a desktop's graphics work.
-static bool choose_queue_family(struct cdl_device *dev) {
-    VkQueueFamilyProperties families[16];
-    uint32_t count = CDL_COUNT(families);
-    bool found = false, found_graphics = false;
-    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
-    for (uint32_t i = 0; i < count; i++) {
-        const bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
-        if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || (found && (graphics || !found_graphics)))
-            continue;
-        found = true;
-        found_graphics = graphics;
-        dev->queue_family = i;
-        dev->timestamp_bits = families[i].timestampValidBits;
-    }
-    return found;
-}
-
 static cdl_result create_logical_device(struct cdl_device *dev) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -96,12 +77,13 @@ static cdl_result create_logical_device(struct cdl_device *dev) {
     return CDL_OK;
 }
 
-cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params) {
-    static const struct cdl_device_params defaults = {.struct_size = sizeof defaults};
+cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *given) {
+    struct cdl_device_params copy, *params = &copy;
     struct cdl_candidate *candidates = NULL;
     int count = 0;
-    params = params ? params : &defaults;
-    CDL_REQUIRE(&params->log, out != NULL && params->struct_size == sizeof *params);
+    if (!cdl_read_params(params, sizeof *params, given))
+        return CDL_ERR_INVALID;
+    CDL_REQUIRE(&params->log, out != NULL);
     *out = NULL;
 
     struct cdl_device *dev = calloc(1, sizeof *dev);
@@ -121,7 +103,7 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *p
     }
     dev->physical = chosen->handle;
     dev->info = chosen->info;
-    choose_queue_family(dev); // cdl_candidates saw that there is one
+    cdl_choose_queue_family(&dev->instance, dev->physical, &dev->queue_family, &dev->timestamp_bits); // cdl_candidates saw one
     if ((r = create_logical_device(dev)) != CDL_OK)
         goto error;
     dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);

@@ -43,6 +43,7 @@ static void choose_matrix_features(struct cdl_features *f, const struct cdl_devi
 void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev) {
     *out = (struct cdl_features){
         .v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
+        .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES},
         .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
         .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
         .matrix2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV},
@@ -60,6 +61,10 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
     out->v12.vulkanMemoryModel = supported.vulkanMemoryModel;
     out->v12.vulkanMemoryModelDeviceScope = supported.vulkanMemoryModelDeviceScope;
     prepend(out, &out->v12);
+    VkPhysicalDevice16BitStorageFeatures halves = out->storage16;
+    query(dev, &halves);
+    out->storage16.storageBuffer16BitAccess = halves.storageBuffer16BitAccess;
+    prepend(out, &out->storage16);
     // Its functions and flags are core in 1.3, but a 1.2 driver may have it as an extension.
     if (take_extension(out, dev, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         query(dev, &out->sizes);
@@ -113,6 +118,42 @@ static void read_matrix_shapes(struct cdl_device *dev) {
     free(shapes);
 }
 
+static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
+    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV list =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)dev->instance.vkg.GetInstanceProcAddr(
+            dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &limits};
+    struct cdl_caps *caps = &dev->caps;
+    uint32_t count = 0;
+    if (!list || list(dev->physical, &count, NULL) < 0 || count == 0)
+        return;
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *all = calloc(count, sizeof *all);
+    if (!all)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        all[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
+    if (list(dev->physical, &count, all) < 0)
+        count = 0;
+    dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
+    caps->matrix_reserved_bytes = limits.cooperativeMatrixWorkgroupScopeReservedSharedMemory;
+    for (uint32_t i = 0; i < count && caps->num_matrix_grains < (int)CDL_COUNT(caps->matrix_grains); i++) {
+        const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *g = &all[i];
+        const bool types = g->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && g->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                           g->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && g->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
+        const bool workgroup = g->scope == VK_SCOPE_WORKGROUP_KHR;
+        if (!types || g->saturatingAccumulation || (workgroup && (!workgroup_scope ||
+            g->workgroupInvocations > limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize)))
+            continue;
+        const int at = caps->num_matrix_grains++;
+        caps->matrix_grains[at].invocations = workgroup ? g->workgroupInvocations : 0;
+        caps->matrix_grains[at].m = g->MGranularity;
+        caps->matrix_grains[at].n = g->NGranularity;
+        caps->matrix_grains[at].k = g->KGranularity;
+    }
+    free(all);
+}
+
 // Subgroup sizes: which one a kernel may count on, and whether pipelines must ask for it.
 static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_features *f, const VkPhysicalDeviceVulkan11Properties *v11,
                                 const VkPhysicalDeviceSubgroupSizeControlProperties *sizes) {
@@ -158,9 +199,11 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     read_subgroup_sizes(dev, f, &v11, &sizes);
     if (dev->caps.matrix_subgroup)
         read_matrix_shapes(dev);
-    dev->caps.flexible_matrix = dev->caps.matrix_m && f->matrix2.cooperativeMatrixFlexibleDimensions &&
-                                f->matrix2.cooperativeMatrixConversions && f->matrix2.cooperativeMatrixPerElementOperations;
-    dev->caps.workgroup_matrix = dev->caps.flexible_matrix && f->matrix2.cooperativeMatrixWorkgroupScope;
+    const bool flexible = f->matrix2.cooperativeMatrixFlexibleDimensions && f->matrix2.cooperativeMatrixConversions &&
+                          f->matrix2.cooperativeMatrixPerElementOperations;
+    // Its shaders are SPIR-V 1.6 and store single halves.
+    if (dev->caps.matrix_m && flexible && f->storage16.storageBuffer16BitAccess && dev->info.api_version >= VK_API_VERSION_1_3)
+        read_matrix_grains(dev, f->matrix2.cooperativeMatrixWorkgroupScope);
 
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);

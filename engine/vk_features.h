@@ -5,12 +5,13 @@
 #include "vk_select.h"
 
 struct cdl_features {
-    const char *extensions[8];
+    const char *extensions[12];
     uint32_t num_extensions;
     bool pipeline_feedback, int8_dot;
     const void *chain; // of VkDeviceCreateInfo; the structures that follow, where supported
     VkPhysicalDeviceFeatures core;
     VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;

@@ -11,17 +11,13 @@ static const struct cdl_spirv *find_spirv(const char *shader, bool fp16) {
     return NULL;
 }
 
-cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
-    cdl_result r = CDL_OK;
+VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
     VkShaderModule module = VK_NULL_HANDLE;
     VkSpecializationMapEntry entries[CDL_MAX_CONSTANTS];
-    char name[160];
     *out = VK_NULL_HANDLE;
     const struct cdl_spirv *spirv = find_spirv(kernel->shader, kernel->fp16);
-    cdl_kernel_name(kernel, name, sizeof name);
     if (!spirv)
-        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
-
+        return VK_ERROR_FEATURE_NOT_PRESENT;
     for (int i = 0; i < kernel->num_constants; i++)
         entries[i] = (VkSpecializationMapEntry){(uint32_t)i, (uint32_t)i * 4, 4};
     const VkSpecializationInfo constants = {
@@ -30,7 +26,9 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
     const VkShaderModuleCreateInfo code = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = spirv->size, .pCode = spirv->words,
     };
-    CDL_VK(dev, CreateShaderModule(dev->handle, &code, NULL, &module));
+    VkResult result = dev->vkd.CreateShaderModule(dev->handle, &code, NULL, &module);
+    if (result < 0)
+        return result;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = kernel->subgroup_size ? kernel->subgroup_size : dev->caps.subgroup_size,
@@ -52,21 +50,30 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
         },
         .layout = dev->pipeline_layout,
     };
-    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
-    const VkResult result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
+    result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
+    dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
     if (result < 0) {
         *out = VK_NULL_HANDLE;
-        cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
-        r = cdl_vk_failed(dev, result, "vkCreateComputePipelines");
-        goto error;
+        return result;
     }
     cdl_mutex_lock(&dev->lock);
     dev->pipelines.created++;
     dev->pipelines.told += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_VALID_BIT ? 1 : 0;
     dev->pipelines.hits += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT ? 1 : 0;
     cdl_mutex_unlock(&dev->lock);
-error:
-    if (module)
-        dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
-    return r;
+    return result;
+}
+
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    char name[160];
+    *out = VK_NULL_HANDLE;
+    cdl_kernel_name(kernel, name, sizeof name);
+    if (!find_spirv(kernel->shader, kernel->fp16))
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
+    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
+    const VkResult result = cdl_pipeline_compile(out, dev, kernel);
+    if (result >= 0)
+        return CDL_OK;
+    cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
+    return cdl_vk_failed(dev, result, "vkCreateComputePipelines");
 }

@@ -93,16 +93,20 @@ static void describe_features(const struct cdl_instance *in, VkPhysicalDevice ph
         cdl_format_text(out->unusable, sizeof out->unusable, "lacks timelineSemaphore; a newer driver may have it");
 }
 
-static bool has_compute_queue(const struct cdl_instance *in, VkPhysicalDevice physical, bool *timestamps) {
+bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits) {
     VkQueueFamilyProperties families[16];
     uint32_t count = CDL_COUNT(families);
-    bool found = false;
-    in->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
-    for (uint32_t i = 0; i < count && !found; i++)
-        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
-            found = true;
-            *timestamps = families[i].timestampValidBits > 0;
-        }
+    bool found = false, found_graphics = false;
+    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
+    for (uint32_t i = 0; i < count; i++) {
+        const bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
+        if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || (found && (graphics || !found_graphics)))
+            continue;
+        found = true;
+        found_graphics = graphics;
+        *family = i;
+        *timestamp_bits = families[i].timestampValidBits;
+    }
     return found;
 }
 
@@ -124,7 +128,7 @@ static void describe(const struct cdl_instance *in, VkPhysicalDevice physical, s
     VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &v12};
     properties.pNext = &v11;
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
-    cdl_format_text(out->driver, sizeof out->driver, "%s %s", v12.driverName, v12.driverInfo);
+    cdl_format_text(out->driver, sizeof out->driver, "%s%s%s", v12.driverName, v12.driverInfo[0] ? " " : "", v12.driverInfo);
     format_uuid(v11.deviceUUID, out->uuid);
     out->subgroup_size = v11.subgroupSize;
 
@@ -132,7 +136,10 @@ static void describe(const struct cdl_instance *in, VkPhysicalDevice physical, s
     describe_memory(in, physical, lists_extension(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), out);
     describe_features(in, physical, &extensions, out);
     free(extensions.items);
-    if (!has_compute_queue(in, physical, &out->timestamps))
+    uint32_t family, timestamp_bits = 0;
+    const bool compute = cdl_choose_queue_family(in, physical, &family, &timestamp_bits);
+    out->timestamps = timestamp_bits > 0;
+    if (!compute)
         cdl_format_text(out->unusable, sizeof out->unusable, "has no compute queue");
 }
 
@@ -231,14 +238,14 @@ cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *num, const
     CDL_REQUIRE(log, num != NULL && (out != NULL || cap == 0));
     *num = 0;
     struct cdl_instance instance;
-    // No loader and no driver are findings here, not failures.
-    cdl_log quiet = log ? *log : (cdl_log){0};
-    if (cdl_instance_create(&instance, false, &quiet) != CDL_OK)
-        return CDL_OK;
+    if (cdl_instance_create(&instance, false, log) != CDL_OK)
+        return CDL_OK; // a finding here, not a failure; the reason was logged
     struct cdl_candidate *candidates;
     cdl_result r = cdl_candidates(&instance, &candidates, num, log);
     for (int i = 0; i < *num && i < cap; i++)
         out[i] = candidates[i].info;
+    if (r == CDL_OK && *num == 0)
+        cdl_logf(log, CDL_LOG_WARN, "no Vulkan driver found a device");
     free(candidates);
     cdl_instance_destroy(&instance);
     return r;

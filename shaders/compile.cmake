@@ -23,7 +23,7 @@ foreach(name ${names})
   list(APPEND define -D${name})
 endforeach()
 execute_process(
-  COMMAND ${GLSLANG} -V --target-env vulkan1.2 ${define} --vn ${NAME} -o ${HEADER} ${SOURCE}
+  COMMAND ${GLSLANG} -V --target-env ${TARGET} ${define} --vn ${NAME} -o ${HEADER} ${SOURCE}
   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
 if(NOT status EQUAL 0 OR output MATCHES "WARNING")
   file(REMOVE ${HEADER})

@@ -56,68 +56,17 @@ const int TAP_COLUMNS = NARROW != 0 ? (KERNEL_W + 1) / 2 : KERNEL_W; // in units
 
 shared uvec4 staged[TILES > STAGES ? TILES : STAGES];
 
-// The pixels this invocation loads: POINTWISE: first unit; else row of the image and top-left source coordinates.
-int origin[LOADS_A], top[LOADS_A], left[LOADS_A];
-// The unit of k it loads next.
-int tap_y, tap_x, channel_unit;
 uvec4 next_a[LOADS_A], next_b[LOADS_B];
 
-void locate_pixels(int m0, int pixels) {
-    const int t = int(gl_LocalInvocationID.x);
-    [[unroll]] for (int j = 0; j < LOADS_A; j++) {
-        const int m = min(m0 + (t + WORKGROUP * j) / UNITS, pixels - 1);
-        const int area = p.dst_h * p.dst_w;
-        const int y = m % area / p.dst_w * STRIDE, x = m % p.dst_w * STRIDE;
-        if (POINTWISE) {
-            origin[j] = ((m / area * p.src_h + y) * p.src_w + x) * (p.src_c4 / 2);
-        } else {
-            origin[j] = m / area * p.src_h;
-            top[j] = y - PADDING;
-            left[j] = x - PADDING;
-        }
-    }
-}
-
-void carry_tap(int span) {
-    while (channel_unit >= span) {
-        channel_unit -= span;
-        if (++tap_x == TAP_COLUMNS) {
-            tap_x = 0;
-            tap_y++;
-        }
-    }
-}
-
-uvec4 load_window(int j) {
-    const int y = top[j] + tap_y;
-    if (tap_y >= KERNEL_H || y < 0 || y >= p.src_h)
-        return uvec4(0);
-    const int row = (origin[j] + y) * p.src_w;
-    if (NARROW != 0) {
-        const int x = left[j] + 2 * tap_x;
-        HalfUnits src = HalfUnits(p.src);
-        const uvec2 first = x >= 0 && x < p.src_w ? src.v[row + x] : uvec2(0);
-        const uvec2 second = x + 1 >= 0 && x + 1 < p.src_w ? src.v[row + x + 1] : uvec2(0);
-        return uvec4(first, second);
-    }
-    const int x = left[j] + tap_x;
-    return x >= 0 && x < p.src_w ? Units(p.src).v[(row + x) * (p.src_c4 / 2) + channel_unit] : uvec4(0);
-}
+#include "window_units.glsl"
 
 // b: this invocation's first unit of the step's weights.
 void load_step(int b) {
-    const int span = NARROW != 0 ? 1 : p.src_c4 / 2;
-    [[unroll]] for (int j = 0; j < LOADS_A; j++) {
-        if (POINTWISE)
-            next_a[j] = channel_unit < span ? Units(p.src).v[origin[j] + channel_unit] : uvec4(0);
-        else
-            next_a[j] = load_window(j);
-    }
+    [[unroll]] for (int j = 0; j < LOADS_A; j++)
+        next_a[j] = load_window(j);
     [[unroll]] for (int j = 0; j < LOADS_B; j++)
         next_b[j] = Units(p.weights).v[b + WORKGROUP * j];
-    channel_unit += UNITS;
-    if (!POINTWISE)
-        carry_tap(span);
+    advance_window();
 }
 
 void stage_step() {
@@ -160,18 +109,13 @@ void main() {
     const int t = int(gl_LocalInvocationID.x);
     const int subgroup = int(gl_SubgroupID);
     const int part = subgroup % PARTS, split = subgroup / PARTS;
-    const int span = NARROW != 0 ? 1 : p.src_c4 / 2;
-    const int steps = (KERNEL_H * TAP_COLUMNS * span + UNITS - 1) / UNITS;
+    const int steps = (KERNEL_H * TAP_COLUMNS * source_units() + UNITS - 1) / UNITS;
 
     coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator> sum[ROWS * COLUMNS];
     [[unroll]] for (int i = 0; i < ROWS * COLUMNS; i++)
         sum[i] = coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(0.0);
 
-    locate_pixels(m0, pixels);
-    tap_y = tap_x = 0;
-    channel_unit = t % UNITS;
-    if (!POINTWISE)
-        carry_tap(span);
+    start_window(m0, pixels);
     int b = n_tile * steps * (DEPTH * (TILE_N / 8)) + t;
     load_step(b);
     const int a_at = part / SUBGROUPS_N * PART_M * PITCH_A + split * (TILE_K / 8);

@@ -45,6 +45,7 @@ const int TEAMS = COLUMNS < SUBGROUPS ? COLUMNS : SUBGROUPS; // subgroups of a t
 const int MEMBERS = SUBGROUPS / TEAMS;
 const int DEPTH = WINDOW / MATRIX_K;
 const int ROWS = 2; // matrices of sums that a subgroup works on at a time
+const int TURNS = (ROW_MATRICES + MEMBERS * ROWS - 1) / (MEMBERS * ROWS);
 
 shared uvec4 staged[STAGE + SUBGROUPS * MATRIX_M * STAGE_PITCH];
 
@@ -101,32 +102,34 @@ void main() {
     const int subgroup = int(gl_SubgroupID), team = subgroup % TEAMS, member = subgroup / TEAMS;
     const int stage = STAGE + subgroup * MATRIX_M * STAGE_PITCH;
     Units weights = Units(p.weights);
+    // Every subgroup makes the same number of turns, those without work too: lavapipe takes a subgroup's barrier for the
+    // workgroup's (Mesa 26.2). What they compute twice or beyond the tile is not stored.
     for (int column = team; column < COLUMNS; column += TEAMS) {
         const int channel = first_channel + column * MATRIX_N;
-        if (channel >= 4 * p.dst_c4)
-            break;
-        const int window = channel / WINDOW;
+        const int window = min(channel, 4 * p.dst_c4 - 1) / WINDOW;
         const int w = window * TAPS * WINDOW * (WINDOW / 8) + channel % WINDOW / 8;
         const int window_unit = (window * WINDOW - first_channel) / 8;
         coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB> taps[TAPS];
-        for (int row = member * ROWS; row < ROW_MATRICES; row += MEMBERS * ROWS) {
+        if (DEPTH == 1) // one block of weights stays for all rows
+            [[unroll]] for (int i = 0; i < TAPS; i++)
+                coopMatLoad(taps[i], weights.v, w + i * WINDOW * (WINDOW / 8), WINDOW / 8, gl_CooperativeMatrixLayoutRowMajor);
+        [[dont_unroll]] for (int turn = 0; turn < TURNS; turn++) {
+            const int row = (turn * MEMBERS + member) * ROWS;
             coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator> sum[ROWS];
             [[unroll]] for (int r = 0; r < ROWS; r++)
                 sum[r] = coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(0.0);
-            for (int d = 0; d < DEPTH; d++) {
-                if (DEPTH > 1 || row == member * ROWS) // one block of weights stays for all rows
+            [[dont_unroll]] for (int d = 0; d < DEPTH; d++) { // unrolled, it keeps more weights than there are registers (NVK on Turing)
+                if (DEPTH > 1)
                     [[unroll]] for (int i = 0; i < TAPS; i++)
                         coopMatLoad(taps[i], weights.v, w + (i * WINDOW + d * MATRIX_K) * (WINDOW / 8), WINDOW / 8, gl_CooperativeMatrixLayoutRowMajor);
-                const int a = row * MATRIX_M * PITCH + window_unit + d * (MATRIX_K / 8);
+                const int a = window_unit + d * (MATRIX_K / 8);
                 [[unroll]] for (int ky = 0; ky < KERNEL; ky++)
                 [[unroll]] for (int kx = 0; kx < KERNEL; kx++) {
                     const int plane = ky % STRIDE * STRIDE + kx % STRIDE;
                     const int shift = (plane * PLANE_H + ky / STRIDE) * PLANE_W + kx / STRIDE;
                     [[unroll]] for (int r = 0; r < ROWS; r++) {
                         coopmat<float16_t, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA> source;
-                        // An odd number of row matrices: the last one twice, rather than beyond the staged rows.
-                        const int skip = row + r < ROW_MATRICES ? r : 0;
-                        coopMatLoad(source, staged, a + (shift + skip * MATRIX_M) * PITCH, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                        coopMatLoad(source, staged, a + (shift + min(row + r, ROW_MATRICES - 1) * MATRIX_M) * PITCH, PITCH, gl_CooperativeMatrixLayoutRowMajor);
                         sum[r] = coopMatMulAdd(source, taps[ky * KERNEL + kx], sum[r]);
                     }
                 }
@@ -134,7 +137,7 @@ void main() {
             [[unroll]] for (int r = 0; r < ROWS; r++) {
                 coopMatStore(sum[r], staged, stage, STAGE_PITCH, gl_CooperativeMatrixLayoutRowMajor);
                 controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
-                finish_matrix(stage, row + r, image, y0, x0, channel / 8); // a row beyond the tile is discarded there
+                finish_matrix(stage, row + r, image, y0, x0, channel / 8);
                 controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
             }
         }

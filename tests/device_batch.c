@@ -87,16 +87,8 @@ size_t batch_add(struct device_batch *b, size_t size, const void *content) {
 uint64_t batch_address(const struct device_batch *b, size_t at) { return b->buffer.address + at; }
 const void *batch_at(const struct device_batch *b, size_t at) { return (const uint8_t *)b->buffer.mapped + at; }
 
-bool same_kernel(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    struct cdl_kernel x, y; // by bytes: later members take part without a word here; a difference in padding costs a second run
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    x.rank = y.rank = 0;
-    return !memcmp(&x, &y, sizeof x);
-}
-
 // The members from fp16 to num_constants are what a pipeline is made of, with the shader.
-static bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
+bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
     const size_t from = offsetof(struct cdl_kernel, fp16), to = offsetof(struct cdl_kernel, num_constants) + sizeof a->num_constants;
     return !strcmp(a->shader, b->shader) && !memcmp((const char *)a + from, (const char *)b + from, to - from);
 }

@@ -7,7 +7,7 @@
 
 #include "harness.h"
 
-enum { BATCH_BYTES = 64 << 20, BATCH_MAX_REGIONS = 2048, BATCH_MAX_PIPELINES = 1024 };
+enum { BATCH_BYTES = 64 << 20, BATCH_MAX_REGIONS = 2048, BATCH_MAX_PIPELINES = 4096 };
 
 struct batch_region { size_t at, size; bool output; };
 struct device_batch {
@@ -40,8 +40,8 @@ void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int
 void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, const struct cdl_launch *launch);
 void batch_barrier(struct device_batch *b); // for dispatches that read what others wrote
 
-// Equal but for their rank: the same shader, constants, layout and launch.
-bool same_kernel(const struct cdl_kernel *a, const struct cdl_kernel *b);
+// Whether two kernels are one pipeline.
+bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
 
 // Submits, waits. false: guard words or inputs changed; *damaged_at is the first such byte.
 bool batch_run(struct device_batch *b, size_t *damaged_at);

@@ -35,7 +35,7 @@ void op_instance_free(struct op_instance *instance);
 bool value_is_fp16(const struct op_instance *i, int value);
 
 // Every kernel the engine calls legal for the operation, on this device and on others like it: as seen with
-// and without caps.software. Equal ones once. Returns their number, at most 2 * CDL_MAX_KERNELS.
+// and without caps.software, best guesses first. Equal ones once. Returns their number, at most 2 * CDL_MAX_KERNELS.
 int legal_kernels(const struct op_instance *i, const struct cdl_caps *caps, struct cdl_kernel *out);
 
 #endif // CDL_OP_INSTANCE_H_

@@ -78,6 +78,7 @@ static void compute_conv(const struct op_instance *i, bool exact, struct referen
                     struct sum s = convolve(i, n, y, x, o);
                     const double products = s.magnitude;
                     normalise(i, o, &s, &scale);
+                    out->magnitude[at] = products * scale;
                     bound = growth * s.magnitude;
                     if (i->norm[0] && i->fp16) // the folded weight was rounded to half precision
                         bound += 0x1p-11 * products * scale + half_tiny * 0x1p-10 * (double)i->products;
@@ -131,6 +132,7 @@ static void compute_avg_pool(const struct op_instance *i, struct reference *out)
 void reference_compute(struct reference *out, const struct op_instance *instance, bool exact) {
     out->value = must_alloc(instance->outputs, sizeof *out->value);
     out->bound = must_alloc(instance->outputs, sizeof *out->bound);
+    out->magnitude = must_alloc(instance->outputs, sizeof *out->magnitude);
     switch (instance->c->kind) {
     case CASE_CONV:
     case CASE_LINEAR: compute_conv(instance, exact, out); break;
@@ -144,6 +146,7 @@ void reference_compute(struct reference *out, const struct op_instance *instance
 void reference_free(struct reference *r) {
     free(r->value);
     free(r->bound);
+    free(r->magnitude);
     *r = (struct reference){0};
 }
 

@@ -6,8 +6,9 @@
 #include "op_instance.h"
 
 // For each output: the exact value before storage, and the largest allowed difference from it.
-//   value, bound: [images][dst height][dst width][dst_channels]
-struct reference { double *value, *bound; };
+// magnitude: of a convolution, the sum of its products' magnitudes.
+//   value, bound, magnitude: [images][dst height][dst width][dst_channels]
+struct reference { double *value, *bound, *magnitude; };
 
 // exact: data is DATA_EXACT; bounds are zero wherever the operation itself is exact.
 void reference_compute(struct reference *out, const struct op_instance *instance, bool exact);

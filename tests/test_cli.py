@@ -28,6 +28,7 @@ MODELS = os.path.join(HERE, "golden", "models")
 TINY = os.path.join(HERE, "golden", "layers", "basic_3x3.safetensors")
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 DONE, SOME_FAILED, USAGE, NO_DEVICE, NO_MODEL = range(5)
+CACHE = tempfile.TemporaryDirectory(prefix="cardinal-test-cache-")  # not the user's; it goes with this process
 
 
 class Result:
@@ -40,7 +41,7 @@ class Result:
 
 def run(*args, stdin=None, env=None, timeout=300):
     """Runs the program; a signal or a sanitizer's report is a failure whatever the test expects."""
-    settings = dict(os.environ, **(env or {}))
+    settings = dict(os.environ, XDG_CACHE_HOME=CACHE.name, **(env or {}))
     done = subprocess.run([PROGRAM, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=settings, timeout=timeout)
     out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     if done.returncode < 0 or done.returncode > 4 or "Sanitizer" in err or "runtime error" in err:

@@ -36,7 +36,8 @@ static int close_all(void **state) {
 
 static cdl_device *open_device(const char *cache_dir) {
     cdl_device *dev;
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = cache_dir)), "device");
+    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = cache_dir,
+                                                                .validate = harness.dev->instance.messenger != NULL)), "device");
     return dev;
 }
 

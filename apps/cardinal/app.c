@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cache_folder.h"
@@ -108,11 +109,9 @@ static char *read_label_file(const char *path) {
     return text;
 }
 
-static bool file_exists(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file)
-        fclose(file);
-    return file != NULL;
+static bool file_exists(const char *path) { // not opened: a FIFO would block
+    struct stat status;
+    return stat(path, &status) == 0;
 }
 
 // The file that `name` means, downloaded if need be, and the recipe that goes with it.

@@ -80,7 +80,5 @@ int command_devices(const struct options *options) {
     for (int i = 0; i < count; i++)
         if (!devices[i].unusable[0])
             return EXIT_ALL_DONE;
-    if (count == 0)
-        complain("no Vulkan device found; install a driver (Debian/Ubuntu: mesa-vulkan-drivers, or the GPU vendor's driver)");
     return EXIT_NO_DEVICE;
 }

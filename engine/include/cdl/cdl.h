@@ -83,7 +83,7 @@ CDL_API void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *
 
 // Lists every Vulkan device once (same UUID: once), best first; the index is what
 // cdl_device_params.name takes. Writes up to `cap` entries, stores the full count in *num.
-// No device is not an error: *num is 0 and the reason is logged at CDL_LOG_WARN.
+// No device is not an error: *num is 0 and the reason is logged.
 CDL_API cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *num, const cdl_log *log);
 
 // What small shaders that do nothing else reach: 1e9 operations (a multiply-add is two) or bytes (read and written)

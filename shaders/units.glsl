@@ -1,0 +1,43 @@
+// units.glsl - what the fp16 kernels share whose memory is read and written in units of eight channels, 16 bytes.
+//
+// Needs a source and a destination with a multiple of eight channels, unless the kernel says otherwise. This file and
+// what it includes are compiled into spirv/, too: after a change run spirv/update.sh.
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#include "conv_params.h"
+
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer Units { uvec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer HalfUnits { uvec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats4 { vec4 v[]; };
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const int WORKGROUP = 128;
+layout(push_constant) uniform Params { conv_params p; };
+
+// Dispatches that need more than 65535 workgroups use rows of them.
+int workgroup_index() { return int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x); }
+
+// Values beyond half precision's range become its largest finite number, not infinity.
+uvec2 pack4(vec4 x) {
+    x = clamp(x, -65504.0, 65504.0);
+    return uvec2(packHalf2x16(x.xy), packHalf2x16(x.zw));
+}
+
+// Adds bias and, with add_residual, the residual to a unit of sums; applies ReLU with relu; stores it.
+void store_unit(vec4 low, vec4 high, int pixel, int unit, bool add_residual, bool relu) {
+    const int at = pixel * (p.dst_c4 / 2) + unit;
+    low += Floats4(p.bias).v[2 * unit];
+    high += Floats4(p.bias).v[2 * unit + 1];
+    if (add_residual) {
+        const uvec4 r = Units(p.residual).v[at];
+        low += vec4(unpackHalf2x16(r.x), unpackHalf2x16(r.y));
+        high += vec4(unpackHalf2x16(r.z), unpackHalf2x16(r.w));
+    }
+    if (relu) {
+        low = max(low, vec4(0));
+        high = max(high, vec4(0));
+    }
+    Units(p.dst).v[at] = uvec4(pack4(low), pack4(high));
+}

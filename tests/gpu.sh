@@ -1,0 +1,114 @@
+#!/bin/bash
+# gpu.sh BUILD FOLDER - tests and measures Cardinal on this machine's GPU, beside PyTorch where there is one.
+#
+# For a machine without network: BUILD is a build, or what gpu_pack.sh made of one. Run from anywhere in the repository.
+# Into FOLDER come report.md (the table of ratios), bench.json, torch.json, tests.txt and log.txt. A section that
+# fails or runs out of time leaves a note and the next goes on; all together take less than nine minutes.
+#
+#   GPU_QUICK=1     small settings: a rehearsal on a CPU driver
+#   GPU_SECTIONS    of "bench torch tests", default all
+set -u
+if [ $# -ne 2 ] || [ ! -x "$1/cardinal" ]; then
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+build=$(cd "$1" && pwd)
+mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 2
+cd "$(dirname "$0")/.." || exit 2
+sections=${GPU_SECTIONS:-bench torch tests}
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+export CARDINAL_CACHE=$work/cache
+[ ! -d "$build/lib" ] || export LD_LIBRARY_PATH=$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+[ -e "$build/models" ] || ln -s "$PWD/apps/models" "$build/models" 2>/dev/null # where the program looks for the bundled one
+exec > >(tee "$out/log.txt") 2>&1
+
+started=$SECONDS
+failures=0
+say() { printf '== %4d s: %s\n' $((SECONDS - started)) "$*"; }
+note() { say "FAILED: $*"; failures=$((failures + 1)); }
+# limit SECONDS COMMAND...: killed when it takes longer, or when the nine minutes are over
+limit() {
+    local seconds=$1 left=$((started + 525 - SECONDS))
+    shift
+    [ "$seconds" -lt $left ] || seconds=$left
+    [ "$seconds" -gt 2 ] || { echo "no time left"; return 124; }
+    timeout -k 5 "$seconds" "$@"
+}
+
+if [ -n "${GPU_QUICK-}" ]; then
+    networks="resnext50_32x4d" batches=1,2 precisions="fp32 fp16" settings="--size 64 --duration 0.1"
+    bench_limit=150 torch_limit=60 test_limit=100 programs="test_session"
+else
+    networks="resnext50_32x4d resnext101_32x8d" batches=1,8,32,128 precisions="fp16 fp32" settings="--duration 0.7"
+    bench_limit=75 torch_limit=150 test_limit=110 programs="test_kernels test_layers test_session test_pixels test_tune test_cache"
+fi
+
+# ---- the driver
+# Containers often have NVIDIA's libraries without the manifest that Vulkan's loader looks for.
+find_driver() {
+    local manifest
+    [ -n "${VK_DRIVER_FILES-}${VK_ICD_FILENAMES-}" ] && return
+    ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json >/dev/null 2>&1 && return
+    manifest=$(find /usr/local/nvidia /usr/lib /opt -name 'nvidia_icd*.json' 2>/dev/null | head -1)
+    if [ -z "$manifest" ] && ldconfig -p 2>/dev/null | grep -q libEGL_nvidia.so.0; then
+        manifest=$work/nvidia_icd.json
+        echo '{"file_format_version": "1.0.0", "ICD": {"library_path": "libEGL_nvidia.so.0", "api_version": "1.3.0"}}' >"$manifest"
+    fi
+    [ -z "$manifest" ] || export VK_DRIVER_FILES=$manifest
+}
+find_driver
+say "driver: ${VK_DRIVER_FILES:-as installed}"
+if ! "$build/cardinal" devices; then
+    note "cardinal devices; no figures can be had"
+    ldd "$build/cardinal" | grep 'not found'
+    exit 1
+fi
+
+# ---- Cardinal
+# A call for each network and precision, so that what was measured is not lost with what was not.
+bench() {
+    local network precision file
+    for network in $networks; do
+        for precision in $precisions; do
+            say "bench $network $precision"
+            file=$work/bench-$network-$precision.json
+            # shellcheck disable=SC2086
+            limit $bench_limit "$build/cardinal" bench --arch "$network" --batch $batches --precision "$precision" --tune quick $settings \
+                --format json >"$file" || note "bench $network $precision: exit status $?"
+        done
+    done
+    say "starts"
+    # shellcheck disable=SC2086
+    limit $bench_limit "$build/cardinal" bench --arch "${networks%% *}" --start ${GPU_QUICK:+--size 64} --duration 0.1 --format json \
+        >"$work/start.json" || note "starts: exit status $?"
+}
+
+# ---- PyTorch
+torch() {
+    say "PyTorch"
+    # shellcheck disable=SC2086
+    limit $((torch_limit + 20)) python3 tests/gpu_torch.py --budget $torch_limit --networks "${networks// /,}" --batches $batches \
+        ${GPU_QUICK:+--size 64} "$out/torch.json" || note "PyTorch: exit status $?"
+}
+
+# ---- the test suite on this driver
+tests() {
+    local program end=$((SECONDS + test_limit))
+    export CARDINAL_TEST_VALIDATION=${CARDINAL_TEST_VALIDATION-off} CTEST_TEST_TIMEOUT=
+    : >"$out/tests.txt"
+    for program in $programs; do
+        [ -x "$build/$program" ] || { note "$program is not in the build"; continue; }
+        local left=$((end - SECONDS))
+        [ $left -gt 5 ] || { note "$program: no time left"; continue; }
+        say "$program"
+        limit $left "$build/$program" >>"$out/tests.txt" 2>&1 || note "$program: exit status $?; see tests.txt"
+    done
+}
+
+for section in $sections; do
+    "$section"
+done
+python3 tests/gpu_report.py "$out" "$work"/*.json || note "the report"
+say "done, $failures failures; the table is in $out/report.md"
+[ $failures -eq 0 ]
