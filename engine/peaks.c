@@ -96,16 +96,19 @@ static cdl_result measure_memory(struct cdl_once *once, const struct cdl_buffer 
     double ns = 0;
     cdl_result r = cdl_pipeline_get(&pipeline, dev, &kernel);
     if (r == CDL_OK)
-        r = cdl_once_begin(once);
-    if (r == CDL_OK) {
-        dev->vkd.CmdFillBuffer(once->commands, buffer->handle, 0, VK_WHOLE_SIZE, 1);
-        r = cdl_once_run(once, 0);
-    }
-    if (r == CDL_OK)
         r = shortest(once, pipeline, &launch, ROUNDS, &ns);
     if (r == CDL_OK && isfinite(ns))
         *rate = (double)buffer->size / ns;
     return r;
+}
+
+// Something that no compiler knows and every arithmetic takes: 0.1 as a half, 5e-11 as a float.
+static cdl_result fill(struct cdl_once *once, const struct cdl_buffer *buffer) {
+    cdl_result r = cdl_once_begin(once);
+    if (r != CDL_OK)
+        return r;
+    once->dev->vkd.CmdFillBuffer(once->commands, buffer->handle, 0, VK_WHOLE_SIZE, 0x2e662e66);
+    return cdl_once_run(once, 0);
 }
 
 static cdl_result measure(struct cdl_once *once, struct cdl_peaks *out) {
@@ -123,6 +126,8 @@ static cdl_result measure(struct cdl_once *once, struct cdl_peaks *out) {
     struct cdl_buffer buffer = {0};
     cdl_result r = cdl_buffer_create(&buffer, dev, bytes < dev->max_allocation ? bytes : dev->max_allocation / 2 / 256 * 256,
                                      CDL_MEMORY_DEVICE, "measuring peaks");
+    if (r == CDL_OK)
+        r = fill(once, &buffer);
     for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(peaks); i++)
         if (peaks[i].possible) {
             r = measure_arithmetic(once, &peaks[i].peak, buffer.address, peaks[i].rate);

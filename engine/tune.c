@@ -116,7 +116,7 @@ static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const stru
     for (int i = 0; i < count; i++)
         times[i] = cdl_once_ns(&t->once, 2 * (uint32_t)i, 2 * (uint32_t)i + 1);
     qsort(times, (size_t)count, sizeof *times, by_size);
-    *ns = times[count / 2];
+    *ns = times[(count - 1) / 2];
     return r;
 }
 
@@ -154,7 +154,7 @@ static cdl_result measure(struct cdl_tuner *t, const struct cdl_graph *graph, co
     if (r != CDL_OK || (best_ns > 0 && *ns > limit * best_ns))
         return r;
     const double affordable = *ns > 0 ? BUDGET_NS / *ns : MAX_TIMED;
-    const int count = affordable > MAX_TIMED ? MAX_TIMED : affordable < 3 ? (t->mode == CDL_TUNE_QUICK ? 1 : 3) : (int)affordable;
+    const int count = affordable > MAX_TIMED ? MAX_TIMED : affordable < 3 ? (t->mode == CDL_TUNE_QUICK ? 2 : 3) : (int)affordable;
     return time_runs(t, pipeline, &launch, count, ns);
 }
 
@@ -183,7 +183,8 @@ static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct
         char name[160];
         cdl_kernel_name(&kernels[i], name, sizeof name);
         cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s: %.1f us by %s", op->name, ns / 1e3, name);
-        if (best < 0 || ns < *best_ns) {
+        // A guess gives way to what is clearly faster, not to noise.
+        if (best < 0 || ns < 0.97 * *best_ns) {
             best = i;
             *best_ns = ns;
         }

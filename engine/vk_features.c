@@ -43,6 +43,7 @@ static void choose_matrix_features(struct cdl_features *f, const struct cdl_devi
 void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev) {
     *out = (struct cdl_features){
         .v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
+        .maintenance4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES},
         .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES},
         .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
         .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
@@ -65,6 +66,10 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
     query(dev, &halves);
     out->storage16.storageBuffer16BitAccess = halves.storageBuffer16BitAccess;
     prepend(out, &out->storage16);
+    if (dev->info.api_version >= VK_API_VERSION_1_3) { // has it; SPIR-V 1.6 gives a workgroup's size in its way
+        out->maintenance4.maintenance4 = VK_TRUE;
+        prepend(out, &out->maintenance4);
+    }
     // Its functions and flags are core in 1.3, but a 1.2 driver may have it as an extension.
     if (take_extension(out, dev, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         query(dev, &out->sizes);
@@ -167,9 +172,11 @@ static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_feature
     dev->caps.subgroup_broadcast = (v11->subgroupSupportedOperations & needed) == needed &&
                                    (v11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && known;
     if (known && f->matrix.cooperativeMatrix) {
-        // AMD's matrix instructions are made for waves of 32, whatever size the driver prefers elsewhere.
+        // AMD's matrix instructions are made for waves of 32, Intel's for the narrowest subgroup there is, whatever size
+        // the driver prefers elsewhere.
+        const bool intel = dev->info.vendor_id == 0x8086;
         const bool can_be_32 = dev->subgroup_size_control && sizes->minSubgroupSize <= 32 && sizes->maxSubgroupSize >= 32;
-        dev->caps.matrix_subgroup = can_be_32 ? 32 : v11->subgroupSize;
+        dev->caps.matrix_subgroup = can_be_32 ? intel ? sizes->minSubgroupSize : 32 : v11->subgroupSize;
     }
 }
 
@@ -202,7 +209,7 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     const bool flexible = f->matrix2.cooperativeMatrixFlexibleDimensions && f->matrix2.cooperativeMatrixConversions &&
                           f->matrix2.cooperativeMatrixPerElementOperations;
     // Its shaders are SPIR-V 1.6 and store single halves.
-    if (dev->caps.matrix_m && flexible && f->storage16.storageBuffer16BitAccess && dev->info.api_version >= VK_API_VERSION_1_3)
+    if (dev->caps.matrix_m && flexible && f->storage16.storageBuffer16BitAccess && f->maintenance4.maintenance4)
         read_matrix_grains(dev, f->matrix2.cooperativeMatrixWorkgroupScope);
 
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};

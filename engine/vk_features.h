@@ -12,6 +12,7 @@ struct cdl_features {
     VkPhysicalDeviceFeatures core;
     VkPhysicalDeviceVulkan12Features v12;
     VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDeviceMaintenance4Features maintenance4;
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;

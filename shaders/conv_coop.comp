@@ -81,7 +81,7 @@ void stage_step() {
     }
 }
 
-// The staged strip: row `row` and columns `column`... of the matrices that the subgroups just stored.
+// Stores the strip that the subgroups just staged: STAGE_COLUMNS matrices of each, the first part's at pixel m0, channel n0.
 void finish_strip(int m0, int n0, int pixels) {
     for (int i = int(gl_LocalInvocationID.x); i < PARTS * MATRIX_M * STAGE_UNITS; i += WORKGROUP) {
         const int part = i / (MATRIX_M * STAGE_UNITS), row = i / STAGE_UNITS % MATRIX_M, unit = i % STAGE_UNITS;
@@ -143,7 +143,8 @@ void main() {
     [[unroll]] for (int r = 0; r < ROWS; r++)
     [[unroll]] for (int c = 0; c < COLUMNS; c += STAGE_COLUMNS) {
         [[unroll]] for (int i = 0; i < STAGE_COLUMNS; i++)
-            coopMatStore(sum[r * COLUMNS + c + i], staged, subgroup * STAGE + i * (MATRIX_N / 4), STAGE_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatStore(sum[r * COLUMNS + c + i], staged, subgroup * STAGE + i * (MATRIX_N / 4), STAGE_PITCH,
+                         gl_CooperativeMatrixLayoutRowMajor);
         barrier();
         finish_strip(m0 + r * MATRIX_M, n_tile * TILE_N + c * MATRIX_N, pixels);
         barrier();

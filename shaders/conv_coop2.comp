@@ -58,18 +58,25 @@ void stage_step() {
     }
 }
 
+// The address of a unit. Single halves may be too many for a signed index.
+uvec2 address_of(uvec2 base, uint unit) {
+    uint carry;
+    const uint low = uaddCarry(base.x, unit << 4, carry);
+    return uvec2(low, base.y + (unit >> 28) + carry);
+}
+
 // Finishes and stores the sum of pixel m0 + row and channel n0 + column; its value does not matter any more.
 float finish(const in uint row, const in uint column, const in float sum, const in int m0, const in int n0) {
     float value = sum;
     const int pixel = m0 + int(row), channel = n0 + int(column);
     if (pixel < p.images * p.dst_h * p.dst_w && channel < 4 * p.dst_c4) {
-        const int at = pixel * 4 * p.dst_c4 + channel;
+        const uint unit = uint(pixel * (p.dst_c4 / 2) + channel / 8);
         value += Floats(p.bias).v[channel];
         if (ADD_RESIDUAL != 0)
-            value += float(Halves(p.residual).v[at]);
+            value += float(Halves(address_of(p.residual, unit)).v[channel % 8]);
         if (RELU != 0)
             value = max(value, 0.0);
-        Halves(p.dst).v[at] = float16_t(clamp(value, -65504.0, 65504.0));
+        Halves(address_of(p.dst, unit)).v[channel % 8] = float16_t(clamp(value, -65504.0, 65504.0));
     }
     return value;
 }
@@ -84,7 +91,8 @@ void main() {
     const int steps = (KERNEL_H * TAP_COLUMNS * source_units() + UNITS - 1) / UNITS;
     Units weights = Units(p.weights);
 
-    coopmat<float, SCOPE, TILE_M, TILE_N, gl_MatrixUseAccumulator> sum = coopmat<float, SCOPE, TILE_M, TILE_N, gl_MatrixUseAccumulator>(0.0);
+    coopmat<float, SCOPE, TILE_M, TILE_N, gl_MatrixUseAccumulator> sum;
+    sum = coopmat<float, SCOPE, TILE_M, TILE_N, gl_MatrixUseAccumulator>(0.0);
     start_window(m0, pixels);
     load_step();
     int b = n_tile * steps * (DEPTH * TILE_N / 8);

@@ -121,7 +121,8 @@ void main() {
             [[dont_unroll]] for (int d = 0; d < DEPTH; d++) { // unrolled, it keeps more weights than there are registers (NVK on Turing)
                 if (DEPTH > 1)
                     [[unroll]] for (int i = 0; i < TAPS; i++)
-                        coopMatLoad(taps[i], weights.v, w + (i * WINDOW + d * MATRIX_K) * (WINDOW / 8), WINDOW / 8, gl_CooperativeMatrixLayoutRowMajor);
+                        coopMatLoad(taps[i], weights.v, w + (i * WINDOW + d * MATRIX_K) * (WINDOW / 8), WINDOW / 8,
+                                    gl_CooperativeMatrixLayoutRowMajor);
                 const int a = window_unit + d * (MATRIX_K / 8);
                 [[unroll]] for (int ky = 0; ky < KERNEL; ky++)
                 [[unroll]] for (int kx = 0; kx < KERNEL; kx++) {
@@ -129,7 +130,8 @@ void main() {
                     const int shift = (plane * PLANE_H + ky / STRIDE) * PLANE_W + kx / STRIDE;
                     [[unroll]] for (int r = 0; r < ROWS; r++) {
                         coopmat<float16_t, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA> source;
-                        coopMatLoad(source, staged, a + (shift + min(row + r, ROW_MATRICES - 1) * MATRIX_M) * PITCH, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                        const int first = shift + min(row + r, ROW_MATRICES - 1) * MATRIX_M;
+                        coopMatLoad(source, staged, a + first * PITCH, PITCH, gl_CooperativeMatrixLayoutRowMajor);
                         sum[r] = coopMatMulAdd(source, taps[ky * KERNEL + kx], sum[r]);
                     }
                 }

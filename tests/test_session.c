@@ -217,6 +217,20 @@ static void test_wrong_parameters(void **state) {
     assert_null(s);
 }
 
+// Callers compiled with an older or a newer header than the library.
+static void test_other_versions_of_params(void **state) {
+    (void)state;
+    struct { struct cdl_session_params params; char later[64]; } newer = {.params = {.struct_size = sizeof newer, .max_batch = 2}};
+    cdl_session *s = open_session(t.model, &newer.params);
+    assert_int_equal(s->info.max_batch, 2);
+    cdl_session_destroy(&s);
+    struct cdl_session_params older = {.struct_size = offsetof(struct cdl_session_params, width), .max_batch = 3, .width = -1}; // not read
+    s = open_session(t.model, &older);
+    assert_int_equal(s->info.max_batch, 3);
+    assert_int_equal(s->info.width, WIDTH);
+    cdl_session_destroy(&s);
+}
+
 static void test_wrong_pixels(void **state) {
     (void)state;
     const struct cdl_pixels good = t.pixels[0];
@@ -297,7 +311,7 @@ static void test_devices(void **state) {
     assert_true(found);
     harness_expect_failure(cdl_device_list(list, 8, NULL, &log), CDL_ERR_INVALID, "a list without a count");
 
-    harness_expect_failure(cdl_device_create(&dev, &no_size), CDL_ERR_INVALID, "no struct_size");
+    assert_int_equal(cdl_device_create(&dev, &no_size), CDL_ERR_INVALID); // silent: where the log is depends on struct_size
     harness_expect_failure(cdl_device_create(NULL, cdl_device_params(.log = log)), CDL_ERR_INVALID, "no place for the device");
     harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "no such device")), CDL_ERR_UNSUPPORTED, "an unknown name");
     harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "99")), CDL_ERR_UNSUPPORTED, "index 99");
@@ -427,7 +441,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info), cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_topk), cmocka_unit_test(test_slots_in_flight),
         cmocka_unit_test(test_fold_and_precision), cmocka_unit_test(test_other_input_size), cmocka_unit_test(test_timings),
-        cmocka_unit_test(test_wrong_parameters), cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_wrong_order_of_calls),
+        cmocka_unit_test(test_wrong_parameters), cmocka_unit_test(test_other_versions_of_params),
+        cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_wrong_order_of_calls),
         cmocka_unit_test(test_devices), cmocka_unit_test(test_sessions_share_weights), cmocka_unit_test(test_models_side_by_side),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_two_devices),
     };

@@ -178,7 +178,7 @@ struct cdl_session_params {
                              // goes through in bands, so this bounds memory, not picture size.
     bool no_fold;            // keep batch norm as layers of their own
     bool timings;            // timestamp every layer
-    cdl_tune tune;           // times kernels on the device while the session is created; does not log progress
+    cdl_tune tune;           // tuning lengthens the creation, by seconds on a GPU
 };
 #define cdl_session_params(...) (&(struct cdl_session_params) { \
     .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
