@@ -33,7 +33,6 @@ struct cdl_kernel {
     const char *shader;  // GLSL file without .comp
     int rank;            // the guess at its place among the kernels of an operation: lower is faster
     bool fp16;           // storage
-    bool pins_subgroup;  // the workgroup is exactly one subgroup of caps.subgroup_size
     uint32_t subgroup_size; // subgroups must have this size and be full; 0: as the driver likes
     int half_products;   // so many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11
                          // of the sum of their magnitudes, at most; 0: fp32 all the way

@@ -28,6 +28,9 @@ int cdl_weight_rows(const struct cdl_kernel *k, const struct cdl_op *op); // of 
 void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, int lanes, int span);
 // The most input blocks that any block of four output channels reads.
 int cdl_source_span(const struct cdl_conv_shape *shape);
+// Whether 64 fp32 sums an invocation outgrow the device's registers: so on mobile GPUs (Apple's, by Mesa's compiler), which
+// are told by no more than twice the guaranteed shared memory.
+bool cdl_few_registers(const struct cdl_caps *caps);
 // For kernels whose workgroups make m pixels x n channels each.
 void cdl_launch_tiles(struct cdl_launch *launch, const struct conv_params *p, uint32_t m, uint32_t n);
 // About how long one image takes in such tiles of `invocations`, to compare tiles with.

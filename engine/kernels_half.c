@@ -27,7 +27,8 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
         const struct tile *t = &tiles[i];
         const uint32_t workgroup = t->m / t->part_m * (t->n / t->part_n);
         const size_t shared = 16 * (size_t)(t->m * (t->depth / 8 + 1) + t->depth * t->n / 8);
-        if (workgroup > s->caps->max_workgroup_size || shared > s->caps->max_shared_bytes)
+        if (workgroup > s->caps->max_workgroup_size || shared > s->caps->max_shared_bytes ||
+            (t->part_m * t->part_n >= 64 && cdl_few_registers(s->caps)))
             continue;
         const uint32_t columns = (uint32_t)(narrow ? (s->op->kernel_w + 1) / 2 * 2 : s->op->kernel_w);
         const uint32_t rows = (uint32_t)(s->op->kernel_h * s->src_c4 * 4) * columns;

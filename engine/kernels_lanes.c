@@ -1,4 +1,5 @@
-// kernels_lanes.c - conv_lanes.comp: dense convolution within a subgroup, for CPU drivers by default.
+// kernels_lanes.c - conv_lanes.comp: dense convolution within a subgroup, for CPU drivers alone: where a register is a
+// register, its many sums overflow into memory.
 #include "kernels_conv.h"
 
 // The guess at a run's cost, in pixels: each workgroup takes as long as its pixels and the loads of its weights,
@@ -10,7 +11,7 @@ static int cost(const struct cdl_conv_shape *s, uint32_t rows) {
 
 static int list_as(const char *shader, int rank, const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
     const uint32_t lanes = s->caps->subgroup_size;
-    if (!s->caps->subgroup_broadcast || s->op->groups != 1 || lanes < 2 || lanes > 64 || lanes > s->caps->max_workgroup_size)
+    if (!s->caps->software || !s->caps->subgroup_broadcast || s->op->groups != 1 || lanes < 2 || lanes > 32)
         return 0;
     // More pixels a workgroup share each weight; fewer waste less of the last one.
     uint32_t rows[] = {8, 16, 32};
@@ -22,12 +23,12 @@ static int list_as(const char *shader, int rank, const struct cdl_conv_shape *s,
         }
     int n = 0;
     for (size_t i = 0; i < CDL_COUNT(rows) && n < cap; i++) {
-        if (rows[i] < lanes && !(lanes == 64 && rows[i] == 32))
+        if (rows[i] < lanes)
             continue;
         struct cdl_kernel *k = &out[n];
-        *k = (struct cdl_kernel){.shader = shader, .fp16 = s->fp16, .pins_subgroup = true, .rank = (s->caps->software ? rank : 30) + n};
+        *k = (struct cdl_kernel){.shader = shader, .fp16 = s->fp16, .subgroup_size = lanes, .rank = rank + n};
         cdl_set_constants(k, 9, (const uint32_t[]){
-            lanes, rows[i] < lanes ? lanes : rows[i], (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w, (uint32_t)s->op->stride,
+            lanes, rows[i], (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w, (uint32_t)s->op->stride,
             (uint32_t)s->op->padding, s->op->relu, s->op->residual >= 0, s->src->channels == 3});
         cdl_set_weights(k, s, (int)lanes, s->src_c4);
         n++;
@@ -38,7 +39,7 @@ static int list_as(const char *shader, int rank, const struct cdl_conv_shape *s,
 static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) { return list_as("conv_lanes", 16, s, out, cap); }
 
 static int list_wide(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
-    return s->caps->software && s->caps->int64 ? list_as("conv_lanes_wide", 10, s, out, cap) : 0;
+    return s->caps->int64 ? list_as("conv_lanes_wide", 10, s, out, cap) : 0;
 }
 
 static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {

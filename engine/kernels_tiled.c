@@ -26,13 +26,18 @@ static size_t shared_bytes(const struct tile *t) {
     return 16 * (staged > sums ? staged : sums);
 }
 
+static bool fits(const struct tile *t, const struct cdl_caps *caps) {
+    return workgroup_size(t) <= caps->max_workgroup_size && shared_bytes(t) <= caps->max_shared_bytes &&
+           !(t->part_m * t->part_n >= 64 && cdl_few_registers(caps));
+}
+
 static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
     double cost[CDL_COUNT(tiles)];
     int n = 0;
     for (size_t i = 0; i < CDL_COUNT(tiles) && n < cap && s->op->groups == 1; i++) {
         const struct tile *t = &tiles[i];
         const uint32_t depth = t->k * t->splits, workgroup = workgroup_size(t);
-        if (workgroup > s->caps->max_workgroup_size || shared_bytes(t) > s->caps->max_shared_bytes)
+        if (!fits(t, s->caps))
             continue;
         struct cdl_kernel *k = &out[n];
         const uint32_t rows = (uint32_t)(s->op->kernel_h * s->op->kernel_w * s->src_c4 * 4);

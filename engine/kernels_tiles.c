@@ -1,6 +1,8 @@
 // kernels_tiles.c - what the families that compute in tiles of pixels x channels share.
 #include "kernels_conv.h"
 
+bool cdl_few_registers(const struct cdl_caps *caps) { return !caps->software && caps->max_shared_bytes <= 32768; }
+
 void cdl_launch_tiles(struct cdl_launch *launch, const struct conv_params *p, uint32_t m, uint32_t n) {
     const uint64_t pixels = (uint64_t)p->images * (uint64_t)p->dst_h * (uint64_t)p->dst_w;
     cdl_launch_workgroups(launch, (pixels + m - 1) / m * cdl_div_up((uint32_t)p->dst_c4 * 4, n));

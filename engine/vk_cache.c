@@ -100,7 +100,7 @@ void cdl_pipelines_close(struct cdl_device *dev) {
 }
 
 static bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->pins_subgroup == b->pins_subgroup && a->subgroup_size == b->subgroup_size &&
+    return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->subgroup_size == b->subgroup_size &&
            a->num_constants == b->num_constants && !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
 }
 

@@ -38,7 +38,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
         .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage,
     };
-    const bool pins = (kernel->pins_subgroup || kernel->subgroup_size) && dev->subgroup_size_control;
+    const bool pins = kernel->subgroup_size > 0 && dev->subgroup_size_control;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = dev->pipeline_feedback ? &feedback : NULL,
         .flags = dev->capture_statistics && dev->executable_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,

@@ -122,7 +122,7 @@ int legal_kernels(const struct op_instance *instance, const struct cdl_caps *cap
         struct cdl_caps variant = *caps;
         variant.software = caps->software != (turn == 1);
         count[turn] = cdl_kernels_for(&instance->graph, &instance->op, &variant, instance->fp16, found[turn]);
-        assert_in_range(count[turn], 1, CDL_MAX_KERNELS);
+        assert_true(count[turn] >= 1 && count[turn] <= CDL_MAX_KERNELS); // no assert_in_range: cmocka 2 lacks its symbol, and the lab has that
     }
     for (int i = 0; i < 2 * CDL_MAX_KERNELS; i++) {
         int same = 0;

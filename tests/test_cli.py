@@ -327,6 +327,7 @@ class Pictures(Case):
         self.assertEqual(one["top"][0]["label"], "CAT")
         self.refused(NO_MODEL, "classify", "--label-file", self.path("missing.txt"), CAT)
 
+    @unittest.skipIf(os.environ.get("CARDINAL_TEST_VALIDATION") == "off", "without the validation layer")
     def test_validation(self):
         r = self.done("classify", "--validate", CAT)
         self.assertNotIn("validation:", r.err)

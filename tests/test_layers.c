@@ -116,7 +116,7 @@ static double check_run(const char *network, cdl_session *s, const struct expect
             free(found);
         }
         const float *logits = cdl_session_logits(s, 0, i);
-        assert_non_null(logits);
+        assert_true(logits != NULL);
         compare(network, "the logits", logits, e->values[g->num_values - 1], (size_t)g->num_classes, limit, batch, i);
     }
     return worst;
