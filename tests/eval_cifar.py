@@ -87,8 +87,8 @@ def main():
         pth = ["--model", WEIGHTS]
         for key, value in METADATA.items():
             pth += ["--metadata", f"{key}={value}"]
-        for name, model in (("bundled model", []), (".pth", pth)):
-            for precision in a.precision or ("fp32", "fp16"):
+        for name, model, precisions in (("bundled model", [], ("fp32", "fp16")), (".pth", pth, ("fp32",))):
+            for precision in a.precision or precisions:
                 device = ["--device", a.device] if a.device else []
                 start = time.monotonic()
                 result = subprocess.run([a.program, "eval", *model, "--precision", precision, "--format", "json", *device, folder],
