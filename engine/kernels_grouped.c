@@ -7,8 +7,8 @@ static int list_as(const char *shader, int rank, const struct cdl_conv_shape *s,
     const struct cdl_op *op = s->op;
     if (op->groups == 1 || op->kernel_h != op->kernel_w || op->kernel_h > 3)
         return 0;
-    // The small register files of mobile GPUs, told by their shared memory, do not hold a tile's weights in fp32.
-    if (!s->caps->software && !s->fp16 && s->caps->max_shared_bytes <= 32768)
+    // The small register files of mobile GPUs, told by their shared memory, do not hold a tile's weights.
+    if (!s->caps->software && s->caps->max_shared_bytes <= 32768)
         return 0;
     const int span = cdl_source_span(s);
     static const struct { uint32_t lines, pixels; } gpu_tiles[] = {{1, 4}, {2, 4}, {1, 7}}, cpu_tiles[] = {{2, 7}, {1, 7}, {1, 4}};
