@@ -168,6 +168,11 @@ void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *
     cdl_launch_invocations(out, blocks);
 }
 
+bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
+    return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->subgroup_size == b->subgroup_size &&
+           a->num_constants == b->num_constants && !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
+}
+
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size) {
     cdl_format_text(out, size, "%s ", kernel->shader);
     for (int i = 0; i < kernel->num_constants; i++)

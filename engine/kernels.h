@@ -78,6 +78,9 @@ size_t cdl_kernel_scratch(const struct cdl_op *op);
 void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, float *scratch,
                      uint8_t *dst);
 
+// Whether one pipeline serves both: they may differ in rank and in the layout of weights alone.
+bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
+
 // "conv_lanes 8,8,1,1,0 fp32": shader, constants, storage.
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size);
 

@@ -99,14 +99,9 @@ void cdl_pipelines_close(struct cdl_device *dev) {
     *p = (struct cdl_pipelines){0};
 }
 
-static bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->subgroup_size == b->subgroup_size &&
-           a->num_constants == b->num_constants && !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
-}
-
 static VkPipeline find(const struct cdl_pipelines *p, const struct cdl_kernel *kernel) {
     for (int i = 0; i < p->count; i++)
-        if (same_pipeline(&p->items[i].kernel, kernel))
+        if (cdl_same_pipeline(&p->items[i].kernel, kernel))
             return p->items[i].handle;
     return VK_NULL_HANDLE;
 }
@@ -175,7 +170,7 @@ void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kern
     for (int i = 0; p.kernels && i < count; i++) {
         bool known = look_up(dev, &kernels[i]) != VK_NULL_HANDLE;
         for (int j = 0; j < n && !known; j++)
-            known = same_pipeline(p.kernels[j], &kernels[i]);
+            known = cdl_same_pipeline(p.kernels[j], &kernels[i]);
         if (!known)
             p.kernels[n++] = &kernels[i];
     }

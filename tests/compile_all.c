@@ -46,7 +46,7 @@ static void compile(struct cdl_device *dev, const struct cdl_kernel *kernel) {
     VkPipeline pipeline;
     char name[160];
     for (int i = 0; i < t.num_done; i++)
-        if (same_pipeline(&t.done[i], kernel))
+        if (cdl_same_pipeline(&t.done[i], kernel))
             return;
     if (t.num_done == t.capacity) {
         t.capacity = t.capacity ? 2 * t.capacity : 1024;

@@ -87,15 +87,9 @@ size_t batch_add(struct device_batch *b, size_t size, const void *content) {
 uint64_t batch_address(const struct device_batch *b, size_t at) { return b->buffer.address + at; }
 const void *batch_at(const struct device_batch *b, size_t at) { return (const uint8_t *)b->buffer.mapped + at; }
 
-// The members from fp16 to num_constants are what a pipeline is made of, with the shader.
-bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    const size_t from = offsetof(struct cdl_kernel, fp16), to = offsetof(struct cdl_kernel, num_constants) + sizeof a->num_constants;
-    return !strcmp(a->shader, b->shader) && !memcmp((const char *)a + from, (const char *)b + from, to - from);
-}
-
 static int find_pipeline(const struct device_batch *b, const struct cdl_kernel *k) {
     for (int i = 0; i < b->num_pipelines; i++)
-        if (same_pipeline(&b->pipelines[i].kernel, k))
+        if (cdl_same_pipeline(&b->pipelines[i].kernel, k))
             return i;
     return -1;
 }

@@ -40,8 +40,6 @@ void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int
 void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, const struct cdl_launch *launch);
 void batch_barrier(struct device_batch *b); // for dispatches that read what others wrote
 
-// Whether two kernels are one pipeline.
-bool same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
 
 // Submits, waits. false: guard words or inputs changed; *damaged_at is the first such byte.
 bool batch_run(struct device_batch *b, size_t *damaged_at);
