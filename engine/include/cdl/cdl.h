@@ -179,6 +179,8 @@ struct cdl_session_params {
     bool no_fold;            // keep batch norm as layers of their own
     bool timings;            // timestamp every layer
     cdl_tune tune;           // tuning lengthens the creation, by seconds on a GPU
+    bool cam;                // every run also reads the last feature map back, for cdl_session_cam
+    bool vulkan;             // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
 #define cdl_session_params(...) (&(struct cdl_session_params) { \
     .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
@@ -193,6 +195,9 @@ typedef enum cdl_format {
     CDL_FORMAT_RGBA8, CDL_FORMAT_BGRA8, CDL_FORMAT_RGB8, // sRGB; alpha is ignored
     CDL_FORMAT_GRAY8,
     CDL_FORMAT_TENSOR_F32, // [3][height][width], resized and normalised already
+    // Video: `height` rows of Y, then (height + 1) / 2 rows of Cb, Cr pairs, all of `stride` bytes. BT.709, limited
+    // range; each chroma sample stands for its 2x2 pixels.
+    CDL_FORMAT_NV12,
 } cdl_format;
 
 struct cdl_pixels {
@@ -215,6 +220,19 @@ struct cdl_class { int id; float prob, logit; }; // prob: softmax
 CDL_API cdl_result cdl_session_topk(const cdl_session *s, int slot, int image, struct cdl_class *out, int k);
 CDL_API const float *cdl_session_logits(const cdl_session *s, int slot, int image); // [num_classes]; NULL: none
 
+// What the classifier saw: the average-pooled features, float[num_features], for similarity search or a classifier of
+// one's own. NULL: no such run.
+CDL_API const float *cdl_session_features(const cdl_session *s, int slot, int image);
+// Class activation map (Zhou et al. 2016, "Learning deep features for discriminative localization"): what each place of
+// the network's input adds to the logit of a class. out: float[cam_height][cam_width] of cdl_session_info, rows from the
+// top; their mean plus the class's bias is its logit. The session was created with `cam`. Computed on the calling
+// thread, num_features * cam_height * cam_width multiply-adds; neither submits nor allocates.
+CDL_API cdl_result cdl_session_cam(const cdl_session *s, int slot, int image, int class_id, float *out);
+// The upright picture's part that the network saw, in its pixels; may reach beyond its borders, which the network saw
+// black. Pure. CDL_ERR_INVALID: sides outside 1..65535.
+struct cdl_region { float x, y, width, height; };
+CDL_API cdl_result cdl_session_seen(const cdl_session *s, int picture_width, int picture_height, struct cdl_region *out);
+
 // One layer of the slot's last run. Texts live as long as the session. `bytes` is the least that the layer moves:
 // what it reads, its weights and what it writes, once each.
 struct cdl_timing {
@@ -236,6 +254,9 @@ struct cdl_session_info {
     // Memory held. staging_bytes is of one slot; device memory where the host can write that. Activations include
     // results; `live_bytes` is the least that any placement of the activations could take.
     uint64_t weight_bytes, activation_bytes, staging_bytes, live_bytes;
+    int num_classes, num_features;
+    int cam_width, cam_height; // of a class activation map
+    int max_slices;            // into so many parts cdl_vk_record can cut a run
     // Pipelines that its creation made (those of earlier sessions on the device are shared), and how many of these
     // the driver had to compile because its cache did not have them; -1: the driver does not tell.
     int pipelines, pipelines_compiled;

@@ -1,0 +1,133 @@
+// cdl_vulkan.h - share the host's Vulkan objects: run on its device, read its images, record into its command buffers.
+//
+// Every handle passed in is borrowed until the work that uses it is done, and none is ever destroyed. Needs the
+// Vulkan headers, version 1.2.162 or later; calls no Vulkan function by name, so a host may use any loader.
+#ifndef CDL_VULKAN_H_
+#define CDL_VULKAN_H_
+
+#include <vulkan/vulkan_core.h>
+
+#include "cdl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- device
+
+#define CDL_VK_MIN_VERSION VK_API_VERSION_1_2
+
+// What a device must have been created with, and what makes Cardinal faster where the device supports it: chains of
+// VkPhysicalDeviceFeatures2 and extension structures, to be and-ed with what vkGetPhysicalDeviceFeatures2 tells. The
+// chains hold VkPhysicalDeviceVulkan12Features, never the structures that it replaces.
+CDL_API extern const VkPhysicalDeviceFeatures2 cdl_vk_required_features, cdl_vk_recommended_features;
+// To be enabled where the device lists them. Some of the recommended features need them.
+CDL_API extern const char *const cdl_vk_recommended_extensions[];
+CDL_API extern const int cdl_vk_num_recommended_extensions;
+
+struct cdl_vk_import_params {
+    size_t struct_size;
+    cdl_log log;
+    VkInstance instance; // required, down to queue
+    VkPhysicalDevice phys_device;
+    VkDevice device;
+    PFN_vkGetInstanceProcAddr get_proc_addr;
+    // As enabled on `device`; the chain may hold Vulkan11/12/13Features or the structures of single features.
+    const VkPhysicalDeviceFeatures2 *features;
+    VkQueue queue;                 // compute-capable
+    uint32_t queue_family;
+    uint32_t api_version;          // of the instance (VkApplicationInfo); 0: CDL_VK_MIN_VERSION
+    const char *const *extensions; // as enabled on `device`
+    int num_extensions;
+    // Around every use of the queue, on the calling thread; both or neither. NULL: the queue is Cardinal's alone.
+    // They must not call cdl_ functions.
+    void (*lock_queue)(void *ctx, VkQueue queue);
+    void (*unlock_queue)(void *ctx, VkQueue queue);
+    void *lock_ctx;
+    const char *cache_dir; // as in cdl_device_params
+};
+#define cdl_vk_import_params(...) (&(struct cdl_vk_import_params) { \
+    .struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__ })
+
+// A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact and waits for nothing:
+// destroy its sessions first, as always. CDL_ERR_UNSUPPORTED names the version, feature or function that is missing.
+// Thread-safety: Safe. Allocates. Does not submit.
+CDL_API cdl_result cdl_vk_import(cdl_device **out, const struct cdl_vk_import_params *params);
+
+struct cdl_vk_handles {
+    VkInstance instance;
+    VkPhysicalDevice phys_device;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t queue_family;
+};
+// Of an own or imported device. Of an own device, Cardinal is the queue's only user: record, and let cdl_vk_submit submit.
+CDL_API void cdl_vk_get_handles(const cdl_device *dev, struct cdl_vk_handles *out);
+
+// ---- pictures
+
+// One picture: an image view, two views (NV12), or a buffer.
+struct cdl_vk_input {
+    int width, height; // of the view or the buffer's picture, in pixels
+    // The part of it that is classified; all zero: the whole.
+    struct { int x, y, width, height; } crop;
+    int orientation; // EXIF 1..8 of the cropped part; 0 is 1, upright
+
+    // 2D, level 0 of the view, usage SAMPLED, any format that shaders read as floats. Components come in the order
+    // that the view gives (so BGRA needs no word), values are clamped to 0...1 and rounded to 8 bits.
+    VkImageView view;
+    bool linear; // reads give linear light (an _SRGB format, a floating-point scene): encoded as sRGB, IEC 61966-2-1
+    // NV12: `view` is the luma (R8_UNORM), this the chroma (R8G8_UNORM) of half the size, rounded up. BT.709, limited
+    // range, as CDL_FORMAT_NV12. VK_NULL_HANDLE: `view` is the whole picture.
+    VkImageView chroma_view;
+    VkImageLayout layout; // of both: SHADER_READ_ONLY_OPTIMAL or GENERAL; left unchanged
+
+    // Without a view: pixels of 4 bytes, usage STORAGE_BUFFER. Rows of `stride` bytes, a multiple of 4; 0: tight.
+    VkBuffer buffer;
+    VkDeviceSize offset; // a multiple of 4
+    size_t stride;
+    cdl_format format; // CDL_FORMAT_RGBA8 or CDL_FORMAT_BGRA8
+};
+
+// ---- runs
+
+struct cdl_vk_run {
+    size_t struct_size;
+    int slot; // must be idle, or, from the second slice on, recording
+    const struct cdl_vk_input *inputs; // [count]; from the second slice on unused
+    int count;
+    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST
+    VkDeviceSize probs_offset; // a multiple of 4
+    // A run in parts, so that a game spreads it over frames: slice 0, 1 .. num_slices - 1, in this order, each recorded
+    // by a call of its own. num_slices 0 is 1: the whole. At most cdl_session_info.max_slices. The parts take about
+    // equal work. Meanwhile no other run of this session is recorded or submitted.
+    int slice, num_slices;
+};
+#define cdl_vk_run(...) (&(struct cdl_vk_run) { .struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__ })
+
+// Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
+// Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0 and
+// push constants, nothing else.
+//   Before: the host has made the inputs visible to COMPUTE_SHADER / SHADER_READ.
+//   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is done.
+// The slot is busy until the host, knowing `cmd` (of the last slice) done, calls cdl_vk_retire. Recordings of one session
+// are submitted in the order of recording, to one queue, once each; they synchronize among themselves there.
+// On failure nothing was recorded of this call, and the slot is idle.
+// CDL_ERR_INVALID: a rule above is broken, or the session was created without `vulkan`.
+CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *run);
+// Takes the results of a recorded run; the slot is idle afterwards, with or without. Does not wait. `cmd` must be done,
+// or will never be submitted: then `executed` is false, and there are no results.
+CDL_API cdl_result cdl_vk_retire(cdl_session *s, int slot, bool executed);
+
+typedef struct cdl_vk_sem { VkSemaphore sem; uint64_t value; } cdl_vk_sem; // timeline
+enum { CDL_VK_MAX_SEMAPHORES = 8 };
+
+// Submits a whole run (num_slices 0 or 1) to the device's queue: first waits for all `waits`, then signals all `signals`.
+// Never blocks, allocates nothing. cdl_session_wait takes the results. Thread-safety: as the session.
+CDL_API cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *run, const cdl_vk_sem *waits, int num_waits,
+                                 const cdl_vk_sem *signals, int num_signals);
+
+#ifdef __cplusplus
+}
+#endif
+#endif // CDL_VULKAN_H_
