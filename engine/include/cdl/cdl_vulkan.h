@@ -98,7 +98,7 @@ struct cdl_vk_run {
     int slot; // must be idle, or, from the second slice on, recording
     const struct cdl_vk_input *inputs; // [count]; from the second slice on unused
     int count;
-    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST
+    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST. Of the last slice
     VkDeviceSize probs_offset; // a multiple of 4
     // A run in parts, so that a game spreads it over frames: slice 0, 1 .. num_slices - 1, in this order, each recorded
     // by a call of its own. num_slices 0 is 1: the whole. At most cdl_session_info.max_slices. The parts take about
