@@ -250,7 +250,7 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
             ok = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && ok;
         json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(dtype), "shape", shape, "data_offsets",
                                   (json_int_t)offset, (json_int_t)end);
-        ok = ok && json_object_set_new(root, t->name, entry) == 0;
+        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // takes entry in any case
         offset = end;
     }
     char *text = NULL;
