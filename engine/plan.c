@@ -24,7 +24,7 @@ static cdl_result measure_values(struct cdl_plan *plan, const cdl_log *log) {
     return CDL_OK;
 }
 
-static void find_lifetimes(const struct cdl_graph *g, bool keep, struct lifetime *out) {
+static void find_lifetimes(const struct cdl_graph *g, const struct cdl_plan_params *params, struct lifetime *out) {
     out[0] = (struct lifetime){-1, -1};
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
@@ -33,8 +33,12 @@ static void find_lifetimes(const struct cdl_graph *g, bool keep, struct lifetime
         if (op->residual >= 0)
             out[op->residual].last = i;
     }
-    out[g->num_values - 1].last = g->num_ops; // the logits are read after the last step
-    for (int i = 0; keep && i < g->num_values; i++)
+    // What is read after the last step.
+    out[g->num_values - 1].last = g->num_ops;
+    out[g->features].last = g->num_ops;
+    if (params->keep_map)
+        out[g->map].last = g->num_ops;
+    for (int i = 0; params->keep_values && i < g->num_values; i++)
         out[i].last = g->num_ops;
 }
 
@@ -182,7 +186,7 @@ cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, 
     if (r == CDL_OK)
         r = measure_values(out, log);
     if (r == CDL_OK) {
-        find_lifetimes(&out->graph, params->keep_values, life);
+        find_lifetimes(&out->graph, params, life);
         r = place_values(out, life, log);
     }
     if (r == CDL_OK)

@@ -26,7 +26,8 @@ struct cdl_plan {
 struct cdl_plan_params {
     int max_batch, height, width;
     bool fp16, fold;
-    bool keep_values; // every value keeps its place to the end, to be looked at
+    bool keep_map;    // the last feature map keeps its place to the end, as the features and the logits do
+    bool keep_values; // every value does
     const struct cdl_caps *caps;
     // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
     // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.

@@ -189,7 +189,8 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     dev->timestamp_period = limits->timestampPeriod;
-    dev->atom = limits->nonCoherentAtomSize;
+    dev->storage_align = limits->minStorageBufferOffsetAlignment ? limits->minStorageBufferOffsetAlignment : 1;
+    dev->max_storage_range = limits->maxStorageBufferRange;
     dev->max_allocation = v11.maxMemoryAllocationSize;
     dev->pipeline_feedback = f->pipeline_feedback;
     dev->int8_dot = f->int8_dot;
