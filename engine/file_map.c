@@ -93,7 +93,7 @@ cdl_result cdl_file_map(const void **data, size_t *size, const char *path, const
         } else {
             void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
             if (bytes == MAP_FAILED) {
-                r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+                r = cdl_fail(log, errno == ENOMEM ? CDL_ERR_NOMEM : CDL_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
             } else {
                 *data = bytes;
                 *size = (size_t)st.st_size;
