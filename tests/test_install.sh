@@ -11,7 +11,8 @@ unset CFLAGS CXXFLAGS LDFLAGS CPATH LD_LIBRARY_PATH PKG_CONFIG_PATH CMAKE_PREFIX
 fail() { echo "FAILED: $*"; exit 1; }
 quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
 
-version=$(sed -n 's/^#define CDL_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' "$root/engine/include/cdl/cdl.h" | paste -sd.)
+. "$root/tests/install/symbols.sh"
+version=$(header_version "$root/engine/include/cdl/cdl.h")
 expected="$version renamed 10 cat 1"
 expect() { # PROGRAM...: prints what a host prints
     local got
@@ -43,7 +44,6 @@ mv "$model" "$tmp/model"
 mv "$tmp/model" "$model"
 
 echo "== exported symbols"
-. "$root/tests/install/symbols.sh"
 exported() { nm -D --defined-only "$libraries/libcardinal.so" | awk '$2 != "A" {print $3}' | sort -u; }
 declared_functions "$prefix"/include/cdl/*.h >"$tmp/declared"
 [ "$(wc -l <"$tmp/declared")" -ge 30 ] || fail "the headers' declarations were not understood"

@@ -58,7 +58,7 @@ command -v wine >/dev/null || { echo "all built; nothing was run: no Wine on thi
 echo "== under Wine"
 export WINEPREFIX=$tmp/wine WINEDEBUG=-all DISPLAY='' CARDINAL_CACHE=$tmp/cache
 quietly wine wineboot --init
-version=$(sed -n 's/^#define CDL_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' "$root/engine/include/cdl/cdl.h" | paste -sd.)
+version=$(header_version "$root/engine/include/cdl/cdl.h")
 model=$prefix/share/cardinal/models/resnext20_16x4d_cifar10.safetensors
 for host in shared/use_c.exe static/use_c.exe pc_static.exe; do
     got=$(wine $host "$model" "$tmp/none" 2>"$tmp/log" | tr -d '\r') || { cat "$tmp/log"; fail "$host"; }
