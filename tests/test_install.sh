@@ -137,5 +137,5 @@ echo "== FetchContent, shared"
 quietly cmake -S hosts/fetch -B fetch -G Ninja -DCARDINAL_SOURCE="$root" -DBUILD_SHARED_LIBS=ON
 quietly cmake --build fetch
 expect fetch/use_cpp
-readelf -d fetch/use_cpp | grep -q 'NEEDED.*libcardinal' || fail "BUILD_SHARED_LIBS=ON gave a static library"
+readelf -d fetch/use_cpp | grep 'NEEDED.*libcardinal' >/dev/null || fail "BUILD_SHARED_LIBS=ON gave a static library"
 echo "all hosts were built, and ran"

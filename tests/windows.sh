@@ -51,7 +51,7 @@ cp "$prefix/bin/libcardinal.dll" shared/
 rm "$prefix"/lib/*.dll.a
 # shellcheck disable=SC2046
 quietly $cc -std=c11 -o pc_static.exe hosts/use.c $(pkg-config --static --cflags --libs cardinal)
-$objdump -p shared/use_c.exe | grep -q 'DLL Name: libcardinal.dll' || fail "the shared host does not use the DLL"
+$objdump -p shared/use_c.exe | grep 'DLL Name: libcardinal.dll' >/dev/null || fail "the shared host does not use the DLL"
 ! $objdump -p static/use_c.exe pc_static.exe | grep 'DLL Name: libcardinal' || fail "a static host uses the DLL"
 
 command -v wine >/dev/null || { echo "all built; nothing was run: no Wine on this machine"; exit 0; }

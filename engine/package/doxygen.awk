@@ -44,6 +44,15 @@ function print_split(declaration, comment,    names, type, n, i, line) {
     print line
 }
 
+# "// ---- heading": what follows, to the next or to the end of the extern "C", is shown under it.
+function print_heading(line) {
+    print group ? "/// @}" : ""
+    sub(/^\/\/ ---- /, "", line)
+    print "/// @name " line
+    print "/// @{"
+    group = 1
+}
+
 END {
     for (i = 1; i <= NR; i++) {
         first = i
@@ -62,6 +71,14 @@ END {
         }
         if (i > NR)
             break
+        if (lines[i] ~ /^\/\/ ---- /) {
+            print_heading(lines[i])
+            continue
+        }
+        if (group && lines[i] ~ /^#ifdef __cplusplus/) {
+            print "/// @}"
+            group = 0
+        }
         column = lines[i] ~ /^ *\/\// ? 0 : match(lines[i], /\/\/ /)
         stop = i
         while (column && stop < NR && is_comment(stop + 1) && index(lines[stop + 1], "//") == column)

@@ -150,7 +150,7 @@ CDL_API cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *o
 // ---- model: parsed, checked, immutable; no GPU. Thread-safety: Safe
 // Safe on untrusted bytes. Sessions keep a reference, so a model may be
 // destroyed as soon as its sessions exist.
-typedef struct cdl_model cdl_model;
+typedef struct cdl_model cdl_model; // weights, and what they mean
 
 struct cdl_pair { // of metadata
     const char *key, *value; // UTF-8
