@@ -29,9 +29,9 @@ if(NOT cardinal_jansson_FOUND)
 endif()
 
 # What the library needs of the system, as link flags, for the package files too
-set(CARDINAL_SYSTEM_LIBRARIES ${CMAKE_THREAD_LIBS_INIT} ${CMAKE_DL_LIBS})
-if(NOT WIN32)
-  list(APPEND CARDINAL_SYSTEM_LIBRARIES m)
+set(CARDINAL_SYSTEM_LIBRARIES "")
+if(NOT WIN32) # whose own threads are used
+  list(APPEND CARDINAL_SYSTEM_LIBRARIES ${CMAKE_THREAD_LIBS_INIT} ${CMAKE_DL_LIBS} m)
 endif()
 
 if(CARDINAL_APPS OR CARDINAL_TESTS)

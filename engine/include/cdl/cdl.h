@@ -172,7 +172,7 @@ typedef enum cdl_dtype { CDL_DTYPE_F32, CDL_DTYPE_F16, CDL_DTYPE_BF16 } cdl_dtyp
 //   labels        JSON array of strings     interpolation "bilinear"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
 //   stage_strides "1,2,2,2"
-// The file appears whole or not at all (written beside, then renamed).
+// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a living model.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
 
 struct cdl_model_info {
