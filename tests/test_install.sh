@@ -131,11 +131,26 @@ expect subdirectory/programs/use_c
 quietly cmake --install subdirectory --prefix "$tmp/parent"
 [ ! -e "$tmp/parent" ] || [ -z "$(find "$tmp/parent" -type f)" ] || fail "the parent's install step installs Cardinal"
 
+quietly cmake -DCARDINAL_INSTALL=ON -DBUILD_SHARED_LIBS=OFF subdirectory # now with it, and of one kind
+quietly cmake --build subdirectory
+quietly cmake --install subdirectory --prefix "$tmp/only-static"
+PKG_CONFIG_PATH=$(dirname "$(find only-static -name cardinal.pc)")
+# shellcheck disable=SC2046
+PKG_CONFIG_PATH=$PKG_CONFIG_PATH quietly cc -std=c11 -o only_static hosts/use.c $(PKG_CONFIG_PATH=$PKG_CONFIG_PATH pkg-config --cflags --libs cardinal)
+expect ./only_static
+quietly cmake -S hosts/package -B package-only-static -DCMAKE_PREFIX_PATH="$tmp/only-static"
+quietly cmake --build package-only-static
+expect package-only-static/use_cpp
 [ ! -e subdirectory/cardinal/CTestTestfile.cmake ] || ! grep -q add_test subdirectory/cardinal/CTestTestfile.cmake || fail "the parent got tests"
 
 echo "== FetchContent, shared"
-quietly cmake -S hosts/fetch -B fetch -G Ninja -DCARDINAL_SOURCE="$root" -DBUILD_SHARED_LIBS=ON
+quietly cmake -S hosts/fetch -B fetch -G Ninja -DCARDINAL_SOURCE="$root" -DBUILD_SHARED_LIBS=ON -DCARDINAL_INSTALL=ON
 quietly cmake --build fetch
 expect fetch/use_cpp
+quietly cmake --install fetch --prefix "$tmp/only-shared"
+quietly cmake -S hosts/package -B package-only-shared -DCMAKE_PREFIX_PATH="$tmp/only-shared"
+if cmake -S hosts/package -B package-not-static -DCMAKE_PREFIX_PATH="$tmp/only-shared" -DKIND=static >"$tmp/log" 2>&1; then
+    fail "a static library that is not installed was found"
+fi
 readelf -d fetch/use_cpp | grep 'NEEDED.*libcardinal' >/dev/null || fail "BUILD_SHARED_LIBS=ON gave a static library"
 echo "all hosts were built, and ran"
