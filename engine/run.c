@@ -26,23 +26,21 @@ static void record_steps(struct cdl_session *s, struct cdl_slot *slot, int image
     const struct cdl_plan *plan = &s->plan;
     struct cdl_launch launch;
     compute_barrier(dev, slot->network); // the preprocessed pixels
-    for (int i = 0; i < plan->graph.num_ops; i++) {
-        const struct cdl_op *op = &plan->graph.ops[i];
-        const struct cdl_addresses at = {
-            .src = s->arena.address + plan->value_at[op->src],
-            .residual = op->residual >= 0 ? s->arena.address + plan->value_at[op->residual] : 0,
-            .dst = s->arena.address + plan->value_at[op->dst],
-            .weights = s->weights->buffer.address + plan->steps[i].weights_at,
-        };
+    for (int i = 0, n = cdl_plan_num_dispatches(plan, images); i < n; i++) {
+        const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+        const struct cdl_op *op = &plan->graph.ops[d.step];
+        const struct cdl_addresses at = cdl_plan_addresses(plan, &d, s->arena.address, s->weights->buffer.address);
         // Layers that overlap have no time of their own: a timed run serializes them.
-        if (plan->steps[i].barrier_before || (s->timings && i > 0))
+        if (d.barrier_before || (s->timings && i > 0))
             compute_barrier(dev, slot->network);
-        cdl_kernel_launch(&plan->steps[i].kernel, &plan->graph, op, images, &at, &launch);
-        cdl_dispatch(dev, slot->network, s->pipelines[i], &launch);
+        cdl_kernel_launch(&plan->steps[d.step].kernel, &plan->graph, op, d.images, &at, &launch);
+        cdl_dispatch(dev, slot->network, s->pipelines[d.step], &launch);
         if (s->timings && slot->queries)
             dev->vkd.CmdWriteTimestamp(slot->network, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, (uint32_t)(2 + i));
     }
 }
+
+int cdl_num_queries(const struct cdl_session *s, int images) { return s->timings ? cdl_plan_num_dispatches(&s->plan, images) + 3 : 3; }
 
 // Softmax and order of the logits, and their copy to where the host reads.
 static void record_results(struct cdl_session *s, struct cdl_slot *slot, int images) {
@@ -84,7 +82,7 @@ cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int 
     record_steps(s, slot, images);
     record_results(s, slot, images);
     if (slot->queries)
-        dev->vkd.CmdWriteTimestamp(slot->network, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, slot->queries, (uint32_t)s->num_queries - 1);
+        dev->vkd.CmdWriteTimestamp(slot->network, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, slot->queries, (uint32_t)cdl_num_queries(s, images) - 1);
     CDL_VK(dev, EndCommandBuffer(slot->network));
     slot->recorded_images = images;
 error:
@@ -142,6 +140,7 @@ cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns)
     CDL_REQUIRE(&s->dev->log, slot_index >= 0 && slot_index < s->info.num_slots);
     struct cdl_slot *slot = &s->slots[slot_index];
     struct cdl_device *dev = s->dev;
+    const uint32_t queries = (uint32_t)cdl_num_queries(s, slot->recorded_images);
     if (!slot->busy)
         return CDL_OK;
     cdl_result r = cdl_slot_wait(s, slot, timeout_ns);
@@ -151,8 +150,8 @@ cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns)
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&slot->readback, dev);
     if (r == CDL_OK && slot->queries)
-        CDL_VK(dev, GetQueryPoolResults(dev->handle, slot->queries, 0, (uint32_t)s->num_queries, (size_t)s->num_queries * sizeof *slot->ticks,
-                                        slot->ticks, sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        CDL_VK(dev, GetQueryPoolResults(dev->handle, slot->queries, 0, queries, queries * sizeof *slot->ticks, slot->ticks, sizeof *slot->ticks,
+                                        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 error:
     if (r != CDL_OK)
         slot->num_images = 0;
@@ -201,7 +200,7 @@ static uint64_t ticks_to_ns(const struct cdl_device *dev, uint64_t from, uint64_
 
 uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot_index) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
-    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[0], slot->ticks[s->num_queries - 1]) : 0;
+    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[0], slot->ticks[cdl_num_queries(s, slot->num_images) - 1]) : 0;
 }
 
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
@@ -211,14 +210,18 @@ cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_
     *num = slot->queries ? g->num_ops : 0;
     for (int i = 0; i < *num && i < cap; i++) {
         const struct cdl_op *op = &g->ops[i];
-        const size_t per_image = (s->plan.value_bytes[op->src] + s->plan.value_bytes[op->dst] +
-                                  (op->residual >= 0 ? s->plan.value_bytes[op->residual] : 0)) / (size_t)s->info.max_batch;
+        const size_t per_image = cdl_plan_image_bytes(&s->plan, op->src) + cdl_plan_image_bytes(&s->plan, op->dst) +
+                                 (op->residual >= 0 ? cdl_plan_image_bytes(&s->plan, op->residual) : 0);
         out[i] = (struct cdl_timing){
             .layer = op->name, .operation = s->texts[i].operation, .kernel = s->texts[i].kernel,
-            .gpu_ns = ticks_to_ns(s->dev, slot->ticks[1 + i], slot->ticks[2 + i]),
             .flops = cdl_op_flops(g, op, slot->num_images),
             .bytes = per_image * (size_t)slot->num_images + s->plan.steps[i].kernel.weight_bytes,
         };
+    }
+    for (int i = 0, n = *num ? cdl_plan_num_dispatches(&s->plan, slot->num_images) : 0; i < n; i++) {
+        const int step = cdl_plan_dispatch(&s->plan, slot->num_images, i).step; // several times in a segment: the sum
+        if (step < cap)
+            out[step].gpu_ns += ticks_to_ns(s->dev, slot->ticks[1 + i], slot->ticks[2 + i]);
     }
     return CDL_OK;
 }

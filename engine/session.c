@@ -101,7 +101,7 @@ static cdl_result create_memory(struct cdl_session *s) {
     s->info.activation_bytes = s->results_at + s->results.size;
     s->info.weight_bytes = s->plan.weights_bytes;
     s->info.live_bytes = s->plan.live_bytes + s->results.size;
-    s->num_queries = s->timings ? s->plan.graph.num_ops + 3 : 3;
+    s->num_queries = cdl_num_queries(s, s->info.max_batch);
     cdl_result r = cdl_buffer_create(&s->arena, dev, s->info.activation_bytes, CDL_MEMORY_DEVICE, "activations");
     if (r != CDL_OK)
         return r;

@@ -25,7 +25,7 @@ struct cdl_slot {
     int recorded_images;
     VkSemaphore done; // timeline
     uint64_t submitted; // value that the last submission signals
-    VkQueryPool queries; // 0: begin; 1: preprocessed; then the end of every step; last: end
+    VkQueryPool queries; // 0: begin; 1: preprocessed; then, with timings, the end of every dispatch; end
     bool busy;
     int num_images; // of the last run; 0: none finished
     uint64_t *ticks; // [num_queries], of the last finished run
@@ -55,7 +55,7 @@ struct cdl_session {
     struct cdl_results_layout results;
     VkCommandPool pool;
     struct cdl_slot *slots; // [info.num_slots]
-    int num_queries;
+    int num_queries; // for max_batch images
 };
 
 // For tests: keeps every value, so that cdl_session_read_value can look at it.
@@ -66,6 +66,7 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
 
 // run.c: records the network for `images` images into slot->network.
 cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int images);
+int cdl_num_queries(const struct cdl_session *s, int images); // that a run writes
 // pixels.c: stages pictures, submits their preprocessing (in several parts when they outgrow the staging
 // buffer) and, with the last part, the network.
 cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count);
