@@ -227,8 +227,10 @@ static cdl_result add_head(struct builder *b, int value) {
     const struct cdl_op pool = {.kind = CDL_OP_AVG_POOL, .name = "avgpool", .src = value, .residual = -1};
     if ((r = add_op(b, pool, 1, 1, src.channels)) != CDL_OK)
         return r;
-    b->graph->values[b->graph->num_values - 1].fp32 = true;
-    const struct cdl_op linear = {.kind = CDL_OP_CONV, .name = "fc", .src = b->graph->num_values - 1, .residual = -1,
+    b->graph->map = value;
+    b->graph->features = b->graph->num_values - 1;
+    b->graph->values[b->graph->features].fp32 = true;
+    const struct cdl_op linear = {.kind = CDL_OP_CONV, .name = "fc", .src = b->graph->features, .residual = -1,
                                   .kernel_h = 1, .kernel_w = 1, .stride = 1, .groups = 1, .weight = weight, .bias = bias};
     if ((r = add_op(b, linear, 1, 1, b->graph->num_classes)) != CDL_OK)
         return r;

@@ -32,6 +32,7 @@ struct cdl_graph {
     struct cdl_op *ops;
     struct cdl_value *values;
     int num_ops, num_values;
+    int map, features; // values: the last feature map, and its average, which the classifier sees
     int num_classes;
     char architecture[64];
 };

@@ -27,6 +27,9 @@ struct cdl_caps {
     struct { uint32_t invocations, m, n, k; } matrix_grains[4];
     int num_matrix_grains;
     uint32_t matrix_reserved_bytes;
+    // By class of device, as Vulkan does not tell; 0: unknown. See plan_segment.c.
+    uint32_t cache_bytes;  // of memory that stays near the processors from one dispatch to the next
+    uint32_t fill_outputs; // a convolution with so many outputs gives every processor something to do
 };
 
 struct cdl_kernel {
@@ -38,6 +41,7 @@ struct cdl_kernel {
                          // of the sum of their magnitudes, at most; 0: fp32 all the way
     uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
     int num_constants;
+    bool host_input; // reads a host's buffer or image through descriptor set 0, see vk_run.c
     // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4 in]
     int lanes, span;
     int tap_columns; // kernel_w, or more: zero weights behind it; 0: kernel_w
@@ -83,6 +87,9 @@ bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
 
 // "conv_lanes 8,8,1,1,0 fp32": shader, constants, storage.
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size);
+
+// Workgroups for `count` invocations of a pointwise kernel or more.
+void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count);
 
 // Workgroups for `count` workgroups or more, in rows of at most 65535 (Vulkan's guaranteed limit).
 void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count);

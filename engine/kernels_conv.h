@@ -37,6 +37,5 @@ void cdl_launch_tiles(struct cdl_launch *launch, const struct conv_params *p, ui
 double cdl_tile_cost(const struct cdl_conv_shape *shape, uint32_t m, uint32_t n, uint32_t invocations);
 // Ranks kernels from `base` on, those of lower cost first.
 void cdl_rank_by_cost(struct cdl_kernel *kernels, const double *cost, int count, int base);
-void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count); // in workgroups of CDL_POINTWISE_SIZE
 
 #endif // CDL_KERNELS_CONV_H_

@@ -33,7 +33,8 @@ static cdl_result check_sizes(const struct cdl_plan *plan, const cdl_log *log) {
 }
 
 // When the value of one image is written and last read.
-static void find_lifetimes(const struct cdl_graph *g, bool keep, struct lifetime *out) {
+static void find_lifetimes(const struct cdl_plan *plan, struct lifetime *out) {
+    const struct cdl_graph *g = &plan->graph;
     out[0] = (struct lifetime){-1, -1};
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
@@ -42,8 +43,12 @@ static void find_lifetimes(const struct cdl_graph *g, bool keep, struct lifetime
         if (op->residual >= 0)
             out[op->residual].last = i;
     }
-    out[g->num_values - 1].last = g->num_ops; // the logits are read after the last step
-    for (int i = 0; keep && i < g->num_values; i++)
+    // What is read after the last step.
+    out[g->num_values - 1].last = g->num_ops;
+    out[g->features].last = g->num_ops;
+    if (plan->keep_map)
+        out[g->map].last = g->num_ops;
+    for (int i = 0; plan->keep_values && i < g->num_values; i++)
         out[i].last = g->num_ops;
 }
 
@@ -161,11 +166,12 @@ static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *lif
 
 cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segment, const cdl_log *log) {
     const bool useful = segment.steps > 0 && segment.images > 0 && segment.images < plan->max_batch;
-    struct lifetime *natural = calloc(2 * (size_t)plan->graph.num_values, sizeof *natural), *life = natural + plan->graph.num_values;
+    struct lifetime *natural = calloc(2 * (size_t)plan->graph.num_values, sizeof *natural);
     if (!natural)
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
+    struct lifetime *life = natural + plan->graph.num_values;
     plan->segment = useful ? segment : (struct cdl_segment){0, 0};
-    find_lifetimes(&plan->graph, plan->keep_values, natural);
+    find_lifetimes(plan, natural);
     measure_values(plan, natural, life);
     plan->live_bytes = largest_live_set(plan, natural);
     const cdl_result r = place_values(plan, life, log);
@@ -196,7 +202,8 @@ static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_pa
 
 cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, const struct cdl_plan_params *params,
                            const cdl_log *log) {
-    *out = (struct cdl_plan){.max_batch = params->max_batch, .fp16 = params->fp16, .keep_values = params->keep_values};
+    *out = (struct cdl_plan){.max_batch = params->max_batch, .fp16 = params->fp16, .keep_map = params->keep_map,
+                             .keep_values = params->keep_values};
     cdl_result r = cdl_graph_create(&out->graph, model, params->height, params->width, params->fold, log);
     if (r != CDL_OK)
         return r;

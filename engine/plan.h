@@ -27,13 +27,14 @@ struct cdl_plan {
     struct cdl_segment segment;
     bool segment_barrier;     // between the segment's last step and its first, for the next images
     int max_batch;
-    bool fp16, keep_values;
+    bool fp16, keep_map, keep_values; // as in the parameters
 };
 
 struct cdl_plan_params {
     int max_batch, height, width;
     bool fp16, fold;
-    bool keep_values; // every value keeps its place to the end, to be looked at
+    bool keep_map;    // the last feature map keeps its place to the end, as the features and the logits do
+    bool keep_values; // every value does
     const struct cdl_caps *caps;
     // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
     // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.
@@ -51,6 +52,11 @@ void cdl_plan_destroy(struct cdl_plan *plan);
 // Lays the plan out anew, with this segment; without one where it would hold the whole batch. The results of a run do not
 // depend on it. After a failure the plan can only be destroyed.
 cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segment, const cdl_log *log);
+
+// Segments that may make runs faster or the arena smaller on such a device; the first is the one to use when nothing is
+// measured. {0, 0}, no segment, is among them. Returns their number.
+enum { CDL_MAX_SEGMENTS = 3 };
+int cdl_plan_segments(const struct cdl_plan *plan, const struct cdl_caps *caps, struct cdl_segment out[CDL_MAX_SEGMENTS]);
 
 // A run of `images` images, 1 to max_batch, is a list of dispatches.
 struct cdl_dispatch_entry {

@@ -19,13 +19,19 @@ static cdl_precision choose_precision(cdl_precision wanted, const struct cdl_dev
 
 static void layout_results(struct cdl_session *s) {
     struct cdl_results_layout *l = &s->results;
-    const size_t batch = (size_t)s->info.max_batch, plane = cdl_align_up(batch * (size_t)s->num_classes * sizeof(float), 256);
-    for (l->sort_size = 1; l->sort_size < s->num_classes; l->sort_size *= 2)
+    const size_t batch = (size_t)s->info.max_batch, plane = cdl_align_up(batch * (size_t)s->info.num_classes * sizeof(float), 256);
+    for (l->sort_size = 1; l->sort_size < s->info.num_classes; l->sort_size *= 2)
         ;
     l->logits = 0;
     l->probs = plane;
     l->order = 2 * plane;
-    l->size = 2 * plane + batch * (size_t)l->sort_size * sizeof(uint32_t);
+    l->size = cdl_align_up(2 * plane + batch * (size_t)l->sort_size * sizeof(uint32_t), 256);
+    l->features = l->size;
+    l->features_stride = (size_t)cdl_padded_channels(s->info.num_features) * sizeof(float);
+    l->map = cdl_align_up(l->features + batch * l->features_stride, 256);
+    l->map_stride = s->class_weights ? (size_t)s->info.cam_width * (size_t)s->info.cam_height *
+                    (size_t)cdl_padded_channels(s->info.num_features) * (s->plan.fp16 ? 2 : 4) : 0;
+    l->readback_size = l->map + batch * l->map_stride;
 }
 
 static cdl_result create_pipelines(struct cdl_session *s) {
@@ -55,7 +61,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     VkCommandBuffer commands[2];
     cdl_result r = cdl_buffer_create(&slot->staging, dev, s->info.staging_bytes, CDL_MEMORY_UPLOAD, "pixels on their way to the device");
     if (r == CDL_OK)
-        r = cdl_buffer_create(&slot->readback, dev, s->results.size, CDL_MEMORY_READBACK, "results");
+        r = cdl_buffer_create(&slot->readback, dev, s->results.readback_size, CDL_MEMORY_READBACK, "results");
     if (r != CDL_OK)
         return r;
     const VkCommandBufferAllocateInfo allocate = {
@@ -64,7 +70,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = (uint32_t)s->num_queries,
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = (uint32_t)cdl_num_queries(s, s->info.max_batch),
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
     slot->preprocess = commands[0];
@@ -72,7 +78,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &slot->done));
     if (dev->timestamp_bits)
         CDL_VK(dev, CreateQueryPool(dev->handle, &queries, NULL, &slot->queries));
-    slot->ticks = calloc((size_t)s->num_queries, sizeof *slot->ticks);
+    slot->ticks = calloc((size_t)cdl_num_queries(s, s->info.max_batch), sizeof *slot->ticks);
     if (!slot->ticks)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     return cdl_record_network(s, slot, s->info.max_batch);
@@ -94,6 +100,20 @@ static cdl_result describe_steps(struct cdl_session *s) {
     return CDL_OK;
 }
 
+// What comes out of the network, by the plan.
+static cdl_result prepare_outputs(struct cdl_session *s, bool cam) {
+    const struct cdl_graph *g = &s->plan.graph;
+    const struct cdl_value *map = &g->values[g->map];
+    s->info.num_classes = g->num_classes;
+    s->info.num_features = map->channels;
+    s->info.cam_width = map->width;
+    s->info.cam_height = map->height;
+    s->info.max_slices = g->num_ops;
+    if (cam && !(s->class_weights = calloc((size_t)map->channels, sizeof *s->class_weights)))
+        return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
+    return CDL_OK;
+}
+
 static cdl_result create_memory(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
     layout_results(s);
@@ -101,7 +121,6 @@ static cdl_result create_memory(struct cdl_session *s) {
     s->info.activation_bytes = s->results_at + s->results.size;
     s->info.weight_bytes = s->plan.weights_bytes;
     s->info.live_bytes = s->plan.live_bytes + s->results.size;
-    s->num_queries = cdl_num_queries(s, s->info.max_batch);
     cdl_result r = cdl_buffer_create(&s->arena, dev, s->info.activation_bytes, CDL_MEMORY_DEVICE, "activations");
     if (r != CDL_OK)
         return r;
@@ -159,9 +178,13 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
                               .fp16 = s->info.precision == CDL_PRECISION_FP16};
     const struct cdl_plan_params plan = {
         .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-        .fp16 = tuner.fp16, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
+        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
     };
-    const cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
+    cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
+    if (r == CDL_OK)
+        r = cdl_tune_segment(&tuner, &s->plan);
+    if (r == CDL_OK)
+        cdl_plan_log(&s->plan, &s->dev->log);
     cdl_tuner_finish(&tuner);
     *none_works = tuner.none_works;
     return tuner.result != CDL_OK ? tuner.result : r;
@@ -214,7 +237,8 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     cdl_result r = settle(s, params);
     if (r == CDL_OK)
         r = make_plan(s, params, keep);
-    s->num_classes = s->plan.graph.num_classes;
+    if (r == CDL_OK)
+        r = prepare_outputs(s, params->cam);
     if (r == CDL_OK)
         r = create_pipelines(s);
     if (r == CDL_OK)
@@ -223,6 +247,8 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
         r = describe_steps(s);
     if (r == CDL_OK)
         r = create_memory(s);
+    if (r == CDL_OK && (params->vulkan || dev->imported))
+        r = cdl_create_inputs(s);
     if (r == CDL_OK) {
         account_for_pipelines(s, &before);
         *out = s;
@@ -256,8 +282,11 @@ void cdl_session_destroy(cdl_session **session) {
         cdl_buffer_destroy(&slot->staging, dev);
         cdl_buffer_destroy(&slot->readback, dev);
         free(slot->ticks);
+        free(slot->inputs);
     }
     free(s->slots);
+    if (s->inputs)
+        dev->vkd.DestroyDescriptorPool(dev->handle, s->inputs, NULL);
     if (s->pool)
         dev->vkd.DestroyCommandPool(dev->handle, s->pool, NULL);
     free(s->pipelines);
@@ -265,6 +294,7 @@ void cdl_session_destroy(cdl_session **session) {
     cdl_weights_release(&s->weights, dev);
     cdl_plan_destroy(&s->plan);
     free(s->texts);
+    free(s->class_weights);
     cdl_model_destroy(&s->model);
     free(s);
     *session = NULL;

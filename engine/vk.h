@@ -24,10 +24,12 @@
     X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
     X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
     X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData) \
+    X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
+    X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CmdBindDescriptorSets) \
     X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
     X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) \
     X(CmdCopyBuffer) X(CmdFillBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
-    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) X(QueueWaitIdle) X(DeviceWaitIdle)
+    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) X(DeviceWaitIdle)
 
 #define CDL_VK_DECLARE(name) PFN_vk##name name;
 struct cdl_vk_global { PFN_vkGetInstanceProcAddr GetInstanceProcAddr; CDL_VK_GLOBAL_FUNCTIONS(CDL_VK_DECLARE) };
@@ -73,6 +75,9 @@ struct cdl_device {
     struct cdl_vk_device_table vkd;
     VkPhysicalDevice physical;
     VkDevice handle;
+    bool imported; // instance, device and queue are the host's
+    void (*lock_queue)(void *ctx, VkQueue queue), (*unlock_queue)(void *ctx, VkQueue queue); // the host's; NULL: none
+    void *lock_ctx;
     VkQueue queue;
     uint32_t queue_family;
     uint32_t timestamp_bits; // of the queue family; 0: none
@@ -83,9 +88,11 @@ struct cdl_device {
     bool executable_statistics; // VK_KHR_pipeline_executable_properties is enabled
     bool capture_statistics;    // tests: pipelines created from now on keep their statistics
     VkPipelineLayout pipeline_layout; // push constants only
+    VkPipelineLayout input_layout;    // and a set for a host's picture
+    VkDescriptorSetLayout input_set_layout;
     VkPhysicalDeviceMemoryProperties memory;
     VkDeviceSize max_allocation;
-    VkDeviceSize atom; // nonCoherentAtomSize
+    VkDeviceSize storage_align, max_storage_range; // of storage buffer descriptors
     struct cdl_device_info info;
     struct cdl_caps caps;
     char *cache_dir; // NULL: nothing is kept on disk
@@ -141,7 +148,16 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir);
 void cdl_pipelines_save(struct cdl_device *dev); // writes the driver's cache when it changed
 void cdl_pipelines_close(struct cdl_device *dev);
 
-// Submits under the device's lock; signals `semaphore` (timeline) with `value`.
+// Timeline semaphores of a submission: Cardinal's own and as many as a host may give.
+struct cdl_submit_semaphores {
+    uint32_t num_waits, num_signals;
+    VkSemaphore waits[9], signals[9];
+    uint64_t wait_values[9], signal_values[9];
+};
+// Submits under the host's lock and the device's, in this order.
+cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
+                                 const struct cdl_submit_semaphores *semaphores);
+// The same with one semaphore to signal.
 cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
                             uint64_t value);
 bool cdl_device_is_lost(struct cdl_device *dev);

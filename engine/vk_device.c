@@ -1,6 +1,7 @@
 // vk_device.c - a logical device with one compute queue.
 #include "tune.h"
 #include "vk_features.h"
+#include "vk_host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,27 +55,37 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
     }
 }
 
-static cdl_result create_logical_device(struct cdl_device *dev) {
+static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->queue_family, .queueCount = 1, .pQueuePriorities = &priority,
     };
-    struct cdl_features features;
-    cdl_features_choose(&features, dev);
     const VkDeviceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = features.chain, .pEnabledFeatures = &features.core, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = features.num_extensions, .ppEnabledExtensionNames = features.extensions,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = features->chain, .pEnabledFeatures = &features->core, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = features->num_extensions, .ppEnabledExtensionNames = features->extensions,
     };
     const VkResult result = dev->instance.vki.CreateDevice(dev->physical, &info, NULL, &dev->handle);
-    if (result < 0)
-        return cdl_vk_failed(dev, result, "vkCreateDevice");
+    return result < 0 ? cdl_vk_failed(dev, result, "vkCreateDevice") : CDL_OK;
+}
+
+cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir) {
+    cdl_result r = CDL_OK;
 #define LOAD(function) \
     if (!(dev->vkd.function = (PFN_vk##function)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vk" #function))) \
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
     CDL_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
-    cdl_read_capabilities(dev, &features);
-    return CDL_OK;
+    cdl_read_capabilities(dev, features);
+    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
+    const VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+    };
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
+    if ((r = cdl_input_layout_create(dev)) != CDL_OK || (r = cdl_pipelines_open(dev, cache_dir)) != CDL_OK)
+        goto error;
+    cdl_tuning_open(dev);
+error:
+    return r;
 }
 
 cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *given) {
@@ -104,18 +115,11 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *g
     dev->physical = chosen->handle;
     dev->info = chosen->info;
     cdl_choose_queue_family(&dev->instance, dev->physical, &dev->queue_family, &dev->timestamp_bits); // cdl_candidates saw one
-    if ((r = create_logical_device(dev)) != CDL_OK)
+    struct cdl_features features;
+    cdl_features_choose(&features, dev);
+    if ((r = create_logical_device(dev, &features)) != CDL_OK || (r = cdl_device_finish(dev, &features, params->cache_dir)) != CDL_OK)
         goto error;
     dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
-
-    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
-    const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
-    };
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
-    if ((r = cdl_pipelines_open(dev, params->cache_dir)) != CDL_OK)
-        goto error;
-    cdl_tuning_open(dev);
     free(candidates);
     *out = dev;
     return CDL_OK;
@@ -130,7 +134,7 @@ void cdl_device_destroy(cdl_device **device) {
         return;
     struct cdl_device *dev = *device;
     if (dev->handle) {
-        if (dev->vkd.DeviceWaitIdle)
+        if (dev->vkd.DeviceWaitIdle && !dev->imported)
             dev->vkd.DeviceWaitIdle(dev->handle);
         if (dev->pipelines.cache) {
             cdl_pipelines_save(dev);
@@ -140,11 +144,17 @@ void cdl_device_destroy(cdl_device **device) {
             cdl_pipelines_close(dev);
         if (dev->pipeline_layout)
             dev->vkd.DestroyPipelineLayout(dev->handle, dev->pipeline_layout, NULL);
+        if (dev->input_layout)
+            dev->vkd.DestroyPipelineLayout(dev->handle, dev->input_layout, NULL);
+        if (dev->input_set_layout)
+            dev->vkd.DestroyDescriptorSetLayout(dev->handle, dev->input_set_layout, NULL);
         PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
-        destroy(dev->handle, NULL);
+        if (!dev->imported)
+            destroy(dev->handle, NULL);
     }
     cdl_tuning_free(&dev->tuning);
-    cdl_instance_destroy(&dev->instance);
+    if (!dev->imported)
+        cdl_instance_destroy(&dev->instance);
     cdl_mutex_destroy(&dev->lock);
     free(dev);
     *device = NULL;
@@ -152,17 +162,35 @@ void cdl_device_destroy(cdl_device **device) {
 
 void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *out) { *out = dev->info; }
 
-cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
-                            uint64_t value) {
+cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
+                                 const struct cdl_submit_semaphores *all) {
+    VkPipelineStageFlags stages[CDL_COUNT(all->waits)];
+    for (uint32_t i = 0; i < all->num_waits; i++)
+        stages[i] = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     const VkTimelineSemaphoreSubmitInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &value,
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .waitSemaphoreValueCount = all->num_waits,
+        .pWaitSemaphoreValues = all->wait_values, .signalSemaphoreValueCount = all->num_signals, .pSignalSemaphoreValues = all->signal_values,
     };
     const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = count, .pCommandBuffers = commands,
-        .signalSemaphoreCount = 1, .pSignalSemaphores = &semaphore,
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .waitSemaphoreCount = all->num_waits, .pWaitSemaphores = all->waits,
+        .pWaitDstStageMask = stages, .commandBufferCount = count, .pCommandBuffers = commands,
+        .signalSemaphoreCount = all->num_signals, .pSignalSemaphores = all->signals,
     };
+    if (cdl_device_is_lost(dev))
+        return CDL_ERR_DEVICE_LOST;
+    // The host's lock before ours: it may hold its own while it calls us.
+    if (dev->lock_queue)
+        dev->lock_queue(dev->lock_ctx, dev->queue);
     cdl_mutex_lock(&dev->lock);
-    const VkResult result = dev->lost ? VK_ERROR_DEVICE_LOST : dev->vkd.QueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
+    const VkResult result = dev->vkd.QueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
     cdl_mutex_unlock(&dev->lock);
+    if (dev->unlock_queue)
+        dev->unlock_queue(dev->lock_ctx, dev->queue);
     return result < 0 ? cdl_vk_failed(dev, result, "vkQueueSubmit") : CDL_OK;
+}
+
+cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
+                            uint64_t value) {
+    const struct cdl_submit_semaphores all = {.num_signals = 1, .signals = {semaphore}, .signal_values = {value}};
+    return cdl_queue_submit_with(dev, commands, count, &all);
 }

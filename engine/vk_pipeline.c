@@ -48,7 +48,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
             .flags = pins ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
             .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module, .pName = "main", .pSpecializationInfo = &constants,
         },
-        .layout = dev->pipeline_layout,
+        .layout = kernel->host_input ? dev->input_layout : dev->pipeline_layout,
     };
     result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
     dev->vkd.DestroyShaderModule(dev->handle, module, NULL);

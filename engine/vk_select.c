@@ -5,13 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef VK_NV_cooperative_matrix2
-#define VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME "VK_NV_cooperative_matrix2"
-#endif
-#ifndef VK_KHR_cooperative_matrix
-#define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
-#endif
-
 struct extension_list { VkExtensionProperties *items; uint32_t count; };
 
 static struct extension_list list_extensions(const struct cdl_instance *in, VkPhysicalDevice physical) {
@@ -110,7 +103,7 @@ bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevi
     return found;
 }
 
-static void describe(const struct cdl_instance *in, VkPhysicalDevice physical, struct cdl_device_info *out) {
+void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physical, struct cdl_device_info *out) {
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
     const VkPhysicalDeviceProperties *p = &properties.properties;
@@ -165,7 +158,7 @@ cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candid
     int n = 0;
     for (uint32_t i = 0; i < found; i++) {
         struct cdl_candidate c = {.handle = handles[i]};
-        describe(instance, handles[i], &c.info);
+        cdl_device_describe(instance, handles[i], &c.info);
         bool twice = false; // one GPU under two driver manifests
         for (int j = 0; j < n; j++)
             twice = twice || (c.info.uuid[0] && !strcmp(c.info.uuid, list[j].info.uuid) && !strcmp(c.info.name, list[j].info.name));

@@ -9,6 +9,9 @@ struct cdl_candidate {
     struct cdl_device_info info;
 };
 
+// What is known of a physical device without creating a logical one.
+void cdl_device_describe(const struct cdl_instance *instance, VkPhysicalDevice physical, struct cdl_device_info *out);
+
 // Every device once, best first. malloc'd, the caller frees *out. No device: *count 0, *out NULL.
 cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count, const cdl_log *log);
 

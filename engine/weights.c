@@ -1,68 +1,30 @@
 // weights.c - packs a model's weights for a plan's kernels, straight into device memory where it can be mapped.
 #include "session.h"
+#include "vk_once.h"
 
 #include <stdlib.h>
 
 enum { UPLOAD_CHUNK = 32 << 20 };
 
 struct upload {
-    struct cdl_device *dev;
     struct cdl_buffer staging;
-    VkCommandPool pool;
-    VkCommandBuffer commands;
+    struct cdl_once once;
 };
-
-static cdl_result upload_create(struct upload *u, struct cdl_device *dev, VkDeviceSize size) {
-    cdl_result r = cdl_buffer_create(&u->staging, dev, size, CDL_MEMORY_UPLOAD, "the weights' way to the device");
-    u->dev = dev;
-    if (r != CDL_OK)
-        return r;
-    const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = dev->queue_family,
-    };
-    CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &u->pool));
-    const VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = u->pool, .commandBufferCount = 1,
-    };
-    CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &u->commands));
-error:
-    return r;
-}
-
-static void upload_destroy(struct upload *u) {
-    if (u->pool)
-        u->dev->vkd.DestroyCommandPool(u->dev->handle, u->pool, NULL);
-    if (u->dev)
-        cdl_buffer_destroy(&u->staging, u->dev);
-}
 
 // Copies the first `size` bytes of staging to `to` + at, and waits.
 static cdl_result upload_flush(struct upload *u, const struct cdl_buffer *to, VkDeviceSize at, VkDeviceSize size) {
-    struct cdl_device *dev = u->dev;
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    struct cdl_device *dev = u->once.dev;
     const VkBufferCopy region = {.dstOffset = at, .size = size};
-    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &u->commands};
     if (size == 0)
         return CDL_OK;
     cdl_result r = cdl_buffer_flush(&u->staging, dev);
+    if (r == CDL_OK)
+        r = cdl_once_begin(&u->once);
     if (r != CDL_OK)
         return r;
-    CDL_VK(dev, BeginCommandBuffer(u->commands, &begin));
-    dev->vkd.CmdCopyBuffer(u->commands, u->staging.handle, to->handle, 1, &region);
-    cdl_barrier(dev, u->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                VK_ACCESS_SHADER_READ_BIT);
-    CDL_VK(dev, EndCommandBuffer(u->commands));
-    cdl_mutex_lock(&dev->lock);
-    VkResult result = dev->lost ? VK_ERROR_DEVICE_LOST : dev->vkd.QueueSubmit(dev->queue, 1, &submit, VK_NULL_HANDLE);
-    if (result >= 0)
-        result = dev->vkd.QueueWaitIdle(dev->queue);
-    cdl_mutex_unlock(&dev->lock);
-    if (result < 0)
-        r = cdl_vk_failed(dev, result, "vkQueueSubmit");
-error:
-    return r;
+    dev->vkd.CmdCopyBuffer(u->once.commands, u->staging.handle, to->handle, 1, &region);
+    cdl_once_barrier(&u->once);
+    return cdl_once_run(&u->once, 0);
 }
 
 static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan, float *scratch) {
@@ -71,7 +33,9 @@ static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device 
     for (int i = 0; i < plan->graph.num_ops; i++)
         if (plan->steps[i].kernel.weight_bytes > chunk)
             chunk = plan->steps[i].kernel.weight_bytes;
-    cdl_result r = upload_create(&u, dev, chunk);
+    cdl_result r = cdl_once_create(&u.once, dev);
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&u.staging, dev, chunk, CDL_MEMORY_UPLOAD, "the weights' way to the device");
     size_t first = 0, end = 0; // the range of the weights that staging holds
     for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++) {
         const struct cdl_step *step = &plan->steps[i];
@@ -86,7 +50,8 @@ static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device 
     }
     if (r == CDL_OK)
         r = upload_flush(&u, &w->buffer, first, end - first);
-    upload_destroy(&u);
+    cdl_buffer_destroy(&u.staging, dev);
+    cdl_once_destroy(&u.once);
     return r;
 }
 

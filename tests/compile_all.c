@@ -90,16 +90,20 @@ static void compile_cases(struct cdl_device *dev) {
 }
 
 static void compile_around(struct cdl_device *dev) {
-    static const char *const reduce[] = {"softmax", "top_k"}, *const pointwise[] = {"preprocess", "import"};
+    static const char *const reduce[] = {"softmax", "top_k"}, *const pointwise[] = {
+        "preprocess", "import", "preprocess_view", "preprocess_nv12", "preprocess_buffer",
+    };
     struct cdl_kernel kernel;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < CDL_COUNT(reduce); i++) {
         cdl_reduce_kernel(&kernel, reduce[i]);
         compile(dev, &kernel);
+    }
+    for (size_t i = 0; i < CDL_COUNT(pointwise); i++)
         for (int fp16 = 0; fp16 < 2; fp16++) {
             cdl_pointwise_kernel(&kernel, pointwise[i], fp16);
+            kernel.host_input = i >= 2;
             compile(dev, &kernel);
         }
-    }
 }
 
 // Every legal kernel of every layer, folded and not, in both storage types: what a tuner may try.

@@ -364,7 +364,7 @@ static void test_models_side_by_side(void **state) {
             }
             harness_expect_ok(cdl_session_run(sessions[i], t.pixels, 1), names[i]);
             const float *logits = cdl_session_logits(sessions[i], 0, 0);
-            const size_t bytes = (size_t)sessions[i]->num_classes * sizeof *logits;
+            const size_t bytes = (size_t)sessions[i]->info.num_classes * sizeof *logits;
             if (round == 0)
                 memcpy(first[i], logits, bytes);
             else
