@@ -6,8 +6,8 @@
 // step, and processors without work where so few images make too few tiles.
 #include "plan.h"
 
-// A segment of fewer sub-batches saves little, and what is kept for all images would be but partly alive, most of the time.
-enum { LEAST_SUB_BATCHES = 4 };
+// Fewer sub-batches would save little memory: what the segment shares with the rest is there for all images at all times.
+enum { LEAST_SUB_BATCHES = 5 };
 
 // Values but the first that cross from steps [0, step) to the rest.
 static int num_crossing(const struct cdl_graph *g, int step) {
@@ -34,18 +34,18 @@ static size_t alive_bytes(const struct cdl_plan *plan, int step) {
     return bytes;
 }
 
-// Whether the step has enough to do for so few images, and does not read more weights than they bring values.
+// Whether the step has enough to do for so few images, and reads no more than a quarter as many bytes of weights as of values.
 static bool worth_it(const struct cdl_plan *plan, int step, int images, uint64_t least_outputs) {
     const struct cdl_op *op = &plan->graph.ops[step];
     const struct cdl_value *dst = &plan->graph.values[op->dst];
     const uint64_t outputs = (uint64_t)images * (uint64_t)dst->height * (uint64_t)dst->width * (uint64_t)dst->channels;
     const size_t moved = cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst) +
                          (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
-    return (op->kind != CDL_OP_CONV || outputs >= least_outputs) && plan->steps[step].kernel.weight_bytes <= (size_t)images * moved;
+    return (op->kind != CDL_OP_CONV || outputs >= least_outputs) && plan->steps[step].kernel.weight_bytes <= (size_t)images * moved / 4;
 }
 
-// As many images as the cache holds, in sub-batches of equal size, up to the last step that has enough to do and
-// hands on a single value.
+// As many images as the cache holds, and a fifth of the batch at most, up to the last step that has enough to do and hands
+// on a single value.
 static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache_bytes, uint64_t least_outputs) {
     struct cdl_segment found = {0, 0};
     size_t most = 1;
@@ -53,14 +53,16 @@ static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache
         const size_t alive = alive_bytes(plan, step);
         most = alive > most ? alive : most;
         const int fit = cache_bytes / most < (size_t)plan->max_batch ? (int)(cache_bytes / most) : plan->max_batch;
-        if (fit == 0)
-            break;
-        const int sub_batches = (plan->max_batch + fit - 1) / fit, images = (plan->max_batch + sub_batches - 1) / sub_batches;
-        bool all = sub_batches >= LEAST_SUB_BATCHES;
+        const int images = fit < plan->max_batch / LEAST_SUB_BATCHES ? fit : plan->max_batch / LEAST_SUB_BATCHES;
+        bool all = images > 0 && fit < plan->max_batch; // else the whole batch stays there
         for (int i = 0; i <= step && all; i++)
             all = worth_it(plan, i, images, least_outputs);
         if (all && num_crossing(&plan->graph, step + 1) == 1)
             found = (struct cdl_segment){step + 1, images};
+    }
+    if (found.images) { // of equal size
+        const int sub_batches = (plan->max_batch + found.images - 1) / found.images;
+        found.images = (plan->max_batch + sub_batches - 1) / sub_batches;
     }
     return found;
 }

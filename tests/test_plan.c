@@ -350,6 +350,41 @@ static void test_plans_of_resnext50(void **state) {
     cdl_model_destroy(&model);
 }
 
+// The segments by rule: as the arithmetic of plan_segment.c has it, and the arena close to what is alive at one time.
+static void test_segments_by_rule(void **state) {
+    (void)state;
+    cdl_model *model = random_model("resnext50_32x4d");
+    struct cdl_caps device = gpu;
+    device.cache_bytes = 32u << 20;
+    device.fill_outputs = 128 * 64 * 128;
+    static const int batches[] = {1, 8, 16, 31, 32, 33, 64, 128};
+    for (size_t i = 0; i < CDL_COUNT(batches); i++)
+        for (int fp16 = 0; fp16 < 2; fp16++) {
+            const struct cdl_plan_params params = {.max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &device};
+            struct cdl_segment segments[CDL_MAX_SEGMENTS];
+            struct cdl_plan p;
+            harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
+            const size_t arena = p.arena_bytes;
+            const int count = cdl_plan_segments(&p, &device, segments);
+            assert_in_range(count, 1, CDL_MAX_SEGMENTS);
+            for (int k = 0; k < count; k++) {
+                harness_expect_ok(cdl_plan_set_segment(&p, segments[k], &plain_log), "segment");
+                check_runs(&p, "resnext50 in segments");
+                print_message("resnext50_32x4d batch %d %s: %d steps for %d images at a time: arena %.1f MB, largest live set %.1f MB, ratio %.3f\n",
+                              batches[i], fp16 ? "fp16" : "fp32", segments[k].steps, segments[k].images, (double)p.arena_bytes / 1e6,
+                              (double)p.live_bytes / 1e6, (double)p.arena_bytes / (double)p.live_bytes);
+                assert_true((double)p.arena_bytes <= 1.1 * (double)p.live_bytes && p.arena_bytes <= arena);
+            }
+            if (fp16 && batches[i] >= 31) { // stem and first stage with two tiles for each processor, the second with one
+                assert_true(segments[0].steps == 12 && segments[1].steps == 25 && segments[0].images <= 8 && segments[2].steps == 0);
+            } else if (batches[i] < 4) {
+                assert_int_equal(segments[0].steps, 0);
+            }
+            cdl_plan_destroy(&p);
+        }
+    cdl_model_destroy(&model);
+}
+
 // ---- made-up graphs
 
 enum { MADE_UP_OPS = 16 };
@@ -487,7 +522,7 @@ static void test_kernels_fit_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resnext50_shapes), cmocka_unit_test(test_every_architecture), cmocka_unit_test(test_damaged_state_dicts),
-        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash),
+        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule),
         cmocka_unit_test(test_waits_for_residual_written), cmocka_unit_test(test_waits_for_residual_read), cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_kernels_fit_devices),
     };
