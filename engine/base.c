@@ -17,6 +17,12 @@ const char *cdl_result_str(cdl_result r) {
     return "unknown result";
 }
 
+#define TEXT_OF(x) #x
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *cdl_version(void) { return VERSION_TEXT(CDL_VERSION_MAJOR, CDL_VERSION_MINOR, CDL_VERSION_PATCH); }
+int cdl_version_number(void) { return CDL_VERSION_NUMBER; }
+
 // ---- log
 
 enum { LOG_LINE = 1024 };

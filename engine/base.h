@@ -9,7 +9,9 @@
 
 #include "cdl/cdl.h"
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) // whose own "printf" format is that of old Windows libraries, without %zu
+#define CDL_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#elif defined(__GNUC__)
 #define CDL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define CDL_PRINTF(fmt, args)

@@ -11,13 +11,16 @@
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 
-static HANDLE open_for_reading(const char *path) {
+static HANDLE open_for_reading(const char *path, bool *folder) {
     int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
     wchar_t *wide = length > 0 ? malloc((size_t)length * sizeof(*wide)) : NULL;
     HANDLE file = INVALID_HANDLE_VALUE;
     if (wide && MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, length) == length) {
         file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
                            FILE_ATTRIBUTE_NORMAL, NULL);
+        const DWORD error = GetLastError(), attributes = file == INVALID_HANDLE_VALUE ? GetFileAttributesW(wide) : 0;
+        *folder = attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY);
+        SetLastError(error);
     }
     free(wide);
     return file;
@@ -26,7 +29,10 @@ static HANDLE open_for_reading(const char *path) {
 cdl_result cdl_file_map(const void **data, size_t *size, const char *path, const cdl_log *log) {
     *data = NULL;
     *size = 0;
-    HANDLE file = open_for_reading(path);
+    bool folder = false;
+    HANDLE file = open_for_reading(path, &folder);
+    if (folder)
+        return cdl_fail(log, CDL_ERR_IO, "%s: is a folder; name a model file", path);
     if (file == INVALID_HANDLE_VALUE)
         return cdl_fail(log, CDL_ERR_IO, "%s: cannot be opened (Windows error %lu); check the path", path, GetLastError());
     LARGE_INTEGER length = { 0 };
@@ -87,7 +93,7 @@ cdl_result cdl_file_map(const void **data, size_t *size, const char *path, const
         } else {
             void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
             if (bytes == MAP_FAILED) {
-                r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+                r = cdl_fail(log, errno == ENOMEM ? CDL_ERR_NOMEM : CDL_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
             } else {
                 *data = bytes;
                 *size = (size_t)st.st_size;

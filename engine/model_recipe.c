@@ -174,7 +174,10 @@ static bool is_plain_text(const char *text) {
 
 // Replaces the model's labels by those of the JSON text.
 static cdl_result set_labels(struct cdl_model *model, const char *value, const struct source *source) {
-    json_t *array = json_loads(value, 0, NULL);
+    json_error_t error;
+    json_t *array = json_loads(value, 0, &error);
+    if (!array && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
+        return cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
     const size_t count = json_array_size(array); // 0 when it is none
     if (!json_is_array(array) || count > MAX_LABELS) {
         json_decref(array);

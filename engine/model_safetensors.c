@@ -204,6 +204,8 @@ cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *da
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: ends within its header; the file was cut short, download it again", what);
     json_error_t error;
     json_t *header = json_loadb((const char *)data + PREFIX_SIZE, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (!header && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
+        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header of %llu bytes", what, (unsigned long long)length);
     if (!json_is_object(header)) {
         json_decref(header);
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d; the file is damaged", what,
@@ -223,8 +225,16 @@ static const char *dtype_name(cdl_dtype dtype) {
     return dtype == CDL_DTYPE_F32 ? "F32" : dtype == CDL_DTYPE_F16 ? "F16" : "BF16";
 }
 
+static bool is_utf8(const char *text) { // or there is no memory to tell
+    json_t *checked = json_string(text), *unchecked = checked ? NULL : json_string_nocheck(text);
+    const bool malformed = unchecked != NULL;
+    json_decref(checked);
+    json_decref(unchecked);
+    return !malformed;
+}
+
 // The header's JSON text, padded with spaces so that the tensors start at a multiple of 8.
-// To be freed; NULL: out of memory, or text that is not UTF-8.
+// To be freed; NULL: out of memory.
 static char *make_header(const struct cdl_model *model, const struct cdl_tensor_list *metadata, cdl_dtype dtype) {
     json_t *root = json_object(), *texts = json_object();
     bool ok = root && texts;
@@ -240,7 +250,7 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
             ok = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && ok;
         json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(dtype), "shape", shape, "data_offsets",
                                   (json_int_t)offset, (json_int_t)end);
-        ok = ok && json_object_set_new(root, t->name, entry) == 0;
+        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // takes entry in any case
         offset = end;
     }
     char *text = NULL;
@@ -248,8 +258,11 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
     const size_t padded = cdl_align_up(length, 8);
     if (length > 0)
         text = malloc(padded + 1);
+    if (text && json_dumpb(root, text, length, JSON_COMPACT) != length) { // the second time, memory may be short
+        free(text);
+        text = NULL;
+    }
     if (text) {
-        json_dumpb(root, text, length, JSON_COMPACT);
         memset(text + length, ' ', padded - length);
         text[padded] = 0;
     }
@@ -307,10 +320,13 @@ cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dt
     struct cdl_tensor_list metadata = { 0 };
     cdl_result r = cdl_model_collect_metadata(model, &metadata, log);
     char *header = NULL;
+    for (int i = 0; r == CDL_OK && i < metadata.num_metadata; i++)
+        if (!is_utf8(metadata.metadata[i].key) || !is_utf8(metadata.metadata[i].value))
+            r = cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path, metadata.metadata[i].key);
     if (r == CDL_OK) {
         header = make_header(model, &metadata, dtype);
         if (!header)
-            r = cdl_fail(log, CDL_ERR_INVALID, "%s: its header cannot be made: no memory, or a metadata text is not UTF-8", path);
+            r = cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header", path);
     }
     struct cdl_file_write w;
     if (r == CDL_OK)

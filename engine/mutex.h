@@ -4,6 +4,9 @@
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
+#define NOUSER // names as INPUT and ERROR stay free
+#define NOGDI
+#define NOMINMAX
 #include <windows.h>
 typedef SRWLOCK cdl_mutex;
 static inline void cdl_mutex_init(cdl_mutex *m) { InitializeSRWLock(m); }

@@ -10,12 +10,13 @@ int cdl_plan_num_dispatches(const struct cdl_plan *plan, int images) {
 }
 
 struct cdl_dispatch_entry cdl_plan_dispatch(const struct cdl_plan *plan, int images, int index) {
-    const int steps = plan->segment.steps, in_segment = num_sub_batches(plan, images) * steps;
-    struct cdl_dispatch_entry d = {.step = steps + index - in_segment, .images = images};
-    if (index < in_segment) {
+    const int steps = plan->segment.steps, sub_batches = num_sub_batches(plan, images);
+    struct cdl_dispatch_entry d = {.step = steps + index - sub_batches * steps, .images = images};
+    if (index < sub_batches * steps) {
+        const int size = (images + sub_batches - 1) / sub_batches; // about equal: a last one of a single image would take long
         d.step = index % steps;
-        d.first_image = index / steps * plan->segment.images;
-        d.images = images - d.first_image < plan->segment.images ? images - d.first_image : plan->segment.images;
+        d.first_image = index / steps * size;
+        d.images = images - d.first_image < size ? images - d.first_image : size;
     }
     d.barrier_before = plan->steps[d.step].barrier_before || (d.step == 0 && d.first_image > 0 && plan->segment_barrier);
     return d;

@@ -60,10 +60,6 @@ static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache
         if (all && num_crossing(&plan->graph, step + 1) == 1)
             found = (struct cdl_segment){step + 1, images};
     }
-    if (found.images) { // of equal size
-        const int sub_batches = (plan->max_batch + found.images - 1) / found.images;
-        found.images = (plan->max_batch + sub_batches - 1) / sub_batches;
-    }
     return found;
 }
 

@@ -179,6 +179,7 @@ static cdl_result find_queue_family(struct cdl_device *dev, uint32_t family) {
         return cdl_fail(&dev->log, CDL_ERR_INVALID, "%s: queue family %u is none of the device's, or cannot compute", dev->info.name, family);
     dev->queue_family = family;
     dev->timestamp_bits = families[family].timestampValidBits;
+    dev->info.timestamps = dev->timestamp_bits > 0;
     return CDL_OK;
 }
 

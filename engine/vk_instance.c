@@ -5,7 +5,8 @@
 #include <string.h>
 
 #ifdef _WIN32
-static void *open_library(const char *name) { return (void *)LoadLibraryA(name); }
+// Where programs and the system have theirs: never the current folder, which may hold anything.
+static void *open_library(const char *name) { return (void *)LoadLibraryExA(name, NULL, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS); }
 static void close_library(void *library) { FreeLibrary((HMODULE)library); }
 static PFN_vkVoidFunction find_symbol(void *library, const char *name) {
     return (PFN_vkVoidFunction)(void (*)(void))GetProcAddress((HMODULE)library, name);

@@ -19,6 +19,13 @@
 
 #include "session.h"
 
+#ifdef _WIN32
+#include <direct.h>
+#include <io.h>
+// As POSIX has it: the folder, its X replaced; NULL where it could not be made.
+static inline char *mkdtemp(char *folder) { return _mktemp(folder) && _mkdir(folder) == 0 ? folder : NULL; }
+#endif
+
 #ifndef CDL_GOLDEN_DIR
 #define CDL_GOLDEN_DIR "tests/golden"
 #endif

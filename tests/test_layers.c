@@ -170,6 +170,84 @@ static void test_small_batches(void **state) {
             check_network("bottleneck_g16", batch, fp16, false);
 }
 
+// Features and class activation maps of ordinary sessions, whose values share memory.
+static double check_maps(const char *network, bool fp16) {
+    enum { CLASSES = 3 };
+    cdl_model *model = load(network);
+    cdl_session *s;
+    struct cdl_pixels pixels[GOLDEN_IMAGES];
+    float *inputs[GOLDEN_IMAGES];
+    double worst = 0;
+    harness_expect_ok(cdl_session_create(&s, harness.dev, model,
+                                         cdl_session_params(.max_batch = GOLDEN_IMAGES, .cam = true,
+                                                            .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)), network);
+    const struct cdl_graph *g = &s->plan.graph;
+    struct cdl_session_info info;
+    cdl_session_get_info(s, &info);
+    const int places = info.cam_width * info.cam_height;
+    assert_int_equal(info.cam_width, g->values[g->map].width);
+    assert_int_equal(info.num_features, g->values[g->map].channels);
+    for (int i = 0; i < GOLDEN_IMAGES; i++) {
+        const struct cdl_tensor *t = cdl_model_find(model, "golden.input");
+        inputs[i] = must_alloc((size_t)cdl_tensor_row_size(t), sizeof **inputs);
+        cdl_tensor_read_row(t, i, inputs[i]);
+        pixels[i] = (struct cdl_pixels){.data = inputs[i], .width = info.width, .height = info.height, .format = CDL_FORMAT_TENSOR_F32};
+    }
+    harness_expect_ok(cdl_session_run(s, pixels, GOLDEN_IMAGES), network);
+    const struct cdl_tensor *weight = cdl_model_find(model, "fc.weight"), *bias = cdl_model_find(model, "fc.bias");
+    float *row = must_alloc((size_t)info.num_features, sizeof *row), *biases = must_alloc((size_t)info.num_classes, sizeof *biases);
+    float *found = must_alloc((size_t)places, sizeof *found), *wanted = must_alloc((size_t)places, sizeof *wanted);
+    cdl_tensor_read_row(bias, 0, biases);
+    for (int i = 0; i < GOLDEN_IMAGES; i++) {
+        struct expected e;
+        expect(&e, model, g, i);
+        const float *features = cdl_session_features(s, 0, i), *map = e.values[g->map];
+        assert_non_null(features);
+        worst = fmax(worst, compare(network, "the features", features, e.values[g->features], (size_t)info.num_features, tolerance[fp16], GOLDEN_IMAGES, i));
+        for (int c = 0; c < CLASSES && c < info.num_classes; c++) {
+            double sum = 0, terms = 0;
+            harness_expect_ok(cdl_session_cam(s, 0, i, c, found), network);
+            cdl_tensor_read_row(weight, c, row);
+            for (int k = 0; k < places; k++) {
+                double at = 0;
+                for (int f = 0; f < info.num_features; f++) {
+                    at += (double)row[f] * (double)map[k * info.num_features + f];
+                    terms += fabs((double)row[f] * (double)map[k * info.num_features + f]);
+                }
+                wanted[k] = (float)at;
+                sum += (double)found[k];
+            }
+            for (int k = 0; k < places; k++) // terms cancel: the bound is of their magnitude
+                if (!(fabs((double)found[k] - (double)wanted[k]) <= (double)tolerance[fp16] * (terms / places + 1e-6)))
+                    fail_msg("%s: map of class %d, place %d is %g, expected %g", network, c, k, (double)found[k], (double)wanted[k]);
+            const double logit = (double)cdl_session_logits(s, 0, i)[c], by_map = sum / places + (double)biases[c];
+            if (!(fabs(logit - by_map) <= (double)tolerance[fp16] * (terms / places + 1e-6)))
+                fail_msg("%s: the map of class %d says its logit is %g, it is %g", network, c, by_map, logit);
+        }
+        forget(&e);
+    }
+    assert_null(cdl_session_features(s, 0, GOLDEN_IMAGES));
+    harness_expect_failure(cdl_session_cam(s, 0, GOLDEN_IMAGES, 0, found), CDL_ERR_INVALID, "no such image");
+    harness_expect_failure(cdl_session_cam(s, 0, 0, info.num_classes, found), CDL_ERR_INVALID, "no such class");
+    harness_expect_failure(cdl_session_cam(s, 0, 0, 0, NULL), CDL_ERR_INVALID, "nowhere to write");
+    free(row);
+    free(biases);
+    free(found);
+    free(wanted);
+    for (int i = 0; i < GOLDEN_IMAGES; i++)
+        free(inputs[i]);
+    cdl_session_destroy(&s);
+    cdl_model_destroy(&model);
+    return worst;
+}
+
+static void test_maps(void **state) {
+    (void)state;
+    for (int fp16 = 0; fp16 < 2; fp16++)
+        for (size_t i = 0; i < CDL_COUNT(networks); i++)
+            check_maps(networks[i], fp16);
+}
+
 // The epilogues that `expect` adds lead to PyTorch's own block outputs.
 static void test_blocks_are_pytorchs(void **state) {
     (void)state;
@@ -204,6 +282,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_pytorchs), cmocka_unit_test(test_every_layer_fp32), cmocka_unit_test(test_every_layer_fp16),
         cmocka_unit_test(test_folded_fp32), cmocka_unit_test(test_folded_fp16), cmocka_unit_test(test_small_batches),
+        cmocka_unit_test(test_maps),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     return cmocka_run_group_tests_name("layers", tests, harness_open, harness_close);

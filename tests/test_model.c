@@ -553,8 +553,13 @@ static void check_saved(cdl_dtype dtype, const char *source) {
     struct bytes file = read_path(SAVED);
     assert_int_equal(file.data[0] % 8, 0); // the tensors are aligned
     free(file.data);
-    // Over itself: the mapped file is replaced, not changed.
+    // Over itself: the mapped file is replaced, not changed. Windows replaces no mapped file.
+#ifdef _WIN32
+    assert_int_equal(cdl_model_save(again, SAVED, CDL_DTYPE_F32, &log), CDL_ERR_IO);
+    assert_non_null(strstr(lines.last, "cannot be put in place"));
+#else
     assert_int_equal(cdl_model_save(again, SAVED, CDL_DTYPE_F32, &log), CDL_OK);
+#endif
     check_pattern(again);
     cdl_model_destroy(&model);
     cdl_model_destroy(&again);

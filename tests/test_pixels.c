@@ -92,6 +92,54 @@ static void test_formats_and_orientations(void **state) {
     }
 }
 
+// BT.709 in limited range, as its matrix is defined (ITU-R BT.709-6, 3): Kr 0.2126, Kb 0.0722.
+static void rgb_of_yuv(int y, int cb, int cr, double rgb[3]) {
+    const double kr = 0.2126, kb = 0.0722, kg = 1 - kr - kb, level = (y - 16) / 219.0, b = (cb - 128) / 224.0, r = (cr - 128) / 224.0;
+    rgb[0] = level + 2 * (1 - kr) * r;
+    rgb[1] = level - 2 * kb * (1 - kb) / kg * b - 2 * kr * (1 - kr) / kg * r;
+    rgb[2] = level + 2 * (1 - kb) * b;
+}
+
+// NV12 is the same as its pixels converted one by one, but for what 8-bit fixed point rounds.
+static void test_nv12(void **state) {
+    (void)state;
+    cdl_session *s = open_session(&(struct setting){.resize = 24, .width = 21, .height = 19, .batch = 2}, false);
+    static const struct { int width, height, padding; } sizes[] = {{24, 24, 0}, {41, 37, 0}, {60, 31, 6}, {1, 1, 0}, {33, 90, 1}};
+    for (size_t i = 0; i < CDL_COUNT(sizes); i++) {
+        const int width = sizes[i].width, height = sizes[i].height, tight = (width + 1) / 2 * 2, stride = tight + sizes[i].padding;
+        uint8_t *nv12 = random_bytes((size_t)stride * (size_t)(height + (height + 1) / 2), 100 + i);
+        uint8_t *rgb = must_alloc((size_t)width * (size_t)height, 3);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) {
+                const uint8_t *pair = nv12 + stride * (height + y / 2) + x / 2 * 2;
+                double exact[3];
+                rgb_of_yuv(nv12[stride * y + x], pair[0], pair[1], exact);
+                for (int c = 0; c < 3; c++)
+                    rgb[(y * width + x) * 3 + c] = (uint8_t)lround(fmin(fmax(exact[c], 0), 1) * 255);
+            }
+        const struct cdl_pixels both[2] = {
+            {.data = nv12, .width = width, .height = height, .stride = sizes[i].padding ? (size_t)stride : 0, .format = CDL_FORMAT_NV12, .orientation = 1 + (int)i},
+            {.data = rgb, .width = width, .height = height, .format = CDL_FORMAT_RGB8, .orientation = 1 + (int)i},
+        };
+        harness_expect_ok(cdl_session_run(s, both, 2), "run");
+        check_input(s, 1, &both[1], "rgb");
+        uint8_t *got[2];
+        for (int k = 0; k < 2; k++)
+            free(read_input(s, k, &got[k]));
+        for (int k = 0; k < 21 * 19 * 3; k++)
+            if (abs(got[0][k] - got[1][k]) > 2)
+                fail_msg("%dx%d: value %d is %d, by the definition %d", width, height, k, got[0][k], got[1][k]);
+        for (int k = 0; k < 2; k++)
+            free(got[k]);
+        free(nv12);
+        free(rgb);
+    }
+    const uint8_t odd[12] = {0};
+    const struct cdl_pixels narrow = {.data = odd, .width = 3, .height = 2, .stride = 3, .format = CDL_FORMAT_NV12};
+    harness_expect_failure(cdl_session_run(s, &narrow, 1), CDL_ERR_INVALID, "rows shorter than their chroma pairs");
+    cdl_session_destroy(&s);
+}
+
 // The same pictures through buffers of any size: the same bits.
 static void test_parts_equal_one_part(void **state) {
     (void)state;
@@ -250,7 +298,7 @@ static void test_golden_pictures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats_and_orientations), cmocka_unit_test(test_parts_equal_one_part),
+        cmocka_unit_test(test_formats_and_orientations), cmocka_unit_test(test_nv12), cmocka_unit_test(test_parts_equal_one_part),
         cmocka_unit_test(test_too_small_a_staging_buffer), cmocka_unit_test(test_tensors_in_parts), cmocka_unit_test(test_golden_pictures),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -138,7 +138,7 @@ static void test_damaged_state_dicts(void **state) {
 
 struct lifetime { int first, last; };
 
-// As a value is written and read, step by step; kept values and the last live to the end.
+// As a value is written and read, step by step; kept values, features and logits live to the end.
 static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool keep) {
     struct lifetime l = {-1, -1};
     for (int i = 0; i < p->graph.num_ops; i++) {
@@ -148,7 +148,7 @@ static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool kee
         if (op->src == value || op->residual == value)
             l.last = i;
     }
-    if (keep || value == p->graph.num_values - 1)
+    if (keep || value == p->graph.num_values - 1 || value == p->graph.features)
         l.last = p->graph.num_ops;
     return l;
 }

@@ -266,6 +266,33 @@ static void test_timings_of_segments(void **state) {
 
 // ---- misuse
 
+// Resize to the short side, then the centre: what the network saw of a picture.
+static void test_seen(void **state) {
+    (void)state;
+    cdl_session *s = open_session(t.model, cdl_session_params(.width = 20, .height = 10));
+    struct cdl_region r;
+    const struct { int width, height; } sizes[] = {{200, 100}, {100, 200}, {31, 31}, {1, 500}};
+    for (size_t i = 0; i < CDL_COUNT(sizes); i++) {
+        harness_expect_ok(cdl_session_seen(s, sizes[i].width, sizes[i].height, &r), "seen");
+        const int shorter = sizes[i].width < sizes[i].height ? sizes[i].width : sizes[i].height;
+        const float scale = (float)shorter / (float)s->resize_size, margin = 1.01f * scale + 0.01f * r.width; // whole pixels, resized
+        assert_float_equal(r.width, 20 * scale, margin);
+        assert_float_equal(r.height, 10 * scale, 0.5f * margin + 0.2f);
+        assert_float_equal(r.x + r.width / 2, sizes[i].width / 2.0f, margin);
+        assert_float_equal(r.y + r.height / 2, sizes[i].height / 2.0f, margin);
+    }
+    harness_expect_failure(cdl_session_seen(s, 0, 10, &r), CDL_ERR_INVALID, "no picture");
+    harness_expect_failure(cdl_session_seen(s, 10, 65536, &r), CDL_ERR_INVALID, "too large a picture");
+    harness_expect_failure(cdl_session_seen(s, 10, 10, NULL), CDL_ERR_INVALID, "nowhere to write");
+    const struct cdl_pixels picture = t.pixels[0];
+    harness_expect_ok(cdl_session_run(s, &picture, 1), "run");
+    float map[64];
+    harness_expect_failure(cdl_session_cam(s, 0, 0, 0, map), CDL_ERR_INVALID, "no `cam` was asked for");
+    assert_non_null(cdl_session_features(s, 0, 0));
+    assert_null(cdl_session_features(s, 1, 0));
+    cdl_session_destroy(&s);
+}
+
 static void test_wrong_parameters(void **state) {
     (void)state;
     static const struct { const char *what; struct cdl_session_params params; } wrong[] = {
@@ -513,6 +540,7 @@ int main(void) {
         cmocka_unit_test(test_info), cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_topk), cmocka_unit_test(test_slots_in_flight),
         cmocka_unit_test(test_fold_and_precision), cmocka_unit_test(test_other_input_size), cmocka_unit_test(test_timings),
         cmocka_unit_test(test_segments), cmocka_unit_test(test_timings_of_segments),
+        cmocka_unit_test(test_seen),
         cmocka_unit_test(test_wrong_parameters), cmocka_unit_test(test_other_versions_of_params),
         cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_wrong_order_of_calls),
         cmocka_unit_test(test_devices), cmocka_unit_test(test_sessions_share_weights), cmocka_unit_test(test_models_side_by_side),

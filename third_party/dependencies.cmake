@@ -9,24 +9,39 @@
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
 #   stb_image       libstb-dev             required by the program
 #   cmocka          libcmocka-dev          required by the tests
+#
+# What is cached is named CARDINAL_..., so that a parent's build keeps its own names.
 
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_path(VULKAN_INCLUDE_DIR vulkan/vulkan_core.h HINTS $ENV{VULKAN_SDK}/include)
-find_program(GLSLANG NAMES glslangValidator glslang HINTS $ENV{VULKAN_SDK}/bin)
+find_path(CARDINAL_VULKAN_INCLUDE_DIR vulkan/vulkan_core.h HINTS $ENV{VULKAN_SDK}/include)
+find_program(CARDINAL_GLSLANG NAMES glslangValidator glslang HINTS $ENV{VULKAN_SDK}/bin)
+mark_as_advanced(CARDINAL_VULKAN_INCLUDE_DIR CARDINAL_GLSLANG)
 foreach(needed VULKAN_INCLUDE_DIR GLSLANG)
-  if(NOT ${needed})
-    message(FATAL_ERROR "${needed} not found: install libvulkan-dev and glslang-tools, or set VULKAN_SDK")
+  if(NOT CARDINAL_${needed})
+    message(FATAL_ERROR "CARDINAL_${needed} not found: install libvulkan-dev and glslang-tools, or set VULKAN_SDK")
   endif()
+  set(${needed} ${CARDINAL_${needed}})
 endforeach()
 
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+include(${CMAKE_CURRENT_LIST_DIR}/jansson.cmake)
+if(NOT cardinal_jansson_FOUND)
+  message(FATAL_ERROR "jansson not found: install libjansson-dev, and pkg-config (pkgconf) to find it")
+endif()
+
+# What the library needs of the system, as link flags, for the package files too
+set(CARDINAL_SYSTEM_LIBRARIES "")
+if(NOT WIN32) # whose own threads are used
+  list(APPEND CARDINAL_SYSTEM_LIBRARIES ${CMAKE_THREAD_LIBS_INIT} ${CMAKE_DL_LIBS} m)
+endif()
 
 if(CARDINAL_APPS OR CARDINAL_TESTS)
-  find_path(STB_INCLUDE_DIR stb/stb_image.h)
-  if(NOT STB_INCLUDE_DIR)
+  find_package(PkgConfig REQUIRED)
+  find_path(CARDINAL_STB_INCLUDE_DIR stb/stb_image.h)
+  mark_as_advanced(CARDINAL_STB_INCLUDE_DIR)
+  if(NOT CARDINAL_STB_INCLUDE_DIR)
     message(FATAL_ERROR "stb/stb_image.h not found: install libstb-dev")
   endif()
+  set(STB_INCLUDE_DIR ${CARDINAL_STB_INCLUDE_DIR})
   pkg_check_modules(LIBJPEG IMPORTED_TARGET libjpeg)
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)

@@ -6,6 +6,7 @@ packages_build="build-essential cmake ninja-build pkg-config|pkgconf glslang-too
     libstb-dev libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev libexif-dev libcurl4-openssl-dev libjansson-dev"
 packages_test="libcmocka-dev vulkan-validationlayers python3"
 packages_swiftshader="chromium-common" # Debian's browser brings SwiftShader; Ubuntu's does not
+packages_windows="gcc-mingw-w64-x86-64-win32" # beside packages_build; dpkg-source comes with build-essential
 packages_ci="clang libclang-rt-dev python3-torch python3-torchvision python3-pil"
 
 package_installed() { # a|b

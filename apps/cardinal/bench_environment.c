@@ -8,6 +8,8 @@
 #include "report.h"
 
 #ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
 #define popen _popen
 #define pclose _pclose
 #else
@@ -40,7 +42,13 @@ static void describe_system(char *os, char *kernel, size_t size) {
     snprintf(os, size, "%s", not_available);
     snprintf(kernel, size, "%s", not_available);
 #ifdef _WIN32
+    // GetVersionEx tells programs what they expect; the registry tells what is.
+    char build[64] = "";
+    DWORD bytes = sizeof build;
     snprintf(os, size, "Windows");
+    if (RegGetValueA(HKEY_LOCAL_MACHINE, "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion", "CurrentBuildNumber", RRF_RT_REG_SZ, NULL, build, &bytes) ==
+        ERROR_SUCCESS)
+        snprintf(kernel, size, "build %s", build);
 #else
     struct utsname name;
     if (uname(&name) == 0) {
@@ -66,6 +74,14 @@ static void describe_system(char *os, char *kernel, size_t size) {
 #endif
 }
 
+#ifdef _WIN32
+static void describe_processor(char *out, size_t size) {
+    DWORD bytes = (DWORD)size;
+    if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString", RRF_RT_REG_SZ, NULL, out,
+                     &bytes) != ERROR_SUCCESS)
+        snprintf(out, size, "%s", not_available);
+}
+#else
 static void describe_processor(char *out, size_t size) {
     char line[512];
     FILE *file = fopen("/proc/cpuinfo", "r");
@@ -81,6 +97,7 @@ static void describe_processor(char *out, size_t size) {
     if (file)
         fclose(file);
 }
+#endif
 
 struct bench_sensors bench_read_sensors(const struct cdl_device_info *device) {
     struct bench_sensors s = {-1, -1, -1, -1};

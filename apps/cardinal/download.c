@@ -33,9 +33,10 @@ enum download_result download_run(const struct download *d, bool *resumed, char 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <curl/curl.h>
+
+#include "app.h"
 
 static const int64_t max_bytes = (int64_t)4 << 30; // the largest published file has 0.5 GB
 
@@ -51,12 +52,7 @@ struct transfer {
     char local_error[160]; // why we stopped it ourselves
 };
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now_seconds(void) { return now_ms() / 1e3; }
 
 static void draw_progress(struct transfer *t, int64_t total, bool last)
 {

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __linux__
-#include <dirent.h>
+#if defined(__linux__) || defined(_WIN32)
 #include <jansson.h>
 
 // The one pair of a manifest's object of environment variables; false when it has none.
@@ -45,6 +44,38 @@ static int read_manifest(const char *path, struct layer_info *out, int cap) {
     return n;
 }
 
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+// There a key of the registry has the manifests' paths as names of its values; a value other than 0 switches one off.
+static int read_key(HKEY root, struct layer_info *out, int cap) {
+    char path[4096];
+    HKEY key;
+    int n = 0;
+    if (RegOpenKeyExA(root, "SOFTWARE\\Khronos\\Vulkan\\ImplicitLayers", 0, KEY_READ, &key) != ERROR_SUCCESS)
+        return 0;
+    for (DWORD i = 0; n < cap; i++) {
+        DWORD length = sizeof path, type = 0, off = 1, size = sizeof off;
+        const LSTATUS status = RegEnumValueA(key, i, path, &length, NULL, &type, (BYTE *)&off, &size);
+        if (status != ERROR_SUCCESS && status != ERROR_MORE_DATA)
+            break;
+        if (status != ERROR_SUCCESS || type != REG_DWORD || off != 0)
+            continue;
+        memset(&out[n], 0, sizeof *out * (size_t)(cap - n));
+        n += read_manifest(path, out + n, cap - n);
+    }
+    RegCloseKey(key);
+    return n;
+}
+
+int find_implicit_layers(struct layer_info *out, int cap) {
+    const int n = read_key(HKEY_LOCAL_MACHINE, out, cap);
+    return n + read_key(HKEY_CURRENT_USER, out + n, cap - n);
+}
+#else
+#include <dirent.h>
+
 static int read_folder(const char *folder, struct layer_info *out, int cap) {
     DIR *dir = opendir(folder);
     int n = 0;
@@ -76,6 +107,7 @@ int find_implicit_layers(struct layer_info *out, int cap) {
     }
     return n;
 }
+#endif
 #else
 int find_implicit_layers(struct layer_info *out, int cap) {
     (void)out;

@@ -1,7 +1,23 @@
 // main.c - cardinal: ResNeXt image classifiers on any Vulkan GPU.
+#include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+// The manifest makes all text UTF-8; so must the console be, until the program ends.
+static UINT console_before;
+static void restore_console(void) { SetConsoleOutputCP(console_before); }
+static void prepare_console(void) {
+    console_before = GetConsoleOutputCP();
+    if (console_before && SetConsoleOutputCP(CP_UTF8))
+        atexit(restore_console);
+}
+#else
+static void prepare_console(void) {}
+#endif
 
 #define MODEL_OPTIONS \
     "  --model FILE|NAME     weights: .pth or .safetensors, or a published model by name\n" \
@@ -82,6 +98,7 @@ static void print_usage(FILE *file) {
 }
 
 int main(int argc, char **argv) {
+    prepare_console();
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -125,11 +125,16 @@ static enum lock_result lock_take(struct lock *lock, const char *path)
 {
     lock->path = path;
 #ifdef _WIN32
-    lock->handle = CreateFileA(path, GENERIC_WRITE, 0, NULL, OPEN_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
-    if (lock->handle != INVALID_HANDLE_VALUE)
-        return LOCK_TAKEN;
-    if (GetLastError() == ERROR_SHARING_VIOLATION)
-        return LOCK_BUSY;
+    for (int i = 0; i < 3; i++) { // access is also denied while the one before us is closing, and so removing, it
+        lock->handle = CreateFileA(path, GENERIC_WRITE, 0, NULL, OPEN_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+        if (lock->handle != INVALID_HANDLE_VALUE)
+            return LOCK_TAKEN;
+        if (GetLastError() == ERROR_SHARING_VIOLATION)
+            return LOCK_BUSY;
+        if (GetLastError() != ERROR_ACCESS_DENIED)
+            break;
+        sleep_ms(20);
+    }
     errno = EACCES; // for the message
     return LOCK_FAILED;
 #else

@@ -44,15 +44,9 @@ bool find_data_file(const char *name, char *path, size_t size) {
         if (end)
             *end = 0;
     }
-    const char *const places[] = {"", "/../share/cardinal"};
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, size, "%s%s/%s", folder, places[i], name);
-        if (readable(path))
-            return true;
-    }
-    snprintf(path, size, "%s/%s", CARDINAL_SOURCE_DATA, name);
+    snprintf(path, size, "%s/%s", folder, name); // a build folder, or everything in one folder
     if (readable(path))
         return true;
-    snprintf(path, size, "%s/%s", folder, name);
-    return false;
+    snprintf(path, size, "%s/" CARDINAL_DATA "/%s", folder, name);
+    return readable(path);
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// The readable file `name` ("models/x.safetensors") beside the program, in ../share/cardinal of an
-// installation, or in the source tree of a build. false: path[] holds the first place looked at.
+// The readable file `name` ("models/x.safetensors") beside the program, as in a build folder, or in ../share/cardinal,
+// as installed. false: path[] holds the last place looked at.
 bool find_data_file(const char *name, char *path, size_t size);
 
 // This program's file.

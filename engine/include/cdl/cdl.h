@@ -13,13 +13,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef CDL_API
-#define CDL_API // set by CMake: default visibility / dllexport / dllimport
+// The shared library exports what is marked so, and nothing else. Programs that link the static library define CDL_STATIC;
+// the CMake package and pkg-config do it for them.
+#if defined(CDL_STATIC)
+#define CDL_API
+#elif defined(_WIN32) && defined(CDL_BUILD)
+#define CDL_API __declspec(dllexport)
+#elif defined(_WIN32)
+#define CDL_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define CDL_API __attribute__((visibility("default")))
+#else
+#define CDL_API
+#endif
+
+// The first member of every params structure. C++ has no compound literals and none of the macros that use them: there it
+// sets itself, and `cdl_session_params params{};` is all defaults, to be followed by `params.max_batch = 8;`.
+#ifdef __cplusplus
+#define CDL_STRUCT_SIZE(type) struct_size = sizeof(struct type)
+#else
+#define CDL_STRUCT_SIZE(type) struct_size
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// Of this header. Before 1.0 a new minor version may change the interface; later only a new major version does.
+#define CDL_VERSION_MAJOR 0
+#define CDL_VERSION_MINOR 1
+#define CDL_VERSION_PATCH 0
+#define CDL_VERSION_NUMBER (CDL_VERSION_MAJOR * 1000000 + CDL_VERSION_MINOR * 1000 + CDL_VERSION_PATCH)
+CDL_API const char *cdl_version(void); // of the library: "0.1.0"; static string
+CDL_API int cdl_version_number(void);  // of the library, as CDL_VERSION_NUMBER
 
 typedef enum cdl_result {
     CDL_NOT_READY = 1,        // the timeout passed first; not an error
@@ -46,7 +72,7 @@ typedef struct cdl_log {
 typedef struct cdl_device cdl_device;
 
 struct cdl_device_params {
-    size_t struct_size; // set by the macro; lets fields be added later
+    size_t CDL_STRUCT_SIZE(cdl_device_params); // set by the macro; lets fields be added later
     cdl_log log;
     const char *name;   // index in cdl_device_list, UUID, or any part of the name; NULL: the
                         // best (discrete > integrated > virtual > CPU)
@@ -57,8 +83,10 @@ struct cdl_device_params {
     bool validate;      // Khronos validation with synchronization checks, where installed;
                         // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
 };
+#ifndef __cplusplus
 #define cdl_device_params(...) (&(struct cdl_device_params) { \
     .struct_size = sizeof(struct cdl_device_params), __VA_ARGS__ })
+#endif
 
 CDL_API cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params);
 CDL_API void cdl_device_destroy(cdl_device **dev);
@@ -105,7 +133,7 @@ typedef struct cdl_model cdl_model;
 struct cdl_pair { const char *key, *value; };
 
 struct cdl_model_params {
-    size_t struct_size;
+    size_t CDL_STRUCT_SIZE(cdl_model_params);
     cdl_log log;
     // What the weights' shapes cannot tell; each pair replaces the file's own metadata of that
     // key. Known keys: see cdl_model_save. An unknown key is kept and saved, a malformed
@@ -113,8 +141,10 @@ struct cdl_model_params {
     const struct cdl_pair *metadata;
     int num_metadata;
 };
+#ifndef __cplusplus
 #define cdl_model_params(...) (&(struct cdl_model_params) { \
     .struct_size = sizeof(struct cdl_model_params), __VA_ARGS__ })
+#endif
 
 // .safetensors, or .pth in either torch.save format; told apart by content, never by name.
 // The file is memory-mapped and must not be changed while the model lives.
@@ -142,7 +172,7 @@ typedef enum cdl_dtype { CDL_DTYPE_F32, CDL_DTYPE_F16, CDL_DTYPE_BF16 } cdl_dtyp
 //   labels        JSON array of strings     interpolation "bilinear"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
 //   stage_strides "1,2,2,2"
-// The file appears whole or not at all (written beside, then renamed).
+// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a living model.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
 
 struct cdl_model_info {
@@ -169,7 +199,7 @@ typedef enum cdl_tune {
 } cdl_tune;
 
 struct cdl_session_params {
-    size_t struct_size;
+    size_t CDL_STRUCT_SIZE(cdl_session_params);
     int max_batch;           // 0: 1
     int width, height;       // network input; 0: the model's own. The resize size scales along.
     cdl_precision precision; // storage; sums are always fp32. AUTO: fp16 where the device has it
@@ -182,8 +212,10 @@ struct cdl_session_params {
     bool cam;                // every run also reads the last feature map back, for cdl_session_cam
     bool vulkan;             // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
+#ifndef __cplusplus
 #define cdl_session_params(...) (&(struct cdl_session_params) { \
     .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
+#endif
 
 // Builds pipelines, uploads weights (shared per device, model, precision), plans
 // and allocates all memory: no later call allocates. Blocks; submits.

@@ -26,7 +26,7 @@ CDL_API extern const char *const cdl_vk_recommended_extensions[];
 CDL_API extern const int cdl_vk_num_recommended_extensions;
 
 struct cdl_vk_import_params {
-    size_t struct_size;
+    size_t CDL_STRUCT_SIZE(cdl_vk_import_params);
     cdl_log log;
     VkInstance instance; // required, down to queue
     VkPhysicalDevice phys_device;
@@ -46,8 +46,10 @@ struct cdl_vk_import_params {
     void *lock_ctx;
     const char *cache_dir; // as in cdl_device_params
 };
+#ifndef __cplusplus
 #define cdl_vk_import_params(...) (&(struct cdl_vk_import_params) { \
     .struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__ })
+#endif
 
 // A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact and waits for nothing:
 // destroy its sessions first, as always. CDL_ERR_UNSUPPORTED names the version, feature or function that is missing.
@@ -92,18 +94,20 @@ struct cdl_vk_input {
 // ---- runs
 
 struct cdl_vk_run {
-    size_t struct_size;
+    size_t CDL_STRUCT_SIZE(cdl_vk_run);
     int slot; // must be idle, or, from the second slice on, recording
     const struct cdl_vk_input *inputs; // [count]; from the second slice on unused
     int count;
-    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST
+    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST. Of the last slice
     VkDeviceSize probs_offset; // a multiple of 4
     // A run in parts, so that a game spreads it over frames: slice 0, 1 .. num_slices - 1, in this order, each recorded
     // by a call of its own. num_slices 0 is 1: the whole. At most cdl_session_info.max_slices. The parts take about
     // equal work. Meanwhile no other run of this session is recorded or submitted.
     int slice, num_slices;
 };
+#ifndef __cplusplus
 #define cdl_vk_run(...) (&(struct cdl_vk_run) { .struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__ })
+#endif
 
 // Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
 // Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0 and
