@@ -27,6 +27,9 @@ struct cdl_caps {
     struct { uint32_t invocations, m, n, k; } matrix_grains[4];
     int num_matrix_grains;
     uint32_t matrix_reserved_bytes;
+    // By class of device, as Vulkan does not tell; 0: unknown. See plan_segment.c.
+    uint32_t cache_bytes;  // of memory that stays near the processors from one dispatch to the next
+    uint32_t fill_outputs; // a convolution with so many outputs gives every processor something to do
 };
 
 struct cdl_kernel {

@@ -1,4 +1,4 @@
-// plan.c - places values in the arena by lifetime, and finds the fewest barriers.
+// plan.c - a kernel for each operation, and a place in the arena for each value, by lifetime.
 #include "plan.h"
 
 #include <stdlib.h>
@@ -8,23 +8,33 @@ enum { ARENA_ALIGN = 256 };
 
 struct lifetime { int first, last; }; // steps; the input is born at -1
 
-static cdl_result measure_values(struct cdl_plan *plan, const cdl_log *log) {
+size_t cdl_plan_image_bytes(const struct cdl_plan *plan, int value) {
+    const struct cdl_value *v = &plan->graph.values[value];
+    return (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) * (plan->fp16 && !v->fp32 ? 2 : 4);
+}
+
+size_t cdl_plan_value_at(const struct cdl_plan *plan, int value, int first_image) {
+    const bool whole = plan->value_images[value] == plan->max_batch; // else the place of a sub-batch is every other's, too
+    return plan->value_at[value] + (whole ? (size_t)first_image * cdl_plan_image_bytes(plan, value) : 0);
+}
+
+static cdl_result check_sizes(const struct cdl_plan *plan, const cdl_log *log) {
     const struct cdl_graph *g = &plan->graph;
     for (int i = 0; i < g->num_values; i++) {
         const struct cdl_value *v = &g->values[i];
-        const size_t element = plan->fp16 && !v->fp32 ? 2 : 4;
         size_t elements;
         // Kernels index blocks of four channels with 32-bit signed integers.
         if (!cdl_mul_size((size_t)v->height * (size_t)v->width, (size_t)cdl_padded_channels(v->channels), &elements) ||
             !cdl_mul_size(elements, (size_t)plan->max_batch, &elements) || elements / 4 > INT32_MAX / 2)
             return cdl_fail(log, CDL_ERR_UNSUPPORTED, "a layer of %dx%dx%d at batch %d is too large; use a smaller batch or input size",
                             v->height, v->width, v->channels, plan->max_batch);
-        plan->value_bytes[i] = cdl_align_up(elements * element, ARENA_ALIGN);
     }
     return CDL_OK;
 }
 
-static void find_lifetimes(const struct cdl_graph *g, const struct cdl_plan_params *params, struct lifetime *out) {
+// When the value of one image is written and last read.
+static void find_lifetimes(const struct cdl_plan *plan, struct lifetime *out) {
+    const struct cdl_graph *g = &plan->graph;
     out[0] = (struct lifetime){-1, -1};
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
@@ -36,22 +46,51 @@ static void find_lifetimes(const struct cdl_graph *g, const struct cdl_plan_para
     // What is read after the last step.
     out[g->num_values - 1].last = g->num_ops;
     out[g->features].last = g->num_ops;
-    if (params->keep_map)
+    if (plan->keep_map)
         out[g->map].last = g->num_ops;
-    for (int i = 0; params->keep_values && i < g->num_values; i++)
+    for (int i = 0; plan->keep_values && i < g->num_values; i++)
         out[i].last = g->num_ops;
+}
+
+// Gives each value its size. What the segment alone knows needs room for a sub-batch; what it shares with the rest, for
+// all images and all through the segment.
+static void measure_values(struct cdl_plan *plan, const struct lifetime *natural, struct lifetime *out) {
+    const int steps = plan->segment.steps;
+    for (int v = 0; v < plan->graph.num_values; v++) {
+        struct lifetime *l = &out[v];
+        *l = natural[v];
+        const bool local = l->first >= 0 && l->last < steps;
+        plan->value_images[v] = local ? plan->segment.images : plan->max_batch;
+        plan->value_bytes[v] = cdl_align_up((size_t)plan->value_images[v] * cdl_plan_image_bytes(plan, v), ARENA_ALIGN);
+        if (!local && l->first < steps) {
+            l->first = l->first < 0 ? -1 : 0;
+            l->last = l->last < steps ? steps - 1 : l->last;
+        }
+    }
 }
 
 static bool overlap_in_time(struct lifetime a, struct lifetime b) { return a.first <= b.last && b.first <= a.last; }
 
-// The largest sum of values alive at one step: what any placement takes at least.
-static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetime *life) {
+// Of how many images the value is alive while `step` runs for the images [first, first + count).
+static int live_images(const struct cdl_plan *plan, struct lifetime natural, int step, int first, int count) {
+    const int steps = plan->segment.steps;
+    if (step >= steps || (natural.first >= 0 && natural.last < steps))
+        return natural.first <= step && step <= natural.last ? step < steps ? count : plan->max_batch : 0;
+    const int born = natural.first < 0 ? plan->max_batch : natural.first >= steps ? 0 : natural.first <= step ? first + count : first;
+    const int dead = natural.last >= steps ? 0 : natural.last < step ? first + count : first;
+    return born - dead;
+}
+
+// The largest sum of values alive at one step.
+static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetime *natural) {
     size_t largest = 0;
-    for (int step = -1; step <= plan->graph.num_ops; step++) {
+    for (int i = 0, n = cdl_plan_num_dispatches(plan, plan->max_batch); i <= n; i++) {
+        struct cdl_dispatch_entry d = {.step = plan->graph.num_ops, .images = plan->max_batch}; // after the last
         size_t live = 0;
+        if (i < n)
+            d = cdl_plan_dispatch(plan, plan->max_batch, i);
         for (int v = 0; v < plan->graph.num_values; v++)
-            if (life[v].first <= step && step <= life[v].last)
-                live += plan->value_bytes[v];
+            live += cdl_align_up((size_t)live_images(plan, natural[v], d.step, d.first_image, d.images) * cdl_plan_image_bytes(plan, v), ARENA_ALIGN);
         largest = live > largest ? live : largest;
     }
     return largest;
@@ -110,7 +149,6 @@ static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *lif
             order[j] = order[j - 1];
         order[j] = i;
     }
-    plan->live_bytes = largest_live_set(plan, life);
     plan->arena_bytes = SIZE_MAX;
     for (int try = 0; try < TRIES && plan->arena_bytes > plan->live_bytes; try++) {
         int highest = 0;
@@ -126,28 +164,21 @@ static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *lif
     return CDL_OK;
 }
 
-static bool overlap_in_memory(const struct cdl_plan *p, int a, int b) {
-    return a >= 0 && b >= 0 && p->value_at[a] < p->value_at[b] + p->value_bytes[b] &&
-           p->value_at[b] < p->value_at[a] + p->value_bytes[a];
-}
-
-// A step waits for those since the last barrier that wrote what it reads, or read or wrote where it writes.
-static void place_barriers(struct cdl_plan *plan) {
-    const struct cdl_graph *g = &plan->graph;
-    int since = 0; // first step after the last barrier
-    for (int i = 0; i < g->num_ops; i++) {
-        const struct cdl_op *op = &g->ops[i];
-        bool hazard = false;
-        for (int j = since; j < i && !hazard; j++) {
-            const struct cdl_op *earlier = &g->ops[j];
-            hazard = overlap_in_memory(plan, op->src, earlier->dst) || overlap_in_memory(plan, op->residual, earlier->dst) ||
-                     overlap_in_memory(plan, op->dst, earlier->dst) || overlap_in_memory(plan, op->dst, earlier->src) ||
-                     overlap_in_memory(plan, op->dst, earlier->residual);
-        }
-        plan->steps[i].barrier_before = hazard;
-        if (hazard)
-            since = i;
-    }
+cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segment, const cdl_log *log) {
+    const bool useful = segment.steps > 0 && segment.images > 0 && segment.images < plan->max_batch;
+    struct lifetime *natural = calloc(2 * (size_t)plan->graph.num_values, sizeof *natural);
+    if (!natural)
+        return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
+    struct lifetime *life = natural + plan->graph.num_values;
+    plan->segment = useful ? segment : (struct cdl_segment){0, 0};
+    find_lifetimes(plan, natural);
+    measure_values(plan, natural, life);
+    plan->live_bytes = largest_live_set(plan, natural);
+    const cdl_result r = place_values(plan, life, log);
+    if (r == CDL_OK)
+        cdl_plan_place_barriers(plan);
+    free(natural);
+    return r;
 }
 
 static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_params *params, const cdl_log *log) {
@@ -171,31 +202,24 @@ static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_pa
 
 cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, const struct cdl_plan_params *params,
                            const cdl_log *log) {
-    *out = (struct cdl_plan){.max_batch = params->max_batch, .fp16 = params->fp16};
-    struct lifetime *life = NULL;
+    *out = (struct cdl_plan){.max_batch = params->max_batch, .fp16 = params->fp16, .keep_map = params->keep_map,
+                             .keep_values = params->keep_values};
     cdl_result r = cdl_graph_create(&out->graph, model, params->height, params->width, params->fold, log);
     if (r != CDL_OK)
         return r;
     const size_t num_values = (size_t)out->graph.num_values;
     out->steps = calloc((size_t)out->graph.num_ops, sizeof *out->steps);
     out->value_at = calloc(num_values, sizeof *out->value_at);
+    out->value_images = calloc(num_values, sizeof *out->value_images);
     out->value_bytes = calloc(num_values, sizeof *out->value_bytes);
-    life = calloc(num_values, sizeof *life);
-    if (!out->steps || !out->value_at || !out->value_bytes || !life)
+    if (!out->steps || !out->value_at || !out->value_images || !out->value_bytes)
         r = cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
     if (r == CDL_OK)
-        r = measure_values(out, log);
-    if (r == CDL_OK) {
-        find_lifetimes(&out->graph, params, life);
-        r = place_values(out, life, log);
-    }
+        r = check_sizes(out, log);
     if (r == CDL_OK)
         r = choose_kernels(out, params, log);
-    if (r == CDL_OK) {
-        place_barriers(out);
-        cdl_plan_log(out, log);
-    }
-    free(life);
+    if (r == CDL_OK)
+        r = cdl_plan_set_segment(out, (struct cdl_segment){0, 0}, log);
     if (r != CDL_OK)
         cdl_plan_destroy(out);
     return r;
@@ -205,6 +229,7 @@ void cdl_plan_destroy(struct cdl_plan *plan) {
     cdl_graph_destroy(&plan->graph);
     free(plan->steps);
     free(plan->value_at);
+    free(plan->value_images);
     free(plan->value_bytes);
     *plan = (struct cdl_plan){0};
 }

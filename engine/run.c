@@ -18,6 +18,10 @@ void cdl_dispatch(struct cdl_device *dev, VkCommandBuffer commands, VkPipeline p
     dev->vkd.CmdDispatch(commands, launch->groups[0], launch->groups[1], 1);
 }
 
+int cdl_num_queries(const struct cdl_session *s, int images) {
+    return CDL_NUM_RUN_QUERIES + (s->timings ? cdl_plan_num_dispatches(&s->plan, images) : 0);
+}
+
 void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, bool first) {
     struct cdl_device *dev = s->dev;
     // An earlier run of this session, in another slot, may still use the arena.
@@ -25,8 +29,8 @@ void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuf
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     if (!slot->queries || !first)
         return;
-    dev->vkd.CmdResetQueryPool(commands, slot->queries, 0, (uint32_t)s->num_queries);
-    dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, 0);
+    dev->vkd.CmdResetQueryPool(commands, slot->queries, 0, (uint32_t)cdl_num_queries(s, s->info.max_batch));
+    dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, CDL_QUERY_BEGIN);
 }
 
 void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first, int end) {
@@ -34,23 +38,18 @@ void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuf
     const struct cdl_plan *plan = &s->plan;
     struct cdl_launch launch;
     if (slot->queries && first == 0)
-        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, 1);
+        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, CDL_QUERY_PREPROCESSED);
     for (int i = first; i < end; i++) {
-        const struct cdl_op *op = &plan->graph.ops[i];
-        const struct cdl_addresses at = {
-            .src = s->arena.address + plan->value_at[op->src],
-            .residual = op->residual >= 0 ? s->arena.address + plan->value_at[op->residual] : 0,
-            .dst = s->arena.address + plan->value_at[op->dst],
-            .weights = s->weights->buffer.address + plan->steps[i].weights_at,
-        };
+        const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+        const struct cdl_addresses at = cdl_plan_addresses(plan, &d, s->arena.address, s->weights->buffer.address);
         // Before the first: the preprocessed pixels, or the steps of the slice before. Layers that overlap have no time of
         // their own: a timed run serializes them.
-        if (i == first || plan->steps[i].barrier_before || s->timings)
+        if (i == first || d.barrier_before || s->timings)
             compute_barrier(dev, commands);
-        cdl_kernel_launch(&plan->steps[i].kernel, &plan->graph, op, images, &at, &launch);
-        cdl_dispatch(dev, commands, s->pipelines[i], &launch);
+        cdl_kernel_launch(&plan->steps[d.step].kernel, &plan->graph, &plan->graph.ops[d.step], d.images, &at, &launch);
+        cdl_dispatch(dev, commands, s->pipelines[d.step], &launch);
         if (s->timings && slot->queries)
-            dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, (uint32_t)(2 + i));
+            dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, (uint32_t)(CDL_NUM_RUN_QUERIES + i));
     }
 }
 
@@ -86,7 +85,7 @@ void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandB
     cdl_barrier(dev, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
                 VK_ACCESS_HOST_READ_BIT);
     if (slot->queries)
-        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, slot->queries, (uint32_t)s->num_queries - 1);
+        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, slot->queries, CDL_QUERY_END);
 }
 
 cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int images) {
@@ -95,7 +94,7 @@ cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int 
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     slot->recorded_images = 0;
     CDL_VK(dev, BeginCommandBuffer(slot->network, &begin));
-    cdl_record_steps(s, slot, slot->network, images, 0, s->plan.graph.num_ops);
+    cdl_record_steps(s, slot, slot->network, images, 0, cdl_plan_num_dispatches(&s->plan, images));
     cdl_record_results(s, slot, slot->network, images);
     CDL_VK(dev, EndCommandBuffer(slot->network));
     slot->recorded_images = images;
@@ -161,10 +160,11 @@ cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t 
 // Makes what a finished run wrote readable.
 cdl_result cdl_take_results(struct cdl_session *s, struct cdl_slot *slot) {
     struct cdl_device *dev = s->dev;
+    const uint32_t queries = (uint32_t)cdl_num_queries(s, slot->num_images);
     cdl_result r = cdl_buffer_invalidate(&slot->readback, dev);
     if (r == CDL_OK && slot->queries)
-        CDL_VK(dev, GetQueryPoolResults(dev->handle, slot->queries, 0, (uint32_t)s->num_queries, (size_t)s->num_queries * sizeof *slot->ticks,
-                                        slot->ticks, sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        CDL_VK(dev, GetQueryPoolResults(dev->handle, slot->queries, 0, queries, queries * sizeof *slot->ticks, slot->ticks,
+                                        sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 error:
     return r;
 }
@@ -274,7 +274,7 @@ static uint64_t ticks_to_ns(const struct cdl_device *dev, uint64_t from, uint64_
 
 uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot_index) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
-    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[0], slot->ticks[s->num_queries - 1]) : 0;
+    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[CDL_QUERY_BEGIN], slot->ticks[CDL_QUERY_END]) : 0;
 }
 
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
@@ -284,14 +284,19 @@ cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_
     *num = slot->queries ? g->num_ops : 0;
     for (int i = 0; i < *num && i < cap; i++) {
         const struct cdl_op *op = &g->ops[i];
-        const size_t per_image = (s->plan.value_bytes[op->src] + s->plan.value_bytes[op->dst] +
-                                  (op->residual >= 0 ? s->plan.value_bytes[op->residual] : 0)) / (size_t)s->info.max_batch;
+        const size_t per_image = cdl_plan_image_bytes(&s->plan, op->src) + cdl_plan_image_bytes(&s->plan, op->dst) +
+                                 (op->residual >= 0 ? cdl_plan_image_bytes(&s->plan, op->residual) : 0);
         out[i] = (struct cdl_timing){
             .layer = op->name, .operation = s->texts[i].operation, .kernel = s->texts[i].kernel,
-            .gpu_ns = ticks_to_ns(s->dev, slot->ticks[1 + i], slot->ticks[2 + i]),
             .flops = cdl_op_flops(g, op, slot->num_images),
             .bytes = per_image * (size_t)slot->num_images + s->plan.steps[i].kernel.weight_bytes,
         };
+    }
+    for (int i = 0, n = *num ? cdl_plan_num_dispatches(&s->plan, slot->num_images) : 0; i < n; i++) {
+        const int step = cdl_plan_dispatch(&s->plan, slot->num_images, i).step; // in a segment several times: their sum
+        const uint64_t *end = &slot->ticks[CDL_NUM_RUN_QUERIES + i];
+        if (step < cap)
+            out[step].gpu_ns += ticks_to_ns(s->dev, i ? end[-1] : slot->ticks[CDL_QUERY_PREPROCESSED], *end);
     }
     return CDL_OK;
 }

@@ -70,7 +70,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = (uint32_t)s->num_queries,
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = (uint32_t)cdl_num_queries(s, s->info.max_batch),
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
     slot->preprocess = commands[0];
@@ -78,7 +78,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &slot->done));
     if (dev->timestamp_bits)
         CDL_VK(dev, CreateQueryPool(dev->handle, &queries, NULL, &slot->queries));
-    slot->ticks = calloc((size_t)s->num_queries, sizeof *slot->ticks);
+    slot->ticks = calloc((size_t)cdl_num_queries(s, s->info.max_batch), sizeof *slot->ticks);
     if (!slot->ticks)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     return cdl_record_network(s, slot, s->info.max_batch);
@@ -121,7 +121,6 @@ static cdl_result create_memory(struct cdl_session *s) {
     s->info.activation_bytes = s->results_at + s->results.size;
     s->info.weight_bytes = s->plan.weights_bytes;
     s->info.live_bytes = s->plan.live_bytes + s->results.size;
-    s->num_queries = s->timings ? s->plan.graph.num_ops + 3 : 3;
     cdl_result r = cdl_buffer_create(&s->arena, dev, s->info.activation_bytes, CDL_MEMORY_DEVICE, "activations");
     if (r != CDL_OK)
         return r;
@@ -181,7 +180,11 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
         .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
         .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
     };
-    const cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
+    cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
+    if (r == CDL_OK)
+        r = cdl_tune_segment(&tuner, &s->plan);
+    if (r == CDL_OK)
+        cdl_plan_log(&s->plan, &s->dev->log);
     cdl_tuner_finish(&tuner);
     *none_works = tuner.none_works;
     return tuner.result != CDL_OK ? tuner.result : r;

@@ -23,6 +23,8 @@ enum cdl_slot_state {
     CDL_SLOT_RECORDED,  // all of it: cdl_vk_retire ends it
 };
 
+enum { CDL_QUERY_BEGIN, CDL_QUERY_PREPROCESSED, CDL_QUERY_END, CDL_NUM_RUN_QUERIES };
+
 // One run in flight.
 struct cdl_slot {
     struct cdl_buffer staging;  // job table, then coefficient tables and pixels
@@ -32,12 +34,12 @@ struct cdl_slot {
     int recorded_images;
     VkSemaphore done; // timeline
     uint64_t submitted; // value that the last submission signals
-    VkQueryPool queries; // 0: begin; 1: preprocessed; then the end of every step; last: end
+    VkQueryPool queries; // CDL_QUERY_...; with timings, then the end of every dispatch
     enum cdl_slot_state state;
     int num_images; // of the run in flight or, idle, of the last; 0: none finished
     int next_slice, num_slices; // while recording
     VkDescriptorSet *inputs; // [max_batch][2], the host's views and buffers; NULL: the session takes none
-    uint64_t *ticks; // [num_queries], of the last finished run
+    uint64_t *ticks; // as queries, of the last finished run
 };
 
 // Where a run's results lie in the readback buffer; the first three alike in the arena's tail, the others are values.
@@ -71,7 +73,6 @@ struct cdl_session {
     struct cdl_results_layout results;
     VkCommandPool pool;
     struct cdl_slot *slots; // [info.num_slots]
-    int num_queries;
 };
 
 // For tests: keeps every value, so that cdl_session_read_value can look at it.
@@ -82,10 +83,11 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
 
 // run.c: a run is what cdl_record_begin records, then preprocessing, the steps in one or more parts, and the results.
 void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, bool first); // first: of the run
-void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first, int end);
+void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first, int end); // of its dispatches
 void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images);
 // Steps and results for `images` images into slot->network.
 cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int images);
+int cdl_num_queries(const struct cdl_session *s, int images); // that a run of so many images writes
 // NULL: out of range or busy, or another slot's run is half recorded.
 struct cdl_slot *cdl_idle_slot(struct cdl_session *s, int index);
 cdl_result cdl_take_results(struct cdl_session *s, struct cdl_slot *slot); // the run is done

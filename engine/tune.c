@@ -35,7 +35,7 @@ void cdl_tuning_save(struct cdl_device *dev) {
     free(text);
 }
 
-static bool recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]) {
+bool cdl_tuning_recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]) {
     cdl_mutex_lock(&dev->lock);
     const char *found = cdl_tuning_find(&dev->tuning, key);
     if (found)
@@ -44,7 +44,7 @@ static bool recall(struct cdl_device *dev, const char *key, char value[CDL_TUNIN
     return found != NULL;
 }
 
-static void remember(struct cdl_device *dev, const char *key, const char *value) { // no memory: it is measured again
+void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *value) { // no memory: it is measured again
     cdl_mutex_lock(&dev->lock);
     cdl_tuning_set(&dev->tuning, key, value);
     cdl_mutex_unlock(&dev->lock);
@@ -56,7 +56,7 @@ static bool failed(struct cdl_tuner *t, cdl_result r) {
     return t->result != CDL_OK;
 }
 
-static bool ready(struct cdl_tuner *t) { return t->once.dev || !failed(t, cdl_once_create(&t->once, t->dev)); }
+bool cdl_tuner_ready(struct cdl_tuner *t) { return t->once.dev || !failed(t, cdl_once_create(&t->once, t->dev)); }
 
 // ---- trust
 
@@ -65,9 +65,9 @@ static bool trusted(struct cdl_tuner *t, const struct cdl_graph *graph, const st
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
     bool passed = false;
     cdl_tuning_test_key(key, kernel);
-    if (recall(t->dev, key, value))
+    if (cdl_tuning_recall(t->dev, key, value))
         return !strcmp(value, "passed");
-    if (!ready(t) || failed(t, cdl_self_test(&passed, &t->once, graph, op, kernel)))
+    if (!cdl_tuner_ready(t) || failed(t, cdl_self_test(&passed, &t->once, graph, op, kernel)))
         return false;
     if (t->dev->failing_kernel && strstr(key, t->dev->failing_kernel))
         passed = false;
@@ -75,13 +75,13 @@ static bool trusted(struct cdl_tuner *t, const struct cdl_graph *graph, const st
     if (!passed)
         cdl_logf(&t->dev->log, CDL_LOG_WARN, "%s [%s]: the kernel %s gives wrong results here and is not used", t->dev->info.name,
                  t->dev->info.driver, key + strlen("test "));
-    remember(t->dev, key, passed ? "passed" : "failed");
+    cdl_tuning_remember(t->dev, key, passed ? "passed" : "failed");
     return passed;
 }
 
 // ---- measurement
 
-static cdl_result reserve(struct cdl_tuner *t, size_t size) {
+cdl_result cdl_tune_reserve(struct cdl_tuner *t, size_t size) {
     if (t->scratch.size >= size)
         return CDL_OK;
     cdl_buffer_destroy(&t->scratch, t->dev);
@@ -122,7 +122,7 @@ static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const stru
 
 // Numbers small enough for any sum of them, as halves (1) and as floats (0.008); zeros would draw less power
 // than real data do and so flatter some kernels.
-static cdl_result fill_scratch(struct cdl_tuner *t) {
+cdl_result cdl_tune_fill(struct cdl_tuner *t) {
     cdl_result r = cdl_once_begin(&t->once);
     if (r != CDL_OK)
         return r;
@@ -140,9 +140,9 @@ static cdl_result measure(struct cdl_tuner *t, const struct cdl_graph *graph, co
     struct cdl_launch launch;
     cdl_result r = cdl_pipeline_get(&pipeline, t->dev, kernel);
     if (r == CDL_OK)
-        r = reserve(t, src + dst + residual + kernel->weight_bytes);
+        r = cdl_tune_reserve(t, src + dst + residual + kernel->weight_bytes);
     if (r == CDL_OK)
-        r = fill_scratch(t);
+        r = cdl_tune_fill(t);
     if (r != CDL_OK)
         return r;
     const uint64_t base = t->scratch.address;
@@ -164,7 +164,7 @@ static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct
     const int candidates = t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : count;
     int best = -1, tried = 0;
     *best_ns = 0;
-    if (!ready(t))
+    if (!cdl_tuner_ready(t))
         return -1;
     for (int i = 0; i < count && tried < candidates; i++) {
         double ns;
@@ -197,7 +197,7 @@ static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct
 // The kernel that an earlier tuning found, as a value "quick 12.5 us by NAME"; -1: none that helps.
 static int recall_winner(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
     char value[CDL_TUNING_VALUE], name[160];
-    if (!recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
+    if (!cdl_tuning_recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
         return -1;
     const char *by = strstr(value, " by ");
     for (int i = 0; by && i < count; i++) {
@@ -258,7 +258,7 @@ int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl
         if (chosen >= 0 && ns > 0) {
             cdl_kernel_name(&kernels[chosen], name, sizeof name);
             cdl_format_text(value, sizeof value, "%s %.1f us by %s", t->mode == CDL_TUNE_FULL ? "full" : "quick", ns / 1e3, name);
-            remember(t->dev, key, value);
+            cdl_tuning_remember(t->dev, key, value);
         }
     } else {
         for (int i = 0; i < count && chosen < 0 && t->result == CDL_OK; i++)

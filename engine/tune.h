@@ -3,6 +3,7 @@
 #ifndef CDL_TUNE_H_
 #define CDL_TUNE_H_
 
+#include "plan.h"
 #include "vk_once.h"
 
 struct cdl_tuner {
@@ -22,7 +23,17 @@ struct cdl_tuner {
 int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
 // For `prepare`: compiles the pipelines that choosing will want, on all processors.
 void cdl_tune_prepare(void *tuner, const struct cdl_graph *graph);
+// Sets the plan's segment.
+cdl_result cdl_tune_segment(struct cdl_tuner *tuner, struct cdl_plan *plan);
 void cdl_tuner_finish(struct cdl_tuner *tuner); // frees its objects and saves what it learnt
+
+// For tune_*.c.
+bool cdl_tuner_ready(struct cdl_tuner *tuner); // its objects are there; else tuner->result says why not
+cdl_result cdl_tune_reserve(struct cdl_tuner *tuner, size_t size); // tuner->scratch
+cdl_result cdl_tune_fill(struct cdl_tuner *tuner); // all of it, with numbers good as values and weights
+bool cdl_tuning_recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]);
+void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *value);
+void cdl_tuning_segment_key(char out[CDL_TUNING_KEY], const struct cdl_plan *plan);
 
 // The device's table, from and to its cache folder.
 void cdl_tuning_open(struct cdl_device *dev);

@@ -180,6 +180,21 @@ static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_feature
     }
 }
 
+static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
+    // The last level of cache is 16 to 96 MB on discrete GPUs since 2020 (A100 40, H100 50, Ada 24 to 72, RDNA 2 to 4 16 to 128), and some
+    // 128 processors work on tiles of 64x128 outputs. Integrated ones share 4 MB or more, and are an eighth as wide.
+    if (type == CDL_DEVICE_DISCRETE || type == CDL_DEVICE_VIRTUAL) {
+        caps->cache_bytes = 32u << 20;
+        caps->fill_outputs = 128 * 64 * 128;
+    } else if (type == CDL_DEVICE_INTEGRATED) {
+        caps->cache_bytes = 4u << 20;
+        caps->fill_outputs = 16 * 64 * 128;
+    } else if (type == CDL_DEVICE_CPU) { // half the last level of a server's part, and tiles of 32x32 outputs
+        caps->cache_bytes = 16u << 20;
+        caps->fill_outputs = 32 * 32 * 32;
+    }
+}
+
 void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
@@ -204,6 +219,7 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
                                   ? limits->maxComputeWorkGroupInvocations : limits->maxComputeWorkGroupSize[0],
         .max_shared_bytes = limits->maxComputeSharedMemorySize,
     };
+    guess_size(&dev->caps, dev->info.type);
     read_subgroup_sizes(dev, f, &v11, &sizes);
     if (dev->caps.matrix_subgroup)
         read_matrix_shapes(dev);

@@ -210,29 +210,32 @@ static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, con
     }
 }
 
-// The first step behind slice `slice` of `count`: so that the slices take about equal work, and one step each at least.
-static int slice_end(const struct cdl_plan *plan, int slice, int count) {
+// The first dispatch behind slice `slice` of `count`: so that the slices take about equal work, and one each at least.
+static int slice_end(const struct cdl_plan *plan, int images, int slice, int count) {
     const struct cdl_graph *g = &plan->graph;
+    const int num = cdl_plan_num_dispatches(plan, images);
     double total = 0, sum = 0;
     // Where GPUs and CPU drivers balance: so many operations take the time of one byte.
     const double flops_per_byte = 16;
     for (int pass = 0; pass < 2; pass++) {
         int closed = 0; // slices
-        for (int i = 0; i < g->num_ops; i++) {
-            const struct cdl_op *op = &g->ops[i];
-            const double bytes = (double)(plan->value_bytes[op->src] + plan->value_bytes[op->dst] + plan->steps[i].kernel.weight_bytes);
-            const double cost = (double)cdl_op_flops(g, op, plan->max_batch) + flops_per_byte * bytes;
+        for (int i = 0; i < num; i++) {
+            const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+            const struct cdl_op *op = &g->ops[d.step];
+            const double bytes = (double)(cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst)) * d.images +
+                                 (double)plan->steps[d.step].kernel.weight_bytes;
+            const double cost = (double)cdl_op_flops(g, op, d.images) + flops_per_byte * bytes;
             if (pass == 0) {
                 total += cost;
                 continue;
             }
             sum += cost;
-            const int left = g->num_ops - 1 - i, slices_left = count - 1 - closed;
+            const int left = num - 1 - i, slices_left = count - 1 - closed;
             if (slices_left > 0 && (sum >= total * (closed + 1) / count || left <= slices_left) && closed++ == slice)
                 return i + 1;
         }
     }
-    return g->num_ops;
+    return num;
 }
 
 // The slot's staging buffer and descriptors take the run's pictures.
@@ -255,8 +258,8 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         cdl_record_begin(s, slot, commands, true);
         record_inputs(&stage, commands, run);
     }
-    const int first = run->slice ? slice_end(&s->plan, run->slice - 1, num_slices) : 0;
-    cdl_record_steps(s, slot, commands, run->count, first, slice_end(&s->plan, run->slice, num_slices));
+    const int first = run->slice ? slice_end(&s->plan, run->count, run->slice - 1, num_slices) : 0;
+    cdl_record_steps(s, slot, commands, run->count, first, slice_end(&s->plan, run->count, run->slice, num_slices));
     if (run->slice == num_slices - 1) {
         cdl_record_results(s, slot, commands, run->count);
         const VkBufferCopy region = {s->results_at + s->results.probs, run->probs_offset,

@@ -174,26 +174,117 @@ static void check_arena(const struct cdl_plan *p, bool keep, const char *what) {
     assert_true(p->live_bytes <= p->arena_bytes);
 }
 
-// Between any two steps without a barrier in between there must be no hazard; and no barrier without one.
-static void check_barriers(const struct cdl_plan *p, const char *what) {
-    for (int i = 0; i < p->graph.num_ops; i++) {
-        const struct cdl_op *later = &p->graph.ops[i];
+// What a dispatch reads or writes: a range of the arena, value -1: nothing.
+struct range { int value; size_t at, end; };
+
+static struct range range_of(const struct cdl_plan *p, int value, const struct cdl_dispatch_entry *d, bool whole) {
+    if (value < 0)
+        return (struct range){-1, 0, 0};
+    const size_t at = cdl_plan_value_at(p, value, d->first_image);
+    return whole ? (struct range){value, p->value_at[value], p->value_at[value] + p->value_bytes[value]}
+                 : (struct range){value, at, at + (size_t)d->images * cdl_plan_image_bytes(p, value)};
+}
+
+static bool meet(struct range a, struct range b) { return a.value >= 0 && b.value >= 0 && a.at < b.end && b.at < a.end; }
+
+// whole: as if they touched all that there is of their values.
+static bool hazard(const struct cdl_plan *p, const struct cdl_dispatch_entry *earlier, const struct cdl_dispatch_entry *later, bool whole) {
+    const struct cdl_op *e = &p->graph.ops[earlier->step], *l = &p->graph.ops[later->step];
+    const struct range written = range_of(p, e->dst, earlier, whole), writes = range_of(p, l->dst, later, whole);
+    const bool read_after_write = meet(range_of(p, l->src, later, whole), written) || meet(range_of(p, l->residual, later, whole), written);
+    const bool write_after_read = meet(writes, range_of(p, e->src, earlier, whole)) || meet(writes, range_of(p, e->residual, earlier, whole));
+    return read_after_write || write_after_read || meet(writes, written);
+}
+
+// Between any two dispatches without a barrier in between there must be no hazard; and no barrier where all that they may
+// touch for any number of images lies apart.
+static void check_barriers(const struct cdl_plan *p, int images, const char *what) {
+    const int n = cdl_plan_num_dispatches(p, images);
+    struct cdl_dispatch_entry *list = must_alloc((size_t)n, sizeof *list);
+    for (int i = 0; i < n; i++)
+        list[i] = cdl_plan_dispatch(p, images, i);
+    for (int i = 0, since = 0, before = 0; i < n; i++) {
         bool reason = false;
-        int since = i; // the first step that runs in one go with the step before this
-        while (since > 0 && !(since < i && p->steps[since].barrier_before))
-            since--;
-        for (int j = since; j < i; j++) {
-            const struct cdl_op *earlier = &p->graph.ops[j];
-            const bool read_after_write = touch(p, later->src, earlier->dst) || touch(p, later->residual, earlier->dst);
-            const bool write_after_read = touch(p, later->dst, earlier->src) || touch(p, later->dst, earlier->residual);
-            const bool hazard = read_after_write || write_after_read || touch(p, later->dst, earlier->dst);
-            if (hazard && !p->steps[i].barrier_before)
-                fail_msg("%s: %s runs beside %s without a barrier", what, later->name, earlier->name);
-            reason = reason || hazard;
+        if (list[i].barrier_before) {
+            before = since;
+            since = i;
+            // A sub-batch's first step waits for the sake of those up to the next barrier; any other, for its own.
+            for (int k = i; k < n && (k == i || (list[i].step == 0 && !list[k].barrier_before)); k++)
+                for (int j = before; j < i; j++)
+                    reason = reason || hazard(p, &list[j], &list[k], true);
+            if (!reason)
+                fail_msg("%s: %s, images from %d, has a barrier for nothing", what, p->graph.ops[list[i].step].name, list[i].first_image);
         }
-        if (p->steps[i].barrier_before && !reason)
-            fail_msg("%s: %s has a barrier for nothing", what, later->name);
+        for (int j = since; j < i; j++)
+            if (hazard(p, &list[j], &list[i], false))
+                fail_msg("%s: %s, images from %d, runs beside %s, images from %d, without a barrier", what, p->graph.ops[list[i].step].name,
+                         list[i].first_image, p->graph.ops[list[j].step].name, list[j].first_image);
     }
+    free(list);
+}
+
+// One image's value in the arena.
+struct held { int value, image; size_t at, end; };
+struct arena { struct held *items; int count; };
+
+static void write_value(struct arena *a, const struct cdl_plan *p, int value, int image, size_t at) {
+    const size_t end = at + cdl_plan_image_bytes(p, value);
+    assert_true(end <= p->arena_bytes);
+    for (int i = 0; i < a->count;) // what lay there is gone
+        if (a->items[i].at < end && at < a->items[i].end)
+            a->items[i] = a->items[--a->count];
+        else
+            i++;
+    a->items[a->count++] = (struct held){value, image, at, end};
+}
+
+static bool holds(const struct arena *a, int value, int image, size_t at) {
+    for (int i = 0; i < a->count; i++)
+        if (a->items[i].value == value && a->items[i].image == image && a->items[i].at == at)
+            return true;
+    return false;
+}
+
+// Follows each image's values through a run: whatever a dispatch reads must be there, and each must run for every image once.
+static void check_values(const struct cdl_plan *p, int images, const char *what) {
+    const struct cdl_graph *g = &p->graph;
+    struct arena arena = {must_alloc((size_t)(g->num_values * (images + 1)), sizeof *arena.items), 0};
+    int *runs = must_alloc((size_t)g->num_ops, sizeof *runs);
+    memset(runs, 0, (size_t)g->num_ops * sizeof *runs);
+    for (int i = 0; i < images; i++)
+        write_value(&arena, p, 0, i, cdl_plan_value_at(p, 0, i));
+    for (int k = 0; k < cdl_plan_num_dispatches(p, images); k++) {
+        const struct cdl_dispatch_entry d = cdl_plan_dispatch(p, images, k);
+        const struct cdl_addresses at = cdl_plan_addresses(p, &d, 0, 0);
+        const struct cdl_op *op = &g->ops[d.step];
+        assert_true(d.first_image == runs[d.step] && d.images > 0 && d.first_image + d.images <= images);
+        for (int i = 0; i < d.images; i++) {
+            const int image = d.first_image + i;
+            if (!holds(&arena, op->src, image, at.src + (size_t)i * cdl_plan_image_bytes(p, op->src)) ||
+                (op->residual >= 0 && !holds(&arena, op->residual, image, at.residual + (size_t)i * cdl_plan_image_bytes(p, op->residual))))
+                fail_msg("%s: %s does not find what it reads of image %d", what, op->name, image);
+            write_value(&arena, p, op->dst, image, at.dst + (size_t)i * cdl_plan_image_bytes(p, op->dst));
+        }
+        runs[d.step] += d.images;
+    }
+    for (int i = 0; i < g->num_ops; i++)
+        assert_int_equal(runs[i], images);
+    for (int v = 0; v < g->num_values; v++)
+        for (int i = 0; i < images && (v == g->num_values - 1 || v == g->features || p->keep_values); i++)
+            if (!holds(&arena, v, i, cdl_plan_value_at(p, v, i)))
+                fail_msg("%s: value %d of image %d is not there after the run", what, v, i);
+    free(runs);
+    free(arena.items);
+}
+
+static void check_runs(const struct cdl_plan *p, const char *what) {
+    for (int images = 1; images <= p->max_batch; images += 1 + images / 8) {
+        check_barriers(p, images, what);
+        check_values(p, images, what);
+    }
+    check_barriers(p, p->max_batch, what);
+    check_values(p, p->max_batch, what);
+    assert_true(p->live_bytes <= p->arena_bytes);
 }
 
 static void check_weights(const struct cdl_plan *p, const char *what) {
@@ -210,8 +301,14 @@ static void check_plan(const cdl_model *model, const struct cdl_plan_params *par
     struct cdl_plan p;
     harness_expect_ok(cdl_plan_create(&p, model, params, &plain_log), what);
     check_arena(&p, params->keep_values, what);
-    check_barriers(&p, what);
+    check_runs(&p, what);
     check_weights(&p, what);
+    for (int steps = 1; steps <= p.graph.num_ops; steps += 1 + p.graph.num_ops / 6) {
+        harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){steps, 1 + steps % 3}, &plain_log), what);
+        check_runs(&p, what);
+    }
+    harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){0, 0}, &plain_log), what);
+    check_arena(&p, params->keep_values, what);
     cdl_plan_destroy(&p);
     assert_null(p.steps);
 }
@@ -251,6 +348,125 @@ static void test_plans_of_resnext50(void **state) {
             cdl_plan_destroy(&p);
         }
     cdl_model_destroy(&model);
+}
+
+// The segments by rule: as the arithmetic of plan_segment.c has it, and the arena close to what is alive at one time.
+static void test_segments_by_rule(void **state) {
+    (void)state;
+    cdl_model *model = random_model("resnext50_32x4d");
+    struct cdl_caps device = gpu;
+    device.cache_bytes = 32u << 20;
+    device.fill_outputs = 128 * 64 * 128;
+    static const int batches[] = {1, 8, 16, 31, 32, 33, 64, 128};
+    for (size_t i = 0; i < CDL_COUNT(batches); i++)
+        for (int fp16 = 0; fp16 < 2; fp16++) {
+            const struct cdl_plan_params params = {.max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &device};
+            struct cdl_segment segments[CDL_MAX_SEGMENTS];
+            struct cdl_plan p;
+            harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
+            const size_t arena = p.arena_bytes;
+            const int count = cdl_plan_segments(&p, &device, segments);
+            assert_in_range(count, 1, CDL_MAX_SEGMENTS);
+            for (int k = 0; k < count; k++) {
+                harness_expect_ok(cdl_plan_set_segment(&p, segments[k], &plain_log), "segment");
+                check_runs(&p, "resnext50 in segments");
+                print_message("resnext50_32x4d batch %d %s: %d steps for %d images at a time: arena %.1f MB, largest live set %.1f MB, ratio %.3f\n",
+                              batches[i], fp16 ? "fp16" : "fp32", segments[k].steps, segments[k].images, (double)p.arena_bytes / 1e6,
+                              (double)p.live_bytes / 1e6, (double)p.arena_bytes / (double)p.live_bytes);
+                assert_true((double)p.arena_bytes <= 1.1 * (double)p.live_bytes && p.arena_bytes <= arena);
+            }
+            if (fp16 && batches[i] >= 31) { // stem and first stage with two tiles for each processor, the second with one
+                assert_true(segments[0].steps == 12 && segments[1].steps == 25 && segments[0].images <= 8 && segments[2].steps == 0);
+            } else if (batches[i] < 4) {
+                assert_int_equal(segments[0].steps, 0);
+            }
+            cdl_plan_destroy(&p);
+        }
+    cdl_model_destroy(&model);
+}
+
+// ---- made-up graphs
+
+enum { MADE_UP_OPS = 16 };
+
+struct made_up {
+    struct cdl_plan plan;
+    struct cdl_op ops[MADE_UP_OPS];
+    struct cdl_value values[MADE_UP_OPS + 1];
+    struct cdl_step steps[MADE_UP_OPS];
+    size_t value_at[MADE_UP_OPS + 1], value_bytes[MADE_UP_OPS + 1];
+    int value_images[MADE_UP_OPS + 1];
+};
+
+static void made_up_begin(struct made_up *m, int batch, int input_width) {
+    *m = (struct made_up){.values[0] = {1, input_width, 64, true}};
+    m->plan = (struct cdl_plan){.graph = {.ops = m->ops, .values = m->values, .num_values = 1}, .steps = m->steps, .value_at = m->value_at,
+                                .value_images = m->value_images, .value_bytes = m->value_bytes, .max_batch = batch};
+}
+
+static void made_up_add(struct made_up *m, int src, int residual, int width) {
+    struct cdl_graph *g = &m->plan.graph;
+    struct cdl_op *op = &m->ops[g->num_ops++];
+    *op = (struct cdl_op){.kind = CDL_OP_CONV, .src = src, .residual = residual, .dst = g->num_values};
+    snprintf(op->name, sizeof op->name, "operation %d", g->num_ops - 1);
+    m->values[g->num_values] = (struct cdl_value){1, width, 64, true};
+    g->features = g->map = g->num_values++;
+}
+
+static void made_up_lay_out(struct made_up *m, struct cdl_segment segment) {
+    harness_expect_ok(cdl_plan_set_segment(&m->plan, segment, &plain_log), "a made-up graph");
+}
+
+// What an operation adds was written, and nothing else is shared with an earlier one.
+static void test_waits_for_residual_written(void **state) {
+    (void)state;
+    struct made_up m;
+    made_up_begin(&m, 1, 1);
+    made_up_add(&m, 0, -1, 1);
+    made_up_add(&m, 0, 1, 1);
+    made_up_lay_out(&m, (struct cdl_segment){0, 0});
+    assert_false(m.steps[0].barrier_before);
+    assert_true(m.steps[1].barrier_before);
+    check_runs(&m.plan, "residual written");
+}
+
+// An operation writes where an earlier one finds what it adds, and nothing else is shared.
+static void test_waits_for_residual_read(void **state) {
+    (void)state;
+    struct made_up m;
+    made_up_begin(&m, 1, 1);
+    made_up_add(&m, 0, -1, 1); // value 1
+    made_up_add(&m, 0, -1, 1);
+    made_up_add(&m, 0, 1, 1); // the last to read value 1
+    made_up_add(&m, 2, -1, 1); // value 4, in its place
+    made_up_add(&m, 0, 3, 1);
+    made_up_add(&m, 5, 4, 1);
+    made_up_lay_out(&m, (struct cdl_segment){0, 0});
+    assert_true(m.value_at[4] == m.value_at[1]);
+    assert_true(m.steps[2].barrier_before);
+    assert_true(m.steps[3].barrier_before);
+    check_runs(&m.plan, "residual read");
+}
+
+// Graphs of any shape, with segments of any size.
+static void test_random_graphs(void **state) {
+    (void)state;
+    struct random r = random_of(7);
+    for (int n = 0; n < 3000; n++) {
+        struct made_up m;
+        char what[64];
+        made_up_begin(&m, 1 + (int)(random_next(&r) % 9), 1 + (int)(random_next(&r) % 4));
+        for (int i = 0, ops = 2 + (int)(random_next(&r) % (MADE_UP_OPS - 1)); i < ops; i++) {
+            const int recent = i < 4 ? i + 1 : 4; // values to choose from
+            const int src = i - (int)(random_next(&r) % (uint32_t)recent);
+            const int residual = random_next(&r) % 3 ? -1 : i - (int)(random_next(&r) % (uint32_t)recent);
+            made_up_add(&m, src, residual, 1 + (int)(random_next(&r) % 4));
+        }
+        const struct cdl_segment segment = {(int)(random_next(&r) % (uint32_t)(m.plan.graph.num_ops + 1)), 1 + (int)(random_next(&r) % 4)};
+        snprintf(what, sizeof what, "random graph %d", n);
+        made_up_lay_out(&m, segment);
+        check_runs(&m.plan, what);
+    }
 }
 
 static void test_plan_hash(void **state) {
@@ -306,7 +522,8 @@ static void test_kernels_fit_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resnext50_shapes), cmocka_unit_test(test_every_architecture), cmocka_unit_test(test_damaged_state_dicts),
-        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash),
+        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule),
+        cmocka_unit_test(test_waits_for_residual_written), cmocka_unit_test(test_waits_for_residual_read), cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_kernels_fit_devices),
     };
     cdl_mutex_init(&harness.lock);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "harness.h"
+#include "tune.h"
 #include "thread.h"
 
 enum { WIDTH = 5, HEIGHT = 7, INPUT = 3 * WIDTH * HEIGHT, CLASSES = 10, PICTURES = 6 };
@@ -190,6 +191,76 @@ static void test_timings(void **state) {
         assert_string_equal(timings[num - 1].layer, "fc");
     if (harness.info.timestamps)
         assert_true(cdl_session_gpu_ns(s, 0) > 0);
+    cdl_session_destroy(&s);
+}
+
+// A session whose first steps run for a few images at a time: what the tuner may find, put into its table.
+static cdl_session *open_segmented(struct cdl_session_params params, int steps, int images) {
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    cdl_session *s = open_session(t.model, &params);
+    cdl_tuning_segment_key(key, &s->plan);
+    cdl_session_destroy(&s);
+    snprintf(value, sizeof value, "quick steps %d images %d", steps, images);
+    cdl_tuning_remember(harness.dev, key, value);
+    s = open_session(t.model, &params);
+    const bool whole = steps == 0 || images >= params.max_batch;
+    assert_int_equal(s->plan.segment.steps, whole ? 0 : steps);
+    assert_int_equal(s->plan.segment.images, whole ? 0 : images);
+    return s;
+}
+
+static void expect_same_logits(const cdl_session *a, const cdl_session *b, int image) {
+    const float *x = cdl_session_logits(a, 0, image), *y = cdl_session_logits(b, 0, image);
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_memory_equal(x, y, CLASSES * sizeof *x);
+}
+
+// The order of work changes, no result does, to the last bit: whatever the number of pictures.
+static void test_segments(void **state) {
+    (void)state;
+    static const struct { int steps, images; } segments[] = {{1, 1}, {2, 4}, {5, 2}, {7, 3}, {12, 1}, {100, 2}, {3, 6}};
+    for (int i = 0; i < 4; i++) {
+        struct cdl_session_params params = *cdl_session_params(.max_batch = PICTURES, .no_fold = i & 2,
+                                                               .precision = i & 1 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32);
+        cdl_session *plain = open_segmented(params, 0, 0);
+        for (size_t k = 0; k < CDL_COUNT(segments); k++) {
+            const int steps = segments[k].steps < plain->plan.graph.num_ops ? segments[k].steps : plain->plan.graph.num_ops;
+            cdl_session *s = open_segmented(params, steps, segments[k].images);
+            for (int count = PICTURES; count >= 1; count--) {
+                harness_expect_ok(cdl_session_run(plain, t.pixels, count), "whole batch");
+                harness_expect_ok(cdl_session_run(s, t.pixels, count), "sub-batches");
+                for (int image = 0; image < count; image++)
+                    expect_same_logits(plain, s, image);
+            }
+            cdl_session_destroy(&s);
+        }
+        cdl_session_destroy(&plain);
+        cdl_session *s = open_segmented(params, 0, 0); // for the tests behind this one
+        cdl_session_destroy(&s);
+    }
+}
+
+// A layer's time is that of all its sub-batches, and all layers' are no more than the run's.
+static void test_timings_of_segments(void **state) {
+    (void)state;
+    struct cdl_timing timings[256];
+    int num;
+    cdl_session *s = open_segmented(*cdl_session_params(.max_batch = 5, .timings = true, .precision = CDL_PRECISION_FP32), 4, 2);
+    for (int count = 5; count >= 1; count -= 2) {
+        uint64_t sum = 0;
+        harness_expect_ok(cdl_session_run(s, t.pixels, count), "run");
+        check_logits(s, 0, count - 1, count - 1, 1e-5, "timed");
+        harness_expect_ok(cdl_session_timings(s, 0, timings, 256, &num), "timings");
+        assert_int_equal(num, harness.info.timestamps ? s->plan.graph.num_ops : 0);
+        for (int i = 0; i < num; i++) {
+            assert_true(timings[i].flops > 0 && timings[i].flops % (uint64_t)count == 0);
+            sum += timings[i].gpu_ns;
+        }
+        assert_true(sum <= cdl_session_gpu_ns(s, 0) && (sum > 0) == harness.info.timestamps);
+    }
+    cdl_session_destroy(&s);
+    s = open_segmented(*cdl_session_params(.max_batch = 5, .timings = true, .precision = CDL_PRECISION_FP32), 0, 0);
     cdl_session_destroy(&s);
 }
 
@@ -467,7 +538,9 @@ static void test_two_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info), cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_topk), cmocka_unit_test(test_slots_in_flight),
-        cmocka_unit_test(test_fold_and_precision), cmocka_unit_test(test_other_input_size), cmocka_unit_test(test_timings), cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_fold_and_precision), cmocka_unit_test(test_other_input_size), cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_segments), cmocka_unit_test(test_timings_of_segments),
+        cmocka_unit_test(test_seen),
         cmocka_unit_test(test_wrong_parameters), cmocka_unit_test(test_other_versions_of_params),
         cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_wrong_order_of_calls),
         cmocka_unit_test(test_devices), cmocka_unit_test(test_sessions_share_weights), cmocka_unit_test(test_models_side_by_side),

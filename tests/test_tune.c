@@ -100,7 +100,7 @@ static void check_tuned(cdl_precision precision, double limit) {
     for (int i = 0; i < dev->tuning.count; i++) { // the full ones replaced the quick ones; and every kernel passed
         if (!strncmp(dev->tuning.items[i].key, "shape ", 6))
             assert_true(!strncmp(dev->tuning.items[i].value, "full ", 5));
-        else
+        else if (strncmp(dev->tuning.items[i].key, "segment ", 8) != 0)
             assert_string_equal(dev->tuning.items[i].value, "passed");
     }
     cdl_device_destroy(&dev);
@@ -139,6 +139,63 @@ static void test_table_is_used(void **state) {
     for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
         assert_true(cdl_tuning_set(&dev->tuning, key, senseless[i]));
         s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+        cdl_session_destroy(&s);
+    }
+    cdl_device_destroy(&dev);
+}
+
+// A device that a few images fill, and whose cache holds few: the segment that is measured is remembered and used again.
+static void test_tuned_segment(void **state) {
+    (void)state;
+    enum { SIDE = 64, IMAGES = 12 };
+    static float tensor[3 * SIDE * SIDE];
+    float first[IMAGES][CLASSES];
+    struct cdl_pixels pixels[IMAGES];
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    struct random r = random_of(3);
+    for (size_t i = 0; i < CDL_COUNT(tensor); i++)
+        tensor[i] = random_float(&r);
+    for (int i = 0; i < IMAGES; i++)
+        pixels[i] = (struct cdl_pixels){.data = tensor, .width = SIDE, .height = SIDE, .format = CDL_FORMAT_TENSOR_F32};
+    cdl_device *dev = open_device(NULL);
+    dev->caps.fill_outputs = 1;
+    dev->caps.cache_bytes = 2 << 20;
+    const cdl_tune modes[] = {CDL_TUNE_OFF, CDL_TUNE_QUICK, CDL_TUNE_QUICK, CDL_TUNE_FULL, CDL_TUNE_OFF};
+    struct cdl_segment found = {0, 0};
+    for (size_t i = 0; i < CDL_COUNT(modes); i++) {
+        cdl_session *s;
+        struct cdl_segment list[CDL_MAX_SEGMENTS];
+        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE, .tune = modes[i],
+                                                                                  .precision = CDL_PRECISION_FP32)), "session");
+        const struct cdl_segment used = s->plan.segment;
+        cdl_tuning_segment_key(key, &s->plan);
+        if (modes[i] == CDL_TUNE_OFF && i == 0) { // by rule, and there is a rule's segment
+            assert_int_equal(count_entries(dev, "segment "), 0);
+            assert_true(used.steps > 0 && used.images > 0 && used.images < IMAGES);
+        } else if (harness.info.timestamps) {
+            assert_int_equal(count_entries(dev, "segment "), 1);
+            snprintf(value, sizeof value, "%s steps %d images %d", i < 3 ? "quick" : "full", used.steps, used.images);
+            assert_string_equal(cdl_tuning_find(&dev->tuning, key), value);
+            if (i == 2 || i == 4) // recalled
+                assert_true(used.steps == found.steps && used.images == found.images);
+        }
+        assert_true(cdl_plan_segments(&s->plan, &dev->caps, list) > 1);
+        found = used;
+        harness_expect_ok(cdl_session_run(s, pixels, IMAGES), "run");
+        for (int k = 0; k < IMAGES; k++)
+            memcpy(first[k], cdl_session_logits(s, 0, k), sizeof first[k]);
+        for (int k = 1; k < IMAGES; k++) // the same picture, in every sub-batch
+            assert_memory_equal(first[0], first[k], sizeof first[0]);
+        cdl_session_destroy(&s);
+    }
+    const char *const senseless[] = {"quick", "", "quick steps -1 images 2", "quick steps 99999999999999999999 images 1", "quick steps 1000 images 2",
+                                     "quick images 3", "quick steps 3 images", "quick steps x images y"};
+    for (size_t i = 0; i < CDL_COUNT(senseless); i++) {
+        cdl_session *s;
+        cdl_tuning_remember(dev, key, senseless[i]);
+        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
+                                                                                  .precision = CDL_PRECISION_FP32)), senseless[i]);
+        assert_true(s->plan.segment.steps <= s->plan.graph.num_ops && s->plan.segment.images <= IMAGES);
         cdl_session_destroy(&s);
     }
     cdl_device_destroy(&dev);
@@ -234,7 +291,7 @@ static void test_self_tests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuned_fp32), cmocka_unit_test(test_tuned_fp16), cmocka_unit_test(test_table_is_used),
+        cmocka_unit_test(test_tuned_fp32), cmocka_unit_test(test_tuned_fp16), cmocka_unit_test(test_table_is_used), cmocka_unit_test(test_tuned_segment),
         cmocka_unit_test(test_failing_kernel), cmocka_unit_test(test_nothing_works), cmocka_unit_test(test_self_tests),
     };
     return cmocka_run_group_tests_name("tune", tests, open_all, close_all);
