@@ -121,11 +121,16 @@ CALL(GetPipelineCacheData, (VkDevice device, VkPipelineCache cache, size_t *size
 CALL(AllocateDescriptorSets, (VkDevice device, const VkDescriptorSetAllocateInfo *info, VkDescriptorSet *out), (device, info, out))
 CALL(AllocateCommandBuffers, (VkDevice device, const VkCommandBufferAllocateInfo *info, VkCommandBuffer *out), (device, info, out))
 CALL(BeginCommandBuffer, (VkCommandBuffer commands, const VkCommandBufferBeginInfo *info), (commands, info))
-CALL(EndCommandBuffer, (VkCommandBuffer commands), (commands))
 CALL(GetQueryPoolResults, (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
      VkQueryResultFlags flags), (device, pool, first, count, size, out, stride, flags))
 CALL(WaitSemaphores, (VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout), (device, info, timeout))
 CALL(DeviceWaitIdle, (VkDevice device), (device))
+
+// Recording ends in any case: after a failure too the buffer may be begun again.
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_EndCommandBuffer(VkCommandBuffer commands) {
+    const VkResult failure = before(HOOK_EndCommandBuffer), result = vkEndCommandBuffer(commands);
+    return failure < 0 ? failure : result;
+}
 
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_AllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks,
                                                           VkDeviceMemory *out) {
