@@ -320,22 +320,25 @@ static void expect_lost(struct life *l, int step, const char *what) {
     }
 }
 
-// A life in which the n-th call of a function fails. false: there were fewer calls.
-static bool live_through(int function, int code, long n) {
+// A life in which the n-th call of a function fails; on: and all that follow, until Cardinal has told. false: there were
+// fewer calls.
+static bool live_through(int function, int code, long n, bool on) {
     const long objects = hook_live(), blocks = heap_live();
     const bool lost = code_letters[code] == 'L';
     struct life l = {0};
-    float logits[CLASSES] = {0};
-    bool told = false;
+    float logits[CLASSES];
+    bool told = false, failed = false;
     char what[96];
-    snprintf(what, sizeof what, "%s %ld, %c", hook_names[function], n, code_letters[code]);
+    snprintf(what, sizeof what, "%s %ld%s, %c", hook_names[function], n, on ? " and on" : "", code_letters[code]);
     empty_folder();
-    hook_fail(function, n, codes[code]);
+    hook_fail(function, n, codes[code], on);
     for (int i = 0; i < STEPS; i++) {
         memset(logits, 0, sizeof logits);
         const cdl_result r = steps[i].run(&l, logits);
         if (r == CDL_OK) {
             check_logits(what, i, logits);
+            if (told && code_letters[code] != 'H')
+                break; // the rest is as with the other kind of memory
             continue;
         }
         const int lines = harness_take_errors();
@@ -347,10 +350,11 @@ static bool live_through(int function, int code, long n) {
             expect_lost(&l, i, what);
             break;
         }
-        i--; // the failure has passed: the same step works now
+        failed = hook_heal(); // it has passed: the same step works now
+        i--;
     }
     end(&l);
-    const bool failed = hook_heal();
+    failed = hook_heal() || failed;
     harness_take_errors();
     harness.warnings = 0; // kernels that would not compile
     if (hook_live() != objects || heap_live() != blocks)
@@ -380,19 +384,86 @@ static void test_vulkan_failures(void **state) {
         for (int code = 0; code < 4; code++) {
             if (!strchr(hook_codes[function], code_letters[code]))
                 continue;
-            for (long n = 1; live_through(function, code, n); n++)
-                ;
+            // Out of device memory on a card that has memory of its own.
+            hook_set_options(&(struct hook_options){.discrete = code_letters[code] == 'D' && harness.info.software});
+            // Where a second kind of memory or a second try helps, all fail too.
+            const bool twice = function == HOOK_AllocateMemory || function == HOOK_CreateShaderModule || function == HOOK_CreateComputePipelines;
+            for (int on = 0; on <= (twice && code_letters[code] != 'H'); on++)
+                for (long n = 1; live_through(function, code, n, on); n++)
+                    ;
             if (code_letters[code] == 'L') { // a new device
                 live_once(again);
                 assert_memory_equal(again, t.logits, sizeof again);
             }
         }
+    hook_set_options(&(struct hook_options){0});
     printf("  %-40s %5s %5s %7s   out of host memory, device memory, pool memory, device lost\n", "failed calls, all survived", "all", "told", "without");
     for (int function = 0; function < HOOK_COUNT; function++)
         for (int code = 0; code < 4; code++)
             if (tally[function][code].injected)
                 printf("  %-38s %c %5d %5d %7d\n", hook_names[function], code_letters[code], tally[function][code].injected,
                        tally[function][code].told, tally[function][code].without);
+}
+
+// ---- host memory, with a device
+
+static cdl_result open_own(const struct attempt *a) {
+    cdl_device *dev;
+    (void)a;
+    const cdl_result r = cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = t.folder));
+    assert_true((r == CDL_OK) == (dev != NULL));
+    cdl_device_destroy(&dev);
+    return r;
+}
+
+static cdl_result list_devices(const struct attempt *a) {
+    const cdl_log log = harness_log();
+    struct cdl_device_info list[4];
+    int num;
+    (void)a;
+    const cdl_result r = cdl_device_list(list, 4, &num, &log);
+    harness.warnings = 0; // that there is none
+    return r;
+}
+
+static cdl_result import(const struct attempt *a) {
+    struct life l = {0};
+    (void)a;
+    const cdl_result r = step_import(&l, NULL);
+    assert_true((r == CDL_OK) == (l.dev != NULL));
+    end(&l);
+    return r;
+}
+
+// A session on a device that knows all kernels already, or on a new one.
+static cdl_result create_session(const struct attempt *a) {
+    struct life l = {.dev = a->input ? harness.dev : NULL};
+    float logits[CLASSES];
+    cdl_result r = CDL_OK;
+    if (!l.dev) {
+        empty_folder();
+        r = step_import(&l, NULL);
+    }
+    if (r == CDL_OK)
+        r = step_session(&l, NULL);
+    if (r == CDL_OK && (r = step_run(&l, logits)) == CDL_OK)
+        check_logits(a->what, 2, logits);
+    if (a->input)
+        l.dev = NULL;
+    cdl_session_destroy(&l.s);
+    cdl_device_destroy(&l.dev);
+    return r;
+}
+
+static void test_devices_and_sessions(void **state) {
+    (void)state;
+    live_once(t.logits);
+    exhaust(&(struct attempt){.what = "own device", .run = open_own, .forgiving = true});
+    exhaust(&(struct attempt){.what = "list of devices", .run = list_devices, .forgiving = true});
+    exhaust(&(struct attempt){.what = "import", .run = import, .forgiving = true});
+    assert_int_equal(create_session(&(struct attempt){.what = "once", .input = harness.dev}), CDL_OK); // from now on all is known
+    exhaust(&(struct attempt){.what = "session", .run = create_session, .input = harness.dev, .forgiving = true});
+    exhaust(&(struct attempt){.what = "import and session", .run = create_session, .forgiving = true});
 }
 
 // ---- all
@@ -434,7 +505,7 @@ static int close_all(void **state) {
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_files), cmocka_unit_test(test_bad_files), cmocka_unit_test(test_other_models),
-        cmocka_unit_test(test_vulkan_failures),
+        cmocka_unit_test(test_devices_and_sessions), cmocka_unit_test(test_vulkan_failures),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
