@@ -308,16 +308,25 @@ static void check_logits(const char *what, int step, const float *logits) {
         fail_msg("%s: %s gives logits %.9g ..., not %.9g ...", what, steps[step].name, (double)logits[0], (double)t.logits[step][0]);
 }
 
-// What comes after a lost device: the same answer to everything.
-static void expect_lost(struct life *l, int step, const char *what) {
+// What comes after a lost device: the same answer to everything, and one line for each.
+static void expect_lost(struct life *l, const char *what) {
     float logits[CLASSES];
-    for (int i = step; i < STEPS; i++) {
-        if (i == 0 || (i > 1 && i < 6 && !l->s) || (i == 7 && !l->half))
+    struct life more = {.dev = l->dev};
+    struct cdl_peaks peaks;
+    if (!l->dev)
+        return;
+    for (int i = 1; i < STEPS; i++) {
+        const bool creates = i == 1 || i == 6;
+        if ((i > 1 && i < 6 && !l->s) || (i == 7 && !l->half))
             continue; // on nothing
-        const cdl_result r = steps[i].run(l, logits);
-        if (r != CDL_ERR_DEVICE_LOST)
-            fail_msg("%s: then %s: %s", what, steps[i].name, cdl_result_str(r));
+        const cdl_result r = steps[i].run(creates ? &more : l, logits);
+        const int lines = harness_take_errors();
+        if (r != CDL_ERR_DEVICE_LOST || lines != 1)
+            fail_msg("%s: then %s: %s, %d error lines", what, steps[i].name, cdl_result_str(r), lines);
     }
+    if (harness.info.timestamps)
+        harness_expect_failure(cdl_device_measure_peaks(l->dev, &peaks), CDL_ERR_DEVICE_LOST, "peaks of a lost device");
+    assert_true(!more.s && !more.half);
 }
 
 // A life in which the n-th call of a function fails; on: and all that follow, until Cardinal has told. false: there were
@@ -347,7 +356,7 @@ static bool live_through(int function, int code, long n, bool on) {
             fail_msg("%s: %s: %s, %d error lines: %s", what, steps[i].name, cdl_result_str(r), lines, harness.last);
         told = true;
         if (lost) {
-            expect_lost(&l, i, what);
+            expect_lost(&l, what);
             break;
         }
         failed = hook_heal(); // it has passed: the same step works now
