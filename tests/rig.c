@@ -92,6 +92,12 @@ int rig_close(void **state) {
     return rig.host.messages ? -1 : status;
 }
 
+void rig_expect_refusal(cdl_result r, cdl_result expected, const char *word, const char *what) {
+    harness_expect_failure(r, expected, what);
+    if (!strstr(harness.last, word))
+        fail_msg("%s: \"%s\" does not say \"%s\"", what, harness.last, word);
+}
+
 // ---- memory
 
 static VkDeviceMemory allocate(const VkMemoryRequirements *needs, VkMemoryPropertyFlags flags) {
