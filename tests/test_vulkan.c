@@ -57,7 +57,24 @@ struct picture {
     uint8_t *memory;
 };
 
-enum kind { RGBA, RGBA_SRGB, BGRA, BGRA_SRGB, SRGB_VIEW, SWIZZLED, HALVES, FLOATS, FLOATS_LINEAR, DEEP, GENERAL, R5G6B5, BUFFER, BUFFER_BGRA, NV12, KINDS };
+enum kind {
+    RGBA,
+    RGBA_SRGB,
+    BGRA,
+    BGRA_SRGB,
+    SRGB_VIEW,
+    SWIZZLED,
+    HALVES,
+    FLOATS,
+    FLOATS_LINEAR,
+    DEEP,
+    GENERAL,
+    R5G6B5,
+    BUFFER,
+    BUFFER_BGRA,
+    NV12,
+    KINDS
+};
 static const char *const kind_names[KINDS] = {
     "RGBA view", "RGBA sRGB view", "BGRA view", "BGRA sRGB view", "sRGB view of a UNORM image", "swizzled view", "half view", "float view",
     "float view, linear light", "view of level 1, layer 2", "view in GENERAL", "5-6-5 view", "buffer", "BGRA buffer", "NV12",
@@ -91,8 +108,10 @@ static struct picture make_nv12(int width, int height) {
     for (int y = 0; y < height; y++)
         memcpy(p.memory + (size_t)y * stride, luma + (size_t)y * (size_t)width, (size_t)width);
     memcpy(p.memory + (size_t)height * stride, chroma, stride * (size_t)chroma_height);
-    p.image = rig_image(&(struct rig_image_params){.format = VK_FORMAT_R8_UNORM, .width = width, .height = height, .data = luma, .pixel_bytes = 1});
-    p.chroma = rig_image(&(struct rig_image_params){.format = VK_FORMAT_R8G8_UNORM, .width = chroma_width, .height = chroma_height, .data = chroma, .pixel_bytes = 2});
+    p.image = rig_image(
+        &(struct rig_image_params){.format = VK_FORMAT_R8_UNORM, .width = width, .height = height, .data = luma, .pixel_bytes = 1});
+    p.chroma = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8G8_UNORM, .width = chroma_width, .height = chroma_height, .data = chroma, .pixel_bytes = 2});
     p.input = (struct cdl_vk_input){.width = width, .height = height, .view = p.image.view, .chroma_view = p.chroma.view,
                                     .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
     p.pixels = (struct cdl_pixels){.data = p.memory, .width = width, .height = height, .stride = stride, .format = CDL_FORMAT_NV12};
@@ -128,7 +147,8 @@ static struct picture make_view(enum kind kind, int width, int height) {
     if (kind == SRGB_VIEW)
         image.view_format = VK_FORMAT_R8G8B8A8_SRGB;
     if (kind == SWIZZLED)
-        image.swizzle = (VkComponentMapping){VK_COMPONENT_SWIZZLE_B, VK_COMPONENT_SWIZZLE_G, VK_COMPONENT_SWIZZLE_R, VK_COMPONENT_SWIZZLE_ONE};
+        image.swizzle =
+            (VkComponentMapping){VK_COMPONENT_SWIZZLE_B, VK_COMPONENT_SWIZZLE_G, VK_COMPONENT_SWIZZLE_R, VK_COMPONENT_SWIZZLE_ONE};
     if (kind == DEEP) {
         image.level = 1;
         image.layer = 2;
@@ -248,8 +268,9 @@ static struct cdl_pixels crop_pixels(const struct picture *p, int x, int y, int 
             const uint8_t *c = chroma + sy / 2 * p->pixels.stride + sx / 2 * 2;
             const int l = 298 * (luma[sy * p->pixels.stride + sx] - 16) + 128, cb = c[0] - 128, cr = c[1] - 128;
             const int rgb[3] = {(l + 459 * cr) >> 8, (l - 55 * cb - 136 * cr) >> 8, (l + 541 * cb) >> 8};
+            uint8_t *out_rgb = rgba + 4 * ((size_t)row * (size_t)width + (size_t)column);
             for (int i = 0; i < 3; i++)
-                rgba[4 * ((size_t)row * (size_t)width + (size_t)column) + (size_t)i] = (uint8_t)(rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : rgb[i]);
+                out_rgb[i] = (uint8_t)(rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : rgb[i]);
         }
     return (struct cdl_pixels){.data = rgba, .width = width, .height = height, .format = CDL_FORMAT_RGBA8};
 }
@@ -257,7 +278,8 @@ static struct cdl_pixels crop_pixels(const struct picture *p, int x, int y, int 
 static void test_crops(void **state) {
     (void)state;
     static const enum kind kinds[] = {RGBA, BUFFER, BUFFER_BGRA, NV12, RGBA_SRGB, DEEP};
-    static const int crops[][4] = {{0, 0, 40, 30}, {1, 0, 39, 30}, {0, 3, 1, 1}, {39, 29, 1, 1}, {7, 5, 21, 13}, {3, 1, 5, 7}, {0, 29, 40, 1}};
+    static const int crops[][4] = {{0, 0, 40, 30}, {1, 0, 39, 30}, {0, 3, 1, 1},  {39, 29, 1, 1},
+                                   {7, 5, 21, 13}, {3, 1, 5, 7},   {0, 29, 40, 1}};
     for (size_t k = 0; k < CDL_COUNT(kinds); k++) {
         struct picture p = make_picture(kinds[k], 40, 30);
         for (size_t i = 0; i < CDL_COUNT(crops); i++)
@@ -265,7 +287,8 @@ static void test_crops(void **state) {
                 char what[96];
                 uint8_t *memory;
                 const int *c = crops[i];
-                snprintf(what, sizeof what, "%s, crop %d,%d %dx%d, orientation %d", kind_names[kinds[k]], c[0], c[1], c[2], c[3], orientation);
+                snprintf(what, sizeof what, "%s, crop %d,%d %dx%d, orientation %d", kind_names[kinds[k]], c[0], c[1], c[2], c[3],
+                         orientation);
                 p.input.crop.x = c[0];
                 p.input.crop.y = c[1];
                 p.input.crop.width = c[2];
@@ -339,13 +362,25 @@ static void test_wrong_inputs(void **state) {
     (void)state;
     struct picture view = make_picture(RGBA, 20, 16), buffer = make_picture(BUFFER, 20, 16);
     struct wrong_input wrong[] = {
-        {"no width", "width", view.input}, {"no height", "height", view.input}, {"a side of 70000", "width", view.input},
-        {"a crop at -1", "part.x", view.input}, {"a crop without height", "height", view.input}, {"a crop beyond the right", "width", view.input},
-        {"a crop beyond the bottom", "height", view.input}, {"orientation 9", "orientation", view.input},
-        {"orientation -1", "orientation", view.input}, {"neither view nor buffer", "view", view.input}, {"view and buffer", "buffer", view.input},
-        {"layout UNDEFINED", "layout", view.input}, {"layout TRANSFER_SRC", "layout", view.input}, {"a chroma view with a buffer", "chroma", buffer.input},
-        {"RGB8 in a buffer", "format", buffer.input}, {"offset 2", "offset", buffer.input}, {"stride 82", "stride", buffer.input},
-        {"a stride below the width", "stride", buffer.input}, {"a crop whose sum wraps", "width", view.input},
+        {"no width", "width", view.input},
+        {"no height", "height", view.input},
+        {"a side of 70000", "width", view.input},
+        {"a crop at -1", "part.x", view.input},
+        {"a crop without height", "height", view.input},
+        {"a crop beyond the right", "width", view.input},
+        {"a crop beyond the bottom", "height", view.input},
+        {"orientation 9", "orientation", view.input},
+        {"orientation -1", "orientation", view.input},
+        {"neither view nor buffer", "view", view.input},
+        {"view and buffer", "buffer", view.input},
+        {"layout UNDEFINED", "layout", view.input},
+        {"layout TRANSFER_SRC", "layout", view.input},
+        {"a chroma view with a buffer", "chroma", buffer.input},
+        {"RGB8 in a buffer", "format", buffer.input},
+        {"offset 2", "offset", buffer.input},
+        {"stride 82", "stride", buffer.input},
+        {"a stride below the width", "stride", buffer.input},
+        {"a crop whose sum wraps", "width", view.input},
     };
     struct cdl_vk_input *in[CDL_COUNT(wrong)];
     for (size_t i = 0; i < CDL_COUNT(wrong); i++)
@@ -372,9 +407,11 @@ static void test_wrong_inputs(void **state) {
     for (size_t i = 0; i < CDL_COUNT(wrong); i++) {
         const struct cdl_vk_input second[] = {view.input, wrong[i].input};
         VkCommandBuffer cmd = rig_begin();
-        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &wrong[i].input, .count = 1)), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
+        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &wrong[i].input, .count = 1)), CDL_ERR_INVALID, wrong[i].word,
+                           wrong[i].what);
         rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = second, .count = 2)), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
-        rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = second, .count = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
+        rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = second, .count = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID, wrong[i].word,
+                           wrong[i].what);
         rig_run(cmd); // empty: nothing was recorded
     }
     run_both(&view.input, &view.pixels, 1, "a good one after all that");
@@ -390,11 +427,17 @@ static void test_wrong_runs(void **state) {
     const struct cdl_vk_input inputs[4] = {p.input, p.input, p.input, p.input};
     const int most = t.s->info.max_slices;
     VkCommandBuffer cmd = rig_begin();
-    const struct { const char *what, *word; struct cdl_vk_run run; } wrong[] = {
-        {"slot -1", "slot", {.slot = -1, .inputs = inputs, .count = 1}}, {"slot 2 of two", "slot", {.slot = 2, .inputs = inputs, .count = 1}},
-        {"no inputs", "inputs", {.count = 1}}, {"no picture", "count", {.inputs = inputs}}, {"-1 pictures", "count", {.inputs = inputs, .count = -1}},
-        {"more than max_batch", "count", {.inputs = inputs, .count = 4}}, {"too many slices", "slices", {.inputs = inputs, .count = 1, .num_slices = most + 1}},
-        {"-1 slices", "slices", {.inputs = inputs, .count = 1, .num_slices = -1}}, {"slice -1", "slice", {.inputs = inputs, .count = 1, .slice = -1, .num_slices = 2}},
+    const struct { const char *what, *word; struct cdl_vk_run run;
+    } wrong[] = {
+        {"slot -1", "slot", {.slot = -1, .inputs = inputs, .count = 1}},
+        {"slot 2 of two", "slot", {.slot = 2, .inputs = inputs, .count = 1}},
+        {"no inputs", "inputs", {.count = 1}},
+        {"no picture", "count", {.inputs = inputs}},
+        {"-1 pictures", "count", {.inputs = inputs, .count = -1}},
+        {"more than max_batch", "count", {.inputs = inputs, .count = 4}},
+        {"too many slices", "slices", {.inputs = inputs, .count = 1, .num_slices = most + 1}},
+        {"-1 slices", "slices", {.inputs = inputs, .count = 1, .num_slices = -1}},
+        {"slice -1", "slice", {.inputs = inputs, .count = 1, .slice = -1, .num_slices = 2}},
         {"slice 2 of two", "slice", {.inputs = inputs, .count = 1, .slice = 2, .num_slices = 2}},
         {"slice 1 of the whole", "slice", {.inputs = inputs, .count = 1, .slice = 1}},
         {"slice 1 first", "slot", {.inputs = inputs, .count = 1, .slice = 1, .num_slices = 2}},
@@ -407,7 +450,8 @@ static void test_wrong_runs(void **state) {
         run.struct_size = sizeof run;
         rig_expect_refusal(cdl_vk_record(t.s, cmd, &run), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
     }
-    rig_expect_refusal(cdl_vk_record(t.s, VK_NULL_HANDLE, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "cmd", "no command buffer");
+    rig_expect_refusal(cdl_vk_record(t.s, VK_NULL_HANDLE, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "cmd",
+                       "no command buffer");
     rig_expect_refusal(cdl_vk_record(t.s, cmd, NULL), CDL_ERR_INVALID, "", "no run");
     rig_expect_refusal(cdl_vk_retire(t.s, 0, true), CDL_ERR_INVALID, "slot", "retiring an idle slot");
     rig_expect_refusal(cdl_vk_retire(t.s, -1, true), CDL_ERR_INVALID, "slot", "retiring slot -1");
@@ -416,7 +460,8 @@ static void test_wrong_runs(void **state) {
     // A slot that was recorded is busy until it is retired.
     harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 1)), "record");
     rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "slot 0", "a recorded slot");
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = inputs, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID, "slot 0", "submit, recorded slot");
+    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = inputs, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID, "slot 0",
+                       "submit, recorded slot");
     rig_expect_refusal(cdl_session_run(t.s, &p.pixels, 1), CDL_ERR_INVALID, "slot 0", "run, recorded slot");
     rig_expect_refusal(cdl_session_wait(t.s, 0, 0), CDL_ERR_INVALID, "cdl_vk_retire", "waiting for a recorded slot");
     assert_null(cdl_session_logits(t.s, 0, 0));
@@ -434,17 +479,20 @@ static void test_wrong_slices(void **state) {
     VkCommandBuffer cmd = rig_begin();
     harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 3)), "slice 0");
     // No other run meanwhile, in any slot.
-    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1)), CDL_ERR_INVALID, "half recorded", "another run");
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID, "half recorded",
-                   "another run submitted");
+    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1)), CDL_ERR_INVALID, "half recorded",
+                       "another run");
+    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID,
+                       "half recorded", "another run submitted");
     rig_expect_refusal(cdl_session_submit(t.s, 1, &p.pixels, 1), CDL_ERR_INVALID, "half recorded", "another run's pixels");
     rig_expect_refusal(cdl_vk_retire(t.s, 0, true), CDL_ERR_INVALID, "RECORD", "results of half a run");
     rig_run(cmd);
     harness_expect_ok(cdl_vk_retire(t.s, 0, false), "given up");
     // Slices out of order, or of another run.
     const struct cdl_vk_run wrong[] = {
-        {.struct_size = sizeof wrong[0], .count = 1, .slice = 2, .num_slices = 3}, {.struct_size = sizeof wrong[0], .count = 1, .slice = 0, .num_slices = 3},
-        {.struct_size = sizeof wrong[0], .count = 1, .slice = 1, .num_slices = 4}, {.struct_size = sizeof wrong[0], .count = 2, .slice = 1, .num_slices = 3},
+        {.struct_size = sizeof wrong[0], .count = 1, .slice = 2, .num_slices = 3},
+        {.struct_size = sizeof wrong[0], .count = 1, .slice = 0, .num_slices = 3},
+        {.struct_size = sizeof wrong[0], .count = 1, .slice = 1, .num_slices = 4},
+        {.struct_size = sizeof wrong[0], .count = 2, .slice = 1, .num_slices = 3},
         {.struct_size = sizeof wrong[0], .slot = 1, .count = 1, .slice = 1, .num_slices = 3},
     };
     for (size_t i = 0; i < CDL_COUNT(wrong); i++) {
@@ -468,16 +516,18 @@ static void test_wrong_submissions(void **state) {
     cdl_vk_sem many[9], none = {VK_NULL_HANDLE, 1};
     for (int i = 0; i < 9; i++)
         many[i] = (cdl_vk_sem){semaphore, (uint64_t)i + 1};
-    const struct { const char *what, *word; const cdl_vk_sem *waits; int num_waits; const cdl_vk_sem *signals; int num_signals; } wrong[] = {
-        {"nine waits", "waits", many, 9, NULL, 0}, {"nine signals", "signals", NULL, 0, many, 9}, {"-1 waits", "waits", many, -1, NULL, 0},
-        {"-1 signals", "signals", NULL, 0, many, -1}, {"waits nowhere", "waits", NULL, 1, NULL, 0}, {"signals nowhere", "signals", NULL, 0, NULL, 1},
+    const struct { const char *what, *word; const cdl_vk_sem *waits; int num_waits; const cdl_vk_sem *signals; int num_signals;
+    } wrong[] = {
+        {"nine waits", "waits", many, 9, NULL, 0},     {"nine signals", "signals", NULL, 0, many, 9},
+        {"-1 waits", "waits", many, -1, NULL, 0},      {"-1 signals", "signals", NULL, 0, many, -1},
+        {"waits nowhere", "waits", NULL, 1, NULL, 0},  {"signals nowhere", "signals", NULL, 0, NULL, 1},
         {"an empty wait", "waits", &none, 1, NULL, 0}, {"an empty signal", "signals", NULL, 0, &none, 1},
     };
     for (size_t i = 0; i < CDL_COUNT(wrong); i++)
-        rig_expect_refusal(cdl_vk_submit(t.s, run, wrong[i].waits, wrong[i].num_waits, wrong[i].signals, wrong[i].num_signals), CDL_ERR_INVALID,
-                       wrong[i].word, wrong[i].what);
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID, "num_slices",
-                   "a submitted slice");
+        rig_expect_refusal(cdl_vk_submit(t.s, run, wrong[i].waits, wrong[i].num_waits, wrong[i].signals, wrong[i].num_signals),
+                           CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
+    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID,
+                       "num_slices", "a submitted slice");
     rig_expect_refusal(cdl_vk_submit(t.s, NULL, NULL, 0, NULL, 0), CDL_ERR_INVALID, "", "no run");
     assert_int_equal(rig_timeline_value(semaphore), 0);
     harness_expect_ok(cdl_vk_submit(t.s, run, NULL, 0, NULL, 0), "submit");
@@ -497,7 +547,8 @@ static void test_small_staging(void **state) {
     for (int i = 0; i < 2; i++) {
         VkCommandBuffer cmd = rig_begin();
         harness_expect_failure(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &large.input, .count = 1)), CDL_ERR_NOMEM, "recorded");
-        harness_expect_failure(cdl_vk_submit(s, cdl_vk_run(.inputs = &large.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_NOMEM, "submitted");
+        harness_expect_failure(cdl_vk_submit(s, cdl_vk_run(.inputs = &large.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_NOMEM,
+                               "submitted");
         rig_run(cmd);
         harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &small.input, .count = 1), NULL, 0, NULL, 0), "a small one");
         harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
