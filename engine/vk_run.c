@@ -320,8 +320,10 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
     CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
     r = record(s, slot->preprocess, run);
     slot->state = CDL_SLOT_IDLE;
-    if (r != CDL_OK)
+    if (r != CDL_OK) {
+        dev->vkd.EndCommandBuffer(slot->preprocess); // the slot's next run begins it again
         goto error;
+    }
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
     struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals + 1};
     for (int i = 0; i < num_waits; i++) {

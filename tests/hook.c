@@ -24,7 +24,8 @@ static struct {
     int failing; // a function, -1: none
     long countdown;
     VkResult result;
-    bool failed, lost;
+    bool failed, lost, on;
+    uint32_t host_type; // the real memory type behind those that `discrete` shows
     char complaint[256];
     struct { VkShaderModule handle; uint64_t hash; } modules[MAX_MODULES];
     struct { VkPipeline handle; uint64_t hash; } pipelines[MAX_PIPELINES];
@@ -49,7 +50,7 @@ static VkResult before(int function) {
     h.creations += !strncmp(name, "vkCreate", 8) || !strncmp(name, "vkAllocate", 10);
     if (h.lost && strchr(hook_codes[function], 'L'))
         result = VK_ERROR_DEVICE_LOST;
-    else if (h.failing == function && --h.countdown == 0)
+    else if (h.failing == function && (--h.countdown == 0 || (h.on && h.countdown < 0)))
         result = h.result;
     h.failed = h.failed || result < 0;
     const bool lost_now = result == VK_ERROR_DEVICE_LOST && !h.lost;
@@ -121,16 +122,24 @@ CALL(GetPipelineCacheData, (VkDevice device, VkPipelineCache cache, size_t *size
 CALL(AllocateDescriptorSets, (VkDevice device, const VkDescriptorSetAllocateInfo *info, VkDescriptorSet *out), (device, info, out))
 CALL(AllocateCommandBuffers, (VkDevice device, const VkCommandBufferAllocateInfo *info, VkCommandBuffer *out), (device, info, out))
 CALL(BeginCommandBuffer, (VkCommandBuffer commands, const VkCommandBufferBeginInfo *info), (commands, info))
-CALL(EndCommandBuffer, (VkCommandBuffer commands), (commands))
 CALL(GetQueryPoolResults, (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
      VkQueryResultFlags flags), (device, pool, first, count, size, out, stride, flags))
 CALL(WaitSemaphores, (VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout), (device, info, timeout))
 CALL(DeviceWaitIdle, (VkDevice device), (device))
 
+// Recording ends in any case: after a failure too the buffer may be begun again.
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_EndCommandBuffer(VkCommandBuffer commands) {
+    const VkResult failure = before(HOOK_EndCommandBuffer), result = vkEndCommandBuffer(commands);
+    return failure < 0 ? failure : result;
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_AllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks,
                                                           VkDeviceMemory *out) {
     const VkResult failure = before(HOOK_AllocateMemory);
-    return failure < 0 ? failure : born(vkAllocateMemory(device, info, callbacks, out));
+    VkMemoryAllocateInfo real = *info;
+    if (h.options.discrete)
+        real.memoryTypeIndex = h.host_type;
+    return failure < 0 ? failure : born(vkAllocateMemory(device, &real, callbacks, out));
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_QueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence) {
@@ -280,6 +289,27 @@ static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceProperties2(VkPhysicalDe
         out->properties.apiVersion = h.options.version;
 }
 
+enum { SHOWN_DEVICE, SHOWN_HOST, SHOWN_TYPES };
+
+static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *out) {
+    vkGetPhysicalDeviceMemoryProperties2(physical, out);
+    VkPhysicalDeviceMemoryProperties *p = &out->memoryProperties;
+    if (!h.options.discrete)
+        return;
+    h.host_type = 0;
+    while (h.host_type < p->memoryTypeCount && !(p->memoryTypes[h.host_type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT))
+        h.host_type++;
+    p->memoryTypeCount = SHOWN_TYPES;
+    p->memoryTypes[SHOWN_DEVICE] = (VkMemoryType){VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+    p->memoryTypes[SHOWN_HOST] = (VkMemoryType){VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0};
+}
+
+static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements(VkDevice device, VkBuffer buffer, VkMemoryRequirements *out) {
+    vkGetBufferMemoryRequirements(device, buffer, out);
+    if (h.options.discrete)
+        out->memoryTypeBits = 1 << SHOWN_DEVICE | 1 << SHOWN_HOST;
+}
+
 // ---- lookup
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL wrap_GetDeviceProcAddr(VkDevice device, const char *name);
@@ -292,13 +322,14 @@ static const struct { const char *name; PFN_vkVoidFunction function; } wrappers[
     OTHER(DestroyDescriptorPool), OTHER(DestroyCommandPool), OTHER(DestroyQueryPool), OTHER(DestroySemaphore), OTHER(FreeMemory),
     OTHER(DestroyShaderModule), OTHER(DestroyPipeline), OTHER(CmdBindPipeline), OTHER(CmdBindDescriptorSets), OTHER(CmdPushConstants),
     OTHER(DestroyDevice), OTHER(DestroyInstance), OTHER(GetPhysicalDeviceProperties2), OTHER(GetDeviceProcAddr),
+    OTHER(GetPhysicalDeviceMemoryProperties2), OTHER(GetBufferMemoryRequirements),
 };
 
 // Functions that neither fail nor make anything, nor change a host's state: passed on as they are.
 static const char *const harmless[] = {
-    "vkGetPhysicalDeviceFeatures2", "vkGetPhysicalDeviceMemoryProperties2", "vkGetPhysicalDeviceQueueFamilyProperties",
+    "vkGetPhysicalDeviceFeatures2", "vkGetPhysicalDeviceQueueFamilyProperties",
     "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR", "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
-    "vkGetDeviceQueue", "vkGetBufferMemoryRequirements", "vkGetBufferDeviceAddress", "vkUpdateDescriptorSets", "vkCmdDispatch",
+    "vkGetDeviceQueue", "vkGetBufferDeviceAddress", "vkUpdateDescriptorSets", "vkCmdDispatch",
     "vkCmdPipelineBarrier", "vkCmdCopyBuffer", "vkCmdFillBuffer", "vkCmdResetQueryPool", "vkCmdWriteTimestamp",
     // Looked up with the others, called for devices of Cardinal's own alone.
     "vkEnumeratePhysicalDevices", "vkCreateDevice",
@@ -367,8 +398,9 @@ long hook_live(void) { return read_counter(&h.live); }
 long hook_submits(void) { return read_counter(&h.calls[HOOK_QueueSubmit]); }
 const char *hook_complaint(void) { return h.complaint; }
 
-void hook_fail(int function, long n, VkResult result) {
+void hook_fail(int function, long n, VkResult result, bool on) {
     cdl_mutex_lock(&h.lock);
+    h.on = on;
     h.failing = function;
     h.countdown = n;
     h.result = result;

@@ -29,6 +29,9 @@ struct hook_options {
     bool share_pipelines;
     const char *hidden;      // get_proc_addr does not know this function; NULL: knows all
     uint32_t version;        // what the physical device says it is; 0: the truth
+    // Shows a CPU driver's memory as a graphics card's: device memory that the host cannot see, and host memory that is
+    // not coherent. What is uploaded goes through staging then, and all that is mapped is flushed and invalidated.
+    bool discrete;
     void (*on_submit)(void); // before every submission
 };
 void hook_open(VkDevice device, const struct hook_options *options);
@@ -45,8 +48,9 @@ long hook_submits(void);
 const char *hook_complaint(void);
 
 // The n-th call of the function from now on (1: the next) fails with `result`. After a lost device every call that can
-// tell of it does, until hook_heal; what is under way is finished first, as for a lost device it counts as.
-void hook_fail(int function, long n, VkResult result);
+// tell of it does, until hook_heal; what is under way is finished first, as for a lost device it counts as. on: so do all
+// calls of the function that follow.
+void hook_fail(int function, long n, VkResult result, bool on);
 bool hook_heal(void); // ends that, and tells whether a call failed
 
 #endif // CDL_HOOK_H_

@@ -5,10 +5,19 @@ struct rig rig;
 
 // ---- host and import
 
+#if defined(_MSC_VER)
+#define THREAD_LOCAL __declspec(thread)
+#else
+#define THREAD_LOCAL _Thread_local
+#endif
+static THREAD_LOCAL bool holds_queue;
+bool rig_holds_queue(void) { return holds_queue; }
+
 static void lock_queue(void *ctx, VkQueue queue) {
     struct rig *r = ctx;
     (void)queue;
     cdl_mutex_lock(&r->queue_lock);
+    holds_queue = true;
     r->locked++;
 }
 
@@ -16,6 +25,7 @@ static void unlock_queue(void *ctx, VkQueue queue) {
     struct rig *r = ctx;
     (void)queue;
     r->unlocked++;
+    holds_queue = false;
     cdl_mutex_unlock(&r->queue_lock);
 }
 

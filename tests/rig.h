@@ -17,6 +17,7 @@ struct rig {
     int locked, unlocked; // calls of the import's callbacks, under the lock
 };
 extern struct rig rig;
+bool rig_holds_queue(void); // the calling thread is between the import's lock_queue and unlock_queue
 
 // cmocka group setup and teardown. The device is imported through hook_get_proc_addr, with pipelines shared.
 int rig_open(void **state);

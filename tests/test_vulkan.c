@@ -656,6 +656,25 @@ static void test_wrong_submissions(void **state) {
     free_picture(&p);
 }
 
+// A picture so much larger than the network that its coefficients outgrow the staging buffer: refused, and the next one works.
+static void test_small_staging(void **state) {
+    (void)state;
+    struct picture large = make_picture(RGBA, 4000, 3000), small = make_picture(RGBA, 20, 16);
+    cdl_session *s;
+    harness_expect_ok(cdl_session_create(&s, harness.dev, t.model, cdl_session_params(.staging_bytes = 1)), "session");
+    for (int i = 0; i < 2; i++) {
+        VkCommandBuffer cmd = rig_begin();
+        harness_expect_failure(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &large.input, .count = 1)), CDL_ERR_NOMEM, "recorded");
+        harness_expect_failure(cdl_vk_submit(s, cdl_vk_run(.inputs = &large.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_NOMEM, "submitted");
+        rig_run(cmd);
+        harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &small.input, .count = 1), NULL, 0, NULL, 0), "a small one");
+        harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
+    }
+    cdl_session_destroy(&s);
+    free_picture(&large);
+    free_picture(&small);
+}
+
 // misuse: cdl_vk_record
 // misuse: cdl_vk_submit
 static void test_session_without(void **state) { // `vulkan`, on a device of Cardinal's own
@@ -679,7 +698,8 @@ int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
         cmocka_unit_test(test_import_refusals), cmocka_unit_test(test_feature_chains), cmocka_unit_test(test_required_features_suffice),
         cmocka_unit_test(test_handles), cmocka_unit_test(test_kinds_and_sizes), cmocka_unit_test(test_orientations), cmocka_unit_test(test_crops),
         cmocka_unit_test(test_batches), cmocka_unit_test(test_probs), cmocka_unit_test(test_wrong_inputs), cmocka_unit_test(test_wrong_runs),
-        cmocka_unit_test(test_wrong_slices), cmocka_unit_test(test_wrong_submissions), cmocka_unit_test(test_session_without),
+        cmocka_unit_test(test_wrong_slices), cmocka_unit_test(test_wrong_submissions), cmocka_unit_test(test_small_staging),
+        cmocka_unit_test(test_session_without),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 1)
