@@ -181,12 +181,12 @@ static void release_block(struct cdl_model *model) { free((void *)model->data); 
 
 cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, const struct cdl_model_params *params) {
     struct cdl_model_params p;
-    if (!out)
-        return CDL_ERR_INVALID;
-    *out = NULL;
+    if (out)
+        *out = NULL;
     cdl_result r = cdl_model_read_params(&p, params);
     if (r != CDL_OK)
         return r;
+    CDL_REQUIRE(&p.log, out != NULL);
     CDL_REQUIRE(&p.log, arch != NULL);
     const struct arch *found = NULL;
     for (size_t i = 0; i < CDL_COUNT(ARCHS); i++) {

@@ -408,12 +408,12 @@ static void release_memory(struct cdl_model *model) {
 
 cdl_result cdl_model_load_file(cdl_model **out, const char *path, const struct cdl_model_params *params) {
     struct cdl_model_params p;
-    if (!out)
-        return CDL_ERR_INVALID;
-    *out = NULL;
+    if (out)
+        *out = NULL;
     cdl_result r = cdl_model_read_params(&p, params);
     if (r != CDL_OK)
         return r;
+    CDL_REQUIRE(&p.log, out != NULL);
     CDL_REQUIRE(&p.log, path != NULL);
     const void *data;
     size_t size;
@@ -431,12 +431,12 @@ cdl_result cdl_model_load_file(cdl_model **out, const char *path, const struct c
 cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size, void (*free_fn)(void *ctx, const void *data),
                                  void *ctx, const struct cdl_model_params *params) {
     struct cdl_model_params p;
-    if (!out)
-        return CDL_ERR_INVALID;
-    *out = NULL;
+    if (out)
+        *out = NULL;
     cdl_result r = cdl_model_read_params(&p, params);
     if (r != CDL_OK)
         return r;
+    CDL_REQUIRE(&p.log, out != NULL);
     CDL_REQUIRE(&p.log, data != NULL || size == 0);
     r = load(out, data, size, "memory", &p);
     if (r == CDL_OK) {

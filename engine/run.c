@@ -145,16 +145,7 @@ cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_p
 }
 
 cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns) {
-    struct cdl_device *dev = s->dev;
-    const VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &slot->done, .pValues = &slot->submitted,
-    };
-    if (cdl_device_is_lost(dev))
-        return CDL_ERR_DEVICE_LOST;
-    const VkResult result = dev->vkd.WaitSemaphores(dev->handle, &info, timeout_ns);
-    if (result == VK_TIMEOUT)
-        return CDL_NOT_READY;
-    return result < 0 ? cdl_vk_failed(dev, result, "vkWaitSemaphores") : CDL_OK;
+    return cdl_timeline_wait(s->dev, slot->done, slot->submitted, timeout_ns);
 }
 
 // Makes what a finished run wrote readable.

@@ -233,6 +233,7 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
 
 static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *given, bool keep) {
     struct cdl_session_params copy, *params = &copy;
+    CDL_REQUIRE(&dev->log, out != NULL);
     *out = NULL;
     CDL_REQUIRE(&dev->log, model != NULL && cdl_read_params(params, sizeof *params, given));
     struct cdl_session *s = calloc(1, sizeof *s);

@@ -38,7 +38,7 @@ struct cdl_slot {
     enum cdl_slot_state state;
     int num_images; // of the run in flight or, idle, of the last; 0: none finished
     int next_slice, num_slices; // while recording
-    VkDescriptorSet *inputs; // [max_batch], the host's pictures; NULL: the session takes none
+    VkDescriptorSet *inputs; // [max_batch][2], the host's views and buffers; NULL: the session takes none
     uint64_t *ticks; // as queries, of the last finished run
 };
 

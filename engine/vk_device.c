@@ -92,10 +92,11 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *g
     struct cdl_device_params copy, *params = &copy;
     struct cdl_candidate *candidates = NULL;
     int count = 0;
+    if (out)
+        *out = NULL;
     if (!cdl_read_params(params, sizeof *params, given))
         return CDL_ERR_INVALID;
     CDL_REQUIRE(&params->log, out != NULL);
-    *out = NULL;
 
     struct cdl_device *dev = calloc(1, sizeof *dev);
     if (!dev)
@@ -193,4 +194,24 @@ cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *comma
                             uint64_t value) {
     const struct cdl_submit_semaphores all = {.num_signals = 1, .signals = {semaphore}, .signal_values = {value}};
     return cdl_queue_submit_with(dev, commands, count, &all);
+}
+
+cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns) {
+    enum { MAX_TRIES = 1000 };
+    const VkSemaphoreWaitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &semaphore, .pValues = &value,
+    };
+    VkResult result = VK_SUCCESS;
+    if (cdl_device_is_lost(dev))
+        return CDL_ERR_DEVICE_LOST;
+    // Who waits without end is about to change or free what the GPU may still use. That a driver had no memory to wait
+    // with does not change that.
+    for (int i = 0; i < (timeout_ns == UINT64_MAX ? MAX_TRIES : 1); i++) {
+        result = dev->vkd.WaitSemaphores(dev->handle, &info, timeout_ns);
+        if (result != VK_ERROR_OUT_OF_HOST_MEMORY && result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
+            break;
+    }
+    if (result == VK_TIMEOUT)
+        return CDL_NOT_READY;
+    return result < 0 ? cdl_vk_failed(dev, result, "vkWaitSemaphores") : CDL_OK;
 }

@@ -173,7 +173,9 @@ static cdl_result load_instance_functions(struct cdl_device *dev, const struct c
 
 static cdl_result find_queue_family(struct cdl_device *dev, uint32_t family) {
     VkQueueFamilyProperties families[32];
-    uint32_t count = CDL_COUNT(families);
+    uint32_t count = 0;
+    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, NULL); // SwiftShader tells it here alone
+    count = count < CDL_COUNT(families) ? count : CDL_COUNT(families);
     dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
     if (family >= count || !(families[family].queueFlags & VK_QUEUE_COMPUTE_BIT))
         return cdl_fail(&dev->log, CDL_ERR_INVALID, "%s: queue family %u is none of the device's, or cannot compute", dev->info.name, family);

@@ -73,9 +73,6 @@ void cdl_once_dispatch(struct cdl_once *once, VkPipeline pipeline, const struct 
 
 cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     struct cdl_device *dev = once->dev;
-    const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &once->done, .pValues = &once->submitted,
-    };
     cdl_result r = CDL_OK;
     barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(once->commands));
@@ -83,7 +80,9 @@ cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     if (r != CDL_OK)
         return r;
     once->submitted++;
-    CDL_VK(dev, WaitSemaphores(dev->handle, &wait, UINT64_MAX));
+    r = cdl_timeline_wait(dev, once->done, once->submitted, UINT64_MAX);
+    if (r != CDL_OK)
+        return r;
     if (once->queries && timestamps)
         CDL_VK(dev, GetQueryPoolResults(dev->handle, once->queries, 0, timestamps, timestamps * sizeof *once->ticks, once->ticks,
                                         sizeof *once->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));

@@ -1,7 +1,9 @@
 // vk_run.c - runs on a host's own terms: its images and buffers as pictures, its command buffers, its semaphores.
 //
-// A host's pictures come by descriptors, one set for each place in a slot's batch, written while the slot is idle;
-// everything else comes by addresses, as in run.c.
+// A host's pictures come by descriptors, two sets for each place in a slot's batch, written while the slot is idle;
+// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had both,
+// the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read all
+// the same (lavapipe 22.3.6, when the set is bound).
 #include "vk_host.h"
 
 #include <stdlib.h>
@@ -49,23 +51,23 @@ static cdl_result create_pipelines(struct cdl_session *s) {
 
 cdl_result cdl_create_inputs(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
-    const uint32_t batch = (uint32_t)s->info.max_batch, sets = batch * (uint32_t)s->info.num_slots;
+    const uint32_t batch = (uint32_t)s->info.max_batch, sets = 2 * batch * (uint32_t)s->info.num_slots;
     const VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets}, {VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 2 * sets}};
     const VkDescriptorPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = sets, .poolSizeCount = CDL_COUNT(sizes), .pPoolSizes = sizes,
     };
-    VkDescriptorSetLayout *layouts = malloc(batch * sizeof *layouts);
+    VkDescriptorSetLayout *layouts = malloc(2 * batch * sizeof *layouts);
     cdl_result r = layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     if (r != CDL_OK)
         goto error;
     CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, NULL, &s->inputs));
-    for (uint32_t i = 0; i < batch; i++)
+    for (uint32_t i = 0; i < 2 * batch; i++)
         layouts[i] = dev->input_set_layout;
     const VkDescriptorSetAllocateInfo allocate = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->inputs, .descriptorSetCount = batch, .pSetLayouts = layouts,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->inputs, .descriptorSetCount = 2 * batch, .pSetLayouts = layouts,
     };
     for (int i = 0; i < s->info.num_slots; i++) {
-        VkDescriptorSet *slot_sets = calloc(batch, sizeof *slot_sets);
+        VkDescriptorSet *slot_sets = calloc(2 * batch, sizeof *slot_sets);
         s->slots[i].inputs = slot_sets;
         if (!slot_sets) {
             r = cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
@@ -113,19 +115,24 @@ static cdl_result check_input(const struct cdl_session *s, const struct cdl_vk_i
     return CDL_OK;
 }
 
+static VkDescriptorSet *set_of(const struct cdl_slot *slot, int place, const struct cdl_vk_input *in) {
+    return &slot->inputs[2 * place + (in->buffer ? 1 : 0)];
+}
+
 // Points the place's descriptor set to the picture. Returns the byte of the buffer's binding where it begins.
 static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set, const struct cdl_vk_input *in) {
     struct cdl_device *dev = s->dev;
     const VkDeviceSize skipped = in->offset % dev->storage_align; // bindings begin at multiples of that
     const VkDescriptorBufferInfo buffer = {in->buffer, in->offset - skipped, skipped + stride_of(in) * ((size_t)in->height - 1) + (size_t)in->width * 4};
-    const VkDescriptorImageInfo images[] = {{.imageView = in->view, .imageLayout = in->layout}, {.imageView = in->chroma_view, .imageLayout = in->layout}};
+    const VkDescriptorImageInfo images[] = {{.imageView = in->view, .imageLayout = in->layout},
+                                            {.imageView = in->chroma_view ? in->chroma_view : in->view, .imageLayout = in->layout}};
     VkWriteDescriptorSet writes[2];
     uint32_t count = 0;
     if (in->buffer) {
         writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_BUFFER,
             .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &buffer};
     } else {
-        for (uint32_t i = 0; i < (in->chroma_view ? 2u : 1u); i++)
+        for (uint32_t i = 0; i < CDL_COUNT(images); i++)
             writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_VIEW + i,
                 .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, .pImageInfo = &images[i]};
     }
@@ -145,7 +152,7 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
     if (stage->used + cdl_stage_job_bytes(stage, &source) > s->info.staging_bytes)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
                         place + 1, s->info.staging_bytes >> 20);
-    const size_t skipped = write_descriptors(s, stage->slot->inputs[place], in);
+    const size_t skipped = write_descriptors(s, *set_of(stage->slot, place, in), in);
     struct preprocess_job *job = cdl_stage_job(stage, &source, place, 0, s->info.height, &columns, &rows);
     const size_t stride = in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
     cdl_orient(in->orientation, part.width, part.height, stride, 1, &walk);
@@ -196,7 +203,8 @@ static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, con
     for (int i = 0; i < run->count; i++) {
         cdl_stage_launch(stage, i, 1, &launch);
         dev->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_of(stage->s, &run->inputs[i]));
-        dev->vkd.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dev->input_layout, 0, 1, &stage->slot->inputs[i], 0, NULL);
+        dev->vkd.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dev->input_layout, 0, 1,
+                                       set_of(stage->slot, i, &run->inputs[i]), 0, NULL);
         dev->vkd.CmdPushConstants(commands, dev->input_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch.push_bytes, launch.push.bytes);
         dev->vkd.CmdDispatch(commands, launch.groups[0], launch.groups[1], 1);
     }
@@ -312,8 +320,10 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
     CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
     r = record(s, slot->preprocess, run);
     slot->state = CDL_SLOT_IDLE;
-    if (r != CDL_OK)
+    if (r != CDL_OK) {
+        dev->vkd.EndCommandBuffer(slot->preprocess); // the slot's next run begins it again
         goto error;
+    }
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
     struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals + 1};
     for (int i = 0; i < num_waits; i++) {

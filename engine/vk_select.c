@@ -88,8 +88,10 @@ static void describe_features(const struct cdl_instance *in, VkPhysicalDevice ph
 
 bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits) {
     VkQueueFamilyProperties families[16];
-    uint32_t count = CDL_COUNT(families);
+    uint32_t count = 0;
     bool found = false, found_graphics = false;
+    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL); // SwiftShader tells it here alone
+    count = count < CDL_COUNT(families) ? count : CDL_COUNT(families);
     instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         const bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;

@@ -11,7 +11,8 @@ unset CFLAGS CXXFLAGS LDFLAGS CPATH LD_LIBRARY_PATH PKG_CONFIG_PATH CMAKE_PREFIX
 fail() { echo "FAILED: $*"; exit 1; }
 quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
 
-version=$(sed -n 's/^#define CDL_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' "$root/engine/include/cdl/cdl.h" | paste -sd.)
+. "$root/tests/install/symbols.sh"
+version=$(header_version "$root/engine/include/cdl/cdl.h")
 expected="$version renamed 10 cat 1"
 expect() { # PROGRAM...: prints what a host prints
     local got
@@ -43,17 +44,11 @@ mv "$model" "$tmp/model"
 mv "$tmp/model" "$model"
 
 echo "== exported symbols"
-# What the headers declare: comments away, declarations one a line, names before ( or [ or ; or a comma
-declared() {
-    sed 's@//.*@@' "$@" | grep -v '^ *#' | tr '\n' ' ' | tr ';' '\n' | sed -n 's/.*CDL_API //p' |
-        sed 's/([^()]*([^()]*)[^)]*)\|(.*//' | tr ',' '\n' | grep -oE 'cdl_[a-z0-9_]+ *(\[\])?$|cdl_[a-z0-9_]+ *$' | grep -oE 'cdl_[a-z0-9_]+' | sort -u
-}
 exported() { nm -D --defined-only "$libraries/libcardinal.so" | awk '$2 != "A" {print $3}' | sort -u; }
-declared "$prefix"/include/cdl/*.h >"$tmp/declared"
+declared_functions "$prefix"/include/cdl/*.h >"$tmp/declared"
 [ "$(wc -l <"$tmp/declared")" -ge 30 ] || fail "the headers' declarations were not understood"
 exported >"$tmp/exported"
-diff "$tmp/declared" "$tmp/exported" | grep '^<' || true
-[ -z "$(comm -13 "$tmp/declared" "$tmp/exported")" ] || fail "exported but not declared: $(comm -13 "$tmp/declared" "$tmp/exported")"
+diff "$tmp/declared" "$tmp/exported" || fail "declared (<) and exported (>) differ"
 # In the static library all names are ours, too, and nothing of Vulkan is taken from elsewhere.
 ! nm -g --defined-only "$libraries/libcardinal.a" | awk 'NF == 3 && $3 !~ /^cdl_/ {print; bad = 1} END {exit !bad}' || fail "the static library defines other names"
 ! nm -u "$libraries/libcardinal.a" "$libraries/libcardinal.so" | grep -w 'U vk.*' || fail "a library takes Vulkan functions from its host"
@@ -136,11 +131,26 @@ expect subdirectory/programs/use_c
 quietly cmake --install subdirectory --prefix "$tmp/parent"
 [ ! -e "$tmp/parent" ] || [ -z "$(find "$tmp/parent" -type f)" ] || fail "the parent's install step installs Cardinal"
 
+quietly cmake -DCARDINAL_INSTALL=ON -DBUILD_SHARED_LIBS=OFF subdirectory # now with it, and of one kind
+quietly cmake --build subdirectory
+quietly cmake --install subdirectory --prefix "$tmp/only-static"
+PKG_CONFIG_PATH=$(dirname "$(find only-static -name cardinal.pc)")
+# shellcheck disable=SC2046
+PKG_CONFIG_PATH=$PKG_CONFIG_PATH quietly cc -std=c11 -o only_static hosts/use.c $(PKG_CONFIG_PATH=$PKG_CONFIG_PATH pkg-config --cflags --libs cardinal)
+expect ./only_static
+quietly cmake -S hosts/package -B package-only-static -DCMAKE_PREFIX_PATH="$tmp/only-static"
+quietly cmake --build package-only-static
+expect package-only-static/use_cpp
 [ ! -e subdirectory/cardinal/CTestTestfile.cmake ] || ! grep -q add_test subdirectory/cardinal/CTestTestfile.cmake || fail "the parent got tests"
 
 echo "== FetchContent, shared"
-quietly cmake -S hosts/fetch -B fetch -G Ninja -DCARDINAL_SOURCE="$root" -DBUILD_SHARED_LIBS=ON
+quietly cmake -S hosts/fetch -B fetch -G Ninja -DCARDINAL_SOURCE="$root" -DBUILD_SHARED_LIBS=ON -DCARDINAL_INSTALL=ON
 quietly cmake --build fetch
 expect fetch/use_cpp
-readelf -d fetch/use_cpp | grep -q 'NEEDED.*libcardinal' || fail "BUILD_SHARED_LIBS=ON gave a static library"
+quietly cmake --install fetch --prefix "$tmp/only-shared"
+quietly cmake -S hosts/package -B package-only-shared -DCMAKE_PREFIX_PATH="$tmp/only-shared"
+if cmake -S hosts/package -B package-not-static -DCMAKE_PREFIX_PATH="$tmp/only-shared" -DKIND=static >"$tmp/log" 2>&1; then
+    fail "a static library that is not installed was found"
+fi
+readelf -d fetch/use_cpp | grep 'NEEDED.*libcardinal' >/dev/null || fail "BUILD_SHARED_LIBS=ON gave a static library"
 echo "all hosts were built, and ran"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # windows.sh [FOLDER [CMAKE ARGUMENT...]] - builds Cardinal for Windows (x86-64) with mingw-w64 into FOLDER (build-windows):
-# libcardinal.dll, libcardinal.a, cardinal.exe, and the tests. For Debian and Ubuntu, which have no jansson and cmocka for
-# Windows: their source packages are fetched and built into FOLDER too.
+# libcardinal.dll, libcardinal.a, cardinal.exe, and the tests. For Debian and Ubuntu, which have no jansson, libjpeg-turbo and
+# cmocka for Windows: their source packages are fetched and built into FOLDER too.
 # Exit status 77: the packages cannot be had.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,23 +29,32 @@ fetch_sources() { # PACKAGE...: unpacked into $folder/sources, by an apt of its 
     (cd "$sources" && apt-get "${options[@]}" update -qq && apt-get "${options[@]}" source -qq "$@")
 }
 
-if [ ! -e "$folder/prefix/lib/libcmocka.dll.a" ] && [ ! -e "$folder/prefix/lib/libcmocka.a" ]; then
-    rm -rf "$folder/sources"
-    fetch_sources jansson cmocka || { echo "SKIPPED: the sources of jansson and cmocka could not be fetched"; exit 77; }
-    for package in jansson cmocka; do
-        source=$(find "$folder/sources" -maxdepth 1 -type d -name "$package-*")
-        cmake -S "$source" -B "$folder/$package" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release -Wno-dev \
-            -DCMAKE_INSTALL_PREFIX="$folder/prefix" -DBUILD_SHARED_LIBS=OFF -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF \
-            -DJANSSON_EXAMPLES=OFF -DJANSSON_BUILD_DOCS=OFF -DJANSSON_WITHOUT_TESTS=ON >/dev/null
-        ninja -C "$folder/$package" install >"$folder/$package.log" || { cat "$folder/$package.log"; exit 1; }
-    done
+build_library() { # PACKAGE [CMAKE ARGUMENT...]
+    local package=$1 source; shift
+    source=$(find "$folder/sources" -maxdepth 1 -type d -name "$package-*")
+    cmake -S "$source" -B "$folder/$package" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release -Wno-dev \
+        -DCMAKE_INSTALL_PREFIX="$folder/prefix" -DBUILD_SHARED_LIBS=OFF "$@" >"$folder/$package.log" 2>&1 &&
+        ninja -C "$folder/$package" install >>"$folder/$package.log" 2>&1 || { cat "$folder/$package.log"; return 1; }
+}
+
+if [ ! -e "$folder/prefix/complete" ]; then
+    rm -rf "$folder/sources" "$folder/prefix"
+    fetch_sources jansson libjpeg-turbo cmocka || { echo "SKIPPED: the sources of jansson, libjpeg-turbo and cmocka could not be fetched"; exit 77; }
+    build_library jansson -DJANSSON_EXAMPLES=OFF -DJANSSON_BUILD_DOCS=OFF -DJANSSON_WITHOUT_TESTS=ON
+    build_library libjpeg-turbo -DENABLE_SHARED=OFF -DWITH_TURBOJPEG=OFF -DWITH_SIMD=OFF # SIMD would need nasm
+    build_library cmocka -DWITH_EXAMPLES=OFF
+    touch "$folder/prefix/complete"
 fi
+cp "$folder/prefix/bin/cmocka.dll" "$folder/"
 
 # Of the headers without a library: apart, so that no other of this system's headers is seen.
 mkdir -p "$folder/headers"
 cp -r /usr/include/stb /usr/include/vulkan /usr/include/vk_video "$folder/headers/"
 
 export PKG_CONFIG_LIBDIR=$folder/prefix/lib/pkgconfig
-cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_FIND_ROOT_PATH="$folder/prefix" -DCARDINAL_WERROR=ON \
-    -DCARDINAL_VULKAN_INCLUDE_DIR="$folder/headers" -DCARDINAL_STB_INCLUDE_DIR="$folder/headers" "$@"
-ninja -C "$folder"
+{
+    cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_FIND_ROOT_PATH="$folder/prefix" -DCARDINAL_WERROR=ON \
+        -DCARDINAL_VULKAN_INCLUDE_DIR="$folder/headers" -DCARDINAL_STB_INCLUDE_DIR="$folder/headers" "$@"
+    ninja -C "$folder"
+} 2>&1 | tee "$folder/build.log"
+! grep -i warning "$folder/build.log" || { echo "FAILED: the build warns"; exit 1; }

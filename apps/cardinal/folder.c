@@ -101,27 +101,48 @@ static struct identity identify(const char *path)
     return (struct identity){0, 0};
 }
 
+// FindFirstFileA would have 260 bytes for a name, which in UTF-8 may need three times that. malloc'd; NULL: no memory.
+static wchar_t *to_wide(const char *text)
+{
+    int length = MultiByteToWideChar(CP_ACP, 0, text, -1, NULL, 0);
+    wchar_t *wide = length > 0 ? malloc((size_t)length * sizeof(*wide)) : NULL;
+    if (wide)
+        MultiByteToWideChar(CP_ACP, 0, text, -1, wide, length);
+    return wide;
+}
+
+static char *from_wide(const wchar_t *wide)
+{
+    int length = WideCharToMultiByte(CP_ACP, 0, wide, -1, NULL, 0, NULL, NULL);
+    char *text = length > 0 ? malloc((size_t)length) : NULL;
+    if (text)
+        WideCharToMultiByte(CP_ACP, 0, wide, -1, text, length, NULL, NULL);
+    return text;
+}
+
 static int list_entries(const char *path, enum folder_entry which, struct name_list *out)
 {
     char *pattern = folder_join(path, "*");
-    if (!pattern)
-        return ENOMEM;
-    WIN32_FIND_DATAA found;
-    HANDLE search = FindFirstFileA(pattern, &found);
+    wchar_t *wide = pattern ? to_wide(pattern) : NULL;
     free(pattern);
+    if (!wide)
+        return ENOMEM;
+    WIN32_FIND_DATAW found;
+    HANDLE search = FindFirstFileW(wide, &found);
+    free(wide);
     if (search == INVALID_HANDLE_VALUE)
         return GetLastError() == ERROR_ACCESS_DENIED ? EACCES : ENOENT;
     int error = 0;
     do {
         bool folder = (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-        if (strcmp(found.cFileName, ".") == 0 || strcmp(found.cFileName, "..") == 0 ||
+        if (wcscmp(found.cFileName, L".") == 0 || wcscmp(found.cFileName, L"..") == 0 ||
             folder != (which == FOLDER_FOLDERS))
             continue;
         if (folder && (found.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0)
             continue;
-        if (!add_owned(out, copy_text(found.cFileName)))
+        if (!add_owned(out, from_wide(found.cFileName)))
             error = ENOMEM;
-    } while (!error && FindNextFileA(search, &found));
+    } while (!error && FindNextFileW(search, &found));
     FindClose(search);
     return error;
 }

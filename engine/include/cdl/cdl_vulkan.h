@@ -15,7 +15,7 @@ extern "C" {
 
 // ---- device
 
-#define CDL_VK_MIN_VERSION VK_API_VERSION_1_2
+#define CDL_VK_MIN_VERSION VK_API_VERSION_1_2 // of the instance and the device
 
 // What a device must have been created with, and what makes Cardinal faster where the device supports it: chains of
 // VkPhysicalDeviceFeatures2 and extension structures, to be and-ed with what vkGetPhysicalDeviceFeatures2 tells. The
@@ -23,30 +23,31 @@ extern "C" {
 CDL_API extern const VkPhysicalDeviceFeatures2 cdl_vk_required_features, cdl_vk_recommended_features;
 // To be enabled where the device lists them. Some of the recommended features need them.
 CDL_API extern const char *const cdl_vk_recommended_extensions[];
-CDL_API extern const int cdl_vk_num_recommended_extensions;
+CDL_API extern const int cdl_vk_num_recommended_extensions; // how many these are
 
-struct cdl_vk_import_params {
-    size_t CDL_STRUCT_SIZE(cdl_vk_import_params);
-    cdl_log log;
-    VkInstance instance; // required, down to queue
-    VkPhysicalDevice phys_device;
-    VkDevice device;
-    PFN_vkGetInstanceProcAddr get_proc_addr;
+struct cdl_vk_import_params { // of cdl_vk_import
+    size_t CDL_STRUCT_SIZE(cdl_vk_import_params); // set by the macro
+    cdl_log log;                             // as in cdl_device_params
+    VkInstance instance;                     // required, down to queue
+    VkPhysicalDevice phys_device;            // that `device` was made from
+    VkDevice device;                         // the host's
+    PFN_vkGetInstanceProcAddr get_proc_addr; // the host's loader's
     // As enabled on `device`; the chain may hold Vulkan11/12/13Features or the structures of single features.
     const VkPhysicalDeviceFeatures2 *features;
     VkQueue queue;                 // compute-capable
-    uint32_t queue_family;
+    uint32_t queue_family;         // of `queue`
     uint32_t api_version;          // of the instance (VkApplicationInfo); 0: CDL_VK_MIN_VERSION
     const char *const *extensions; // as enabled on `device`
-    int num_extensions;
+    int num_extensions;            // how many these are
     // Around every use of the queue, on the calling thread; both or neither. NULL: the queue is Cardinal's alone.
     // They must not call cdl_ functions.
     void (*lock_queue)(void *ctx, VkQueue queue);
-    void (*unlock_queue)(void *ctx, VkQueue queue);
-    void *lock_ctx;
+    void (*unlock_queue)(void *ctx, VkQueue queue); // see lock_queue
+    void *lock_ctx;        // handed to both
     const char *cache_dir; // as in cdl_device_params
 };
 #ifndef __cplusplus
+// Parameters on the spot: cdl_vk_import_params(.instance = instance, ...)
 #define cdl_vk_import_params(...) (&(struct cdl_vk_import_params) { \
     .struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__ })
 #endif
@@ -56,12 +57,12 @@ struct cdl_vk_import_params {
 // Thread-safety: Safe. Allocates. Does not submit.
 CDL_API cdl_result cdl_vk_import(cdl_device **out, const struct cdl_vk_import_params *params);
 
-struct cdl_vk_handles {
-    VkInstance instance;
-    VkPhysicalDevice phys_device;
-    VkDevice device;
-    VkQueue queue;
-    uint32_t queue_family;
+struct cdl_vk_handles { // of a device
+    VkInstance instance;          // its instance
+    VkPhysicalDevice phys_device; // what it was made from
+    VkDevice device;              // itself
+    VkQueue queue;                // where runs are submitted
+    uint32_t queue_family;        // of the queue
 };
 // Of an own or imported device. Of an own device, Cardinal is the queue's only user: record, and let cdl_vk_submit submit.
 CDL_API void cdl_vk_get_handles(const cdl_device *dev, struct cdl_vk_handles *out);
@@ -72,7 +73,10 @@ CDL_API void cdl_vk_get_handles(const cdl_device *dev, struct cdl_vk_handles *ou
 struct cdl_vk_input {
     int width, height; // of the view or the buffer's picture, in pixels
     // The part of it that is classified; all zero: the whole.
-    struct { int x, y, width, height; } crop;
+    struct {
+        int x, y;          // its left upper corner
+        int width, height; // its size
+    } crop;
     int orientation; // EXIF 1..8 of the cropped part; 0 is 1, upright
 
     // 2D, level 0 of the view, usage SAMPLED, any format that shaders read as floats. Components come in the order
@@ -87,17 +91,17 @@ struct cdl_vk_input {
     // Without a view: pixels of 4 bytes, usage STORAGE_BUFFER. Rows of `stride` bytes, a multiple of 4; 0: tight.
     VkBuffer buffer;
     VkDeviceSize offset; // a multiple of 4
-    size_t stride;
+    size_t stride;     // bytes a row
     cdl_format format; // CDL_FORMAT_RGBA8 or CDL_FORMAT_BGRA8
 };
 
 // ---- runs
 
-struct cdl_vk_run {
-    size_t CDL_STRUCT_SIZE(cdl_vk_run);
+struct cdl_vk_run { // of cdl_vk_record and cdl_vk_submit
+    size_t CDL_STRUCT_SIZE(cdl_vk_run); // set by the macro
     int slot; // must be idle, or, from the second slice on, recording
     const struct cdl_vk_input *inputs; // [count]; from the second slice on unused
-    int count;
+    int count;                 // images
     VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST. Of the last slice
     VkDeviceSize probs_offset; // a multiple of 4
     // A run in parts, so that a game spreads it over frames: slice 0, 1 .. num_slices - 1, in this order, each recorded
@@ -106,6 +110,7 @@ struct cdl_vk_run {
     int slice, num_slices;
 };
 #ifndef __cplusplus
+// A run on the spot: cdl_vk_run(.inputs = &input, .count = 1)
 #define cdl_vk_run(...) (&(struct cdl_vk_run) { .struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__ })
 #endif
 
@@ -123,8 +128,14 @@ CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const stru
 // or will never be submitted: then `executed` is false, and there are no results.
 CDL_API cdl_result cdl_vk_retire(cdl_session *s, int slot, bool executed);
 
-typedef struct cdl_vk_sem { VkSemaphore sem; uint64_t value; } cdl_vk_sem; // timeline
-enum { CDL_VK_MAX_SEMAPHORES = 8 };
+// To wait for, or to signal.
+typedef struct cdl_vk_sem {
+    VkSemaphore sem; // a timeline
+    uint64_t value;  // that it must have reached, or will have
+} cdl_vk_sem;
+enum { // limits
+    CDL_VK_MAX_SEMAPHORES = 8, // in each list
+};
 
 // Submits a whole run (num_slices 0 or 1) to the device's queue: first waits for all `waits`, then signals all `signals`.
 // Never blocks, allocates nothing. cdl_session_wait takes the results. Thread-safety: as the session.
