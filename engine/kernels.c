@@ -62,7 +62,7 @@ void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, i
 // The families of convolution kernels; a new one joins here, with a shader and a file of its own.
 static const struct cdl_conv_family *const families[] = {
     &cdl_conv_coop, &cdl_conv_coop2, &cdl_conv_direct, &cdl_conv_grouped, &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_half, &cdl_conv_lanes,
-    &cdl_conv_lanes_wide, &cdl_conv_tiled,
+    &cdl_conv_lanes_wide, &cdl_conv_pair_coop, &cdl_conv_tiled,
 };
 
 static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) {
@@ -138,12 +138,16 @@ static void launch_conv(const struct cdl_kernel *k, const struct cdl_value *src,
         .dst_h = dst->height, .dst_w = dst->width, .dst_c4 = dst_c4,
         .group_src = src->channels / op->groups, .group_dst = dst->channels / op->groups,
     };
+    if (k->pair) {
+        out->push.conv.weights = at->first_weights;
+        out->push.conv.group_src = (int)((at->weights - at->first_weights) / 16);
+    }
     family_of(k)->launch(k, &out->push.conv, out);
 }
 
 void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,
                        const struct cdl_addresses *at, struct cdl_launch *out) {
-    const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
+    const struct cdl_value *src = &graph->values[(kernel->pair ? op - 1 : op)->src], *dst = &graph->values[op->dst];
     const int c4 = c4_of(dst);
     const uint64_t blocks = (uint64_t)images * (uint64_t)dst->height * (uint64_t)dst->width * (uint64_t)c4;
     memset(out, 0, sizeof *out);

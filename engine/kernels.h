@@ -47,6 +47,7 @@ struct cdl_kernel {
     int tap_columns; // kernel_w, or more: zero weights behind it; 0: kernel_w
     int rows;        // zero rows behind those above; 0: none
     bool shared_window; // all lanes' blocks read the same span blocks of input, the first lane's
+    bool pair; // does the work of the operation before its own, too; that one's weights are another kernel's
     size_t weight_bytes; // weights, then float bias[4 * dst_c4] at bias_offset
     size_t bias_offset;
 };
@@ -65,11 +66,19 @@ struct cdl_launch {
     } push;
 };
 
-struct cdl_addresses { uint64_t src, residual, dst, weights; };
+struct cdl_addresses {
+    uint64_t src, residual, dst, weights;
+    uint64_t first_weights; // of a pair's first operation, before `weights`
+};
 
 // Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device first; returns their number, >= 1.
 int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
                     struct cdl_kernel *out);
+
+// Writes up to CDL_MAX_KERNELS legal kernels that do the operation's work and that of the one before it in graph->ops, whose
+// value nobody else reads, and to *first the kernel that tells how the latter's weights lie; returns their number, often 0.
+int cdl_pair_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
+                         struct cdl_kernel *out, struct cdl_kernel *first);
 
 // Push constants and workgroup counts for `images` images.
 void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,

@@ -20,7 +20,7 @@ struct cdl_conv_family {
     void (*launch)(const struct cdl_kernel *kernel, const struct conv_params *p, struct cdl_launch *out);
 };
 extern const struct cdl_conv_family cdl_conv_coop, cdl_conv_coop2, cdl_conv_direct, cdl_conv_grouped, cdl_conv_grouped_coop,
-    cdl_conv_grouped_wide, cdl_conv_half, cdl_conv_lanes, cdl_conv_lanes_wide, cdl_conv_tiled;
+    cdl_conv_grouped_wide, cdl_conv_half, cdl_conv_pair_coop, cdl_conv_lanes, cdl_conv_lanes_wide, cdl_conv_tiled;
 
 void cdl_set_constants(struct cdl_kernel *k, int count, const uint32_t *values);
 // k->tap_columns, rows and shared_window come first where they are not 0.

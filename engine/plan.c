@@ -39,7 +39,7 @@ static void find_lifetimes(const struct cdl_plan *plan, struct lifetime *out) {
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
         out[op->dst] = (struct lifetime){i, i};
-        out[op->src].last = i;
+        out[op->src].last = plan->steps[i].in_next ? i + 1 : i;
         if (op->residual >= 0)
             out[op->residual].last = i;
     }
@@ -60,7 +60,8 @@ static void measure_values(struct cdl_plan *plan, const struct lifetime *natural
         struct lifetime *l = &out[v];
         *l = natural[v];
         const bool local = l->first >= 0 && l->last < steps;
-        plan->value_images[v] = local ? plan->segment.images : plan->max_batch;
+        const bool stored = l->first < 0 || !plan->steps[l->first].in_next;
+        plan->value_images[v] = !stored ? 0 : local ? plan->segment.images : plan->max_batch;
         plan->value_bytes[v] = cdl_align_up((size_t)plan->value_images[v] * cdl_plan_image_bytes(plan, v), ARENA_ALIGN);
         if (!local && l->first < steps) {
             l->first = l->first < 0 ? -1 : 0;
@@ -74,6 +75,8 @@ static bool overlap_in_time(struct lifetime a, struct lifetime b) { return a.fir
 // Of how many images the value is alive while `step` runs for the images [first, first + count).
 static int live_images(const struct cdl_plan *plan, struct lifetime natural, int step, int first, int count) {
     const int steps = plan->segment.steps;
+    if (natural.first >= 0 && plan->steps[natural.first].in_next)
+        return 0;
     if (step >= steps || (natural.first >= 0 && natural.last < steps))
         return natural.first <= step && step <= natural.last ? step < steps ? count : plan->max_batch : 0;
     const int born = natural.first < 0 ? plan->max_batch : natural.first >= steps ? 0 : natural.first <= step ? first + count : first;
@@ -171,6 +174,14 @@ cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segmen
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
     struct lifetime *life = natural + plan->graph.num_values;
     plan->segment = useful ? segment : (struct cdl_segment){0, 0};
+    while (plan->segment.steps && plan->segment.steps < plan->graph.num_ops && plan->steps[plan->segment.steps - 1].in_next)
+        plan->segment.steps++;
+    plan->num_order = plan->segment_order = 0;
+    for (int i = 0; i < plan->graph.num_ops; i++)
+        if (!plan->steps[i].in_next) {
+            plan->segment_order += i < plan->segment.steps;
+            plan->order[plan->num_order++] = i;
+        }
     find_lifetimes(plan, natural);
     measure_values(plan, natural, life);
     plan->live_bytes = largest_live_set(plan, natural);
@@ -179,6 +190,21 @@ cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segmen
         cdl_plan_place_barriers(plan);
     free(natural);
     return r;
+}
+
+// Whether one kernel does this step's work and that of the one before it.
+static void choose_pair(struct cdl_plan *plan, const struct cdl_plan_params *params, int step) {
+    struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
+    const struct cdl_op *op = &plan->graph.ops[step];
+    if (!params->choose_pair || plan->keep_values)
+        return;
+    const int count = cdl_pair_kernels_for(&plan->graph, op, params->caps, plan->fp16, kernels, &first);
+    const int chosen = count > 0 ? params->choose_pair(params->choose_ctx, &plan->graph, op, kernels, count) : -1;
+    if (chosen < 0 || chosen >= count)
+        return;
+    plan->steps[step - 1].kernel = first;
+    plan->steps[step - 1].in_next = true;
+    plan->steps[step].kernel = kernels[chosen];
 }
 
 static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_params *params, const cdl_log *log) {
@@ -194,6 +220,10 @@ static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_pa
             return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: none of its %d kernels works on this device in %s", g->ops[i].name, count,
                             plan->fp16 ? "fp16" : "fp32");
         step->kernel = kernels[chosen];
+        choose_pair(plan, params, i);
+    }
+    for (int i = 0; i < g->num_ops; i++) {
+        struct cdl_step *step = &plan->steps[i];
         step->weights_at = plan->weights_bytes;
         plan->weights_bytes = cdl_align_up(plan->weights_bytes + step->kernel.weight_bytes, ARENA_ALIGN);
     }
@@ -209,10 +239,11 @@ cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, 
         return r;
     const size_t num_values = (size_t)out->graph.num_values;
     out->steps = calloc((size_t)out->graph.num_ops, sizeof *out->steps);
+    out->order = calloc((size_t)out->graph.num_ops, sizeof *out->order);
     out->value_at = calloc(num_values, sizeof *out->value_at);
     out->value_images = calloc(num_values, sizeof *out->value_images);
     out->value_bytes = calloc(num_values, sizeof *out->value_bytes);
-    if (!out->steps || !out->value_at || !out->value_images || !out->value_bytes)
+    if (!out->steps || !out->order || !out->value_at || !out->value_images || !out->value_bytes)
         r = cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
     if (r == CDL_OK)
         r = check_sizes(out, log);
@@ -228,6 +259,7 @@ cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, 
 void cdl_plan_destroy(struct cdl_plan *plan) {
     cdl_graph_destroy(&plan->graph);
     free(plan->steps);
+    free(plan->order);
     free(plan->value_at);
     free(plan->value_images);
     free(plan->value_bytes);
@@ -240,12 +272,17 @@ void cdl_plan_log(const struct cdl_plan *plan, const cdl_log *log) {
     cdl_graph_log(&plan->graph, log);
     for (int i = 0; i < plan->graph.num_ops; i++) {
         const struct cdl_step *step = &plan->steps[i];
-        char name[128];
+        char name[160];
         cdl_kernel_name(&step->kernel, name, sizeof name);
-        cdl_logf(log, CDL_LOG_DEBUG, "%s%-22s %s, to arena %zu..%zu", step->barrier_before ? "| " : "  ", plan->graph.ops[i].name,
+        if (step->in_next)
+            cdl_logf(log, CDL_LOG_DEBUG, "  %-22s with the next", plan->graph.ops[i].name);
+        else
+            cdl_logf(log, CDL_LOG_DEBUG, "%s%-22s %s, to arena %zu..%zu", step->barrier_before ? "| " : "  ", plan->graph.ops[i].name,
                  name, plan->value_at[plan->graph.ops[i].dst],
                  plan->value_at[plan->graph.ops[i].dst] + plan->value_bytes[plan->graph.ops[i].dst]);
     }
+    if (plan->segment.steps)
+        cdl_logf(log, CDL_LOG_DEBUG, "the first %d steps run for %d images at a time", plan->segment.steps, plan->segment.images);
     cdl_logf(log, CDL_LOG_DEBUG, "weights %zu bytes, activations %zu bytes (largest live set %zu)", plan->weights_bytes,
              plan->arena_bytes, plan->live_bytes);
 }

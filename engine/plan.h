@@ -8,6 +8,7 @@
 struct cdl_step { // runs graph->ops[same index]
     struct cdl_kernel kernel;
     size_t weights_at;   // offset in the weights allocation
+    bool in_next;        // the next step's kernel does this one's work, too; this kernel tells how its weights lie, no more
     bool barrier_before; // an earlier step, since the last barrier, touches what this one touches
 };
 
@@ -19,12 +20,15 @@ struct cdl_plan {
     struct cdl_graph graph;
     struct cdl_step *steps;   // [graph.num_ops]
     size_t *value_at;         // [graph.num_values], offset in the arena
-    int *value_images;        // [graph.num_values], for so many images there is room: max_batch or segment.images
+    int *value_images;        // [graph.num_values], for so many images there is room: max_batch or segment.images; 0: never in memory
     size_t *value_bytes;      // [graph.num_values], for those
     size_t arena_bytes;       // what the arena takes
     size_t live_bytes;        // the largest sum of values alive at one time: no placement takes less
     size_t weights_bytes;
+    int *order;               // [num_order], the steps that run
+    int num_order;
     struct cdl_segment segment;
+    int segment_order;        // so many of `order` are the segment's
     bool segment_barrier;     // between the segment's last step and its first, for the next images
     int max_batch;
     bool fp16, keep_map, keep_values; // as in the parameters
@@ -39,9 +43,12 @@ struct cdl_plan_params {
     // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
     // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.
     int (*choose)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
+    // Picks one of kernels[count] to do the work of the operation and of the one before it, or -1: each by itself, as
+    // chosen before. NULL: always that.
+    int (*choose_pair)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
     // Told the graph before the first choice; NULL: nobody.
     void (*prepare)(void *ctx, const struct cdl_graph *graph);
-    void *choose_ctx; // of both
+    void *choose_ctx; // of all three
 };
 
 // CDL_ERR_UNSUPPORTED when a value or the arena would outgrow 32-bit indices.
@@ -70,6 +77,8 @@ struct cdl_addresses cdl_plan_addresses(const struct cdl_plan *plan, const struc
 // Sets steps[].barrier_before and segment_barrier; for cdl_plan_set_segment.
 void cdl_plan_place_barriers(struct cdl_plan *plan);
 
+// The value that a step reads besides a residual: a pair's kernel, what the step before would have read.
+int cdl_plan_source(const struct cdl_plan *plan, int step);
 size_t cdl_plan_image_bytes(const struct cdl_plan *plan, int value); // of one image
 // Where the value of a dispatch's first image lies in the arena.
 size_t cdl_plan_value_at(const struct cdl_plan *plan, int value, int first_image);

@@ -272,22 +272,28 @@ cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
     const struct cdl_graph *g = &s->plan.graph;
     CDL_REQUIRE(&s->dev->log, num != NULL && (out != NULL || cap == 0) && slot != NULL && s->timings);
-    *num = slot->queries ? g->num_ops : 0;
-    for (int i = 0; i < *num && i < cap; i++) {
+    const struct cdl_plan *plan = &s->plan;
+    *num = slot->queries ? plan->num_order : 0;
+    for (int k = 0; k < *num && k < cap; k++) {
+        const int i = plan->order[k], src = cdl_plan_source(plan, i);
         const struct cdl_op *op = &g->ops[i];
-        const size_t per_image = cdl_plan_image_bytes(&s->plan, op->src) + cdl_plan_image_bytes(&s->plan, op->dst) +
-                                 (op->residual >= 0 ? cdl_plan_image_bytes(&s->plan, op->residual) : 0);
-        out[i] = (struct cdl_timing){
+        const size_t per_image = cdl_plan_image_bytes(plan, src) + cdl_plan_image_bytes(plan, op->dst) +
+                                 (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
+        const bool pair = plan->steps[i].kernel.pair;
+        out[k] = (struct cdl_timing){
             .layer = op->name, .operation = s->texts[i].operation, .kernel = s->texts[i].kernel,
-            .flops = cdl_op_flops(g, op, slot->num_images),
-            .bytes = per_image * (size_t)slot->num_images + s->plan.steps[i].kernel.weight_bytes,
+            .flops = cdl_op_flops(g, op, slot->num_images) + (pair ? cdl_op_flops(g, op - 1, slot->num_images) : 0),
+            .bytes = per_image * (size_t)slot->num_images + plan->steps[i].kernel.weight_bytes + (pair ? plan->steps[i - 1].kernel.weight_bytes : 0),
         };
     }
-    for (int i = 0, n = *num ? cdl_plan_num_dispatches(&s->plan, slot->num_images) : 0; i < n; i++) {
-        const int step = cdl_plan_dispatch(&s->plan, slot->num_images, i).step; // in a segment several times: their sum
+    for (int i = 0, n = *num ? cdl_plan_num_dispatches(plan, slot->num_images) : 0; i < n; i++) {
+        const int step = cdl_plan_dispatch(plan, slot->num_images, i).step; // in a segment several times: their sum
         const uint64_t *end = &slot->ticks[CDL_NUM_RUN_QUERIES + i];
-        if (step < cap)
-            out[step].gpu_ns += ticks_to_ns(s->dev, i ? end[-1] : slot->ticks[CDL_QUERY_PREPROCESSED], *end);
+        int k = 0;
+        while (plan->order[k] != step)
+            k++;
+        if (k < cap)
+            out[k].gpu_ns += ticks_to_ns(s->dev, i ? end[-1] : slot->ticks[CDL_QUERY_PREPROCESSED], *end);
     }
     return CDL_OK;
 }

@@ -1,4 +1,4 @@
-// self_test.c - a small convolution on the device beside plain C.
+// self_test.c - a small convolution on the device beside plain C; or two that one kernel does.
 //
 // Sources and weights are multiples of 1/64 between -1 and 1, which halves hold exactly. An output is right when it
 // lies within the rounding that its storage and any order of summation allow, measured by the sum of the
@@ -13,17 +13,18 @@ enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256 };
 
 struct trial {
     struct cdl_graph graph;
-    struct cdl_op op;
-    struct cdl_value values[3]; // source, residual, destination
-    struct cdl_tensor weight, bias;
-    struct cdl_kernel kernel;
+    bool pair;                  // ops[0] and ops[1], else ops[1] alone
+    struct cdl_op ops[2];
+    struct cdl_value values[4]; // source, residual, destination; what a pair has in between
+    struct cdl_tensor weight[2], bias[2];
+    struct cdl_kernel kernel, first; // first: of a pair's first weights
     float *memory;                            // all of the following
-    float *weights;                           // [dst][src / groups][kernel_h][kernel_w]
-    float *biases;                            // [dst]
+    float *weights[2];                        // [dst][src / groups][kernel_h][kernel_w]
+    float *biases[2];                         // [dst]
     float *data[2];                           // source, residual: [IMAGES][height][width][channels]
     float *scratch;
     struct cdl_buffer in, out;                // in: source, residual, packed weights
-    size_t weights_at, residual_at, dst_bytes;
+    size_t weights_at[2], residual_at, dst_bytes;
 };
 
 static uint32_t next_random(uint32_t *state) { // xorshift32, Marsaglia 2003
@@ -47,26 +48,22 @@ static size_t stored_bytes(const struct cdl_value *v, bool fp16) {
 
 static int at_most(int a, int b) { return a < b ? a : b; }
 
-// Sets the shape; true when the device's list for it has the very kernel.
-static bool try_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                      const struct cdl_caps *caps, int src_channels, int dst_channels, int dst_height, int dst_width) {
+// The source that gives dst_height x dst_width.
+static struct cdl_value source_value(const struct cdl_op *op, int channels, int dst_height, int dst_width, bool fp32) {
+    return (struct cdl_value){(dst_height - 1) * op->stride + op->kernel_h - 2 * op->padding,
+                              (dst_width - 1) * op->stride + op->kernel_w - 2 * op->padding, channels, fp32};
+}
+
+// Whether the device's list for the shape has the very kernel; then it is the one to test.
+static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
     struct cdl_kernel list[CDL_MAX_KERNELS];
     char wanted[160], name[160];
-    const int group_src = graph->values[op->src].channels / op->groups;
-    t->op = *op;
-    t->op.groups = op->groups == 1 ? 1 : src_channels / group_src;
-    t->op.src = 0;
-    t->op.residual = op->residual >= 0 ? 1 : -1;
-    t->op.dst = 2;
-    t->op.norm = (struct cdl_batch_norm){0};
-    t->values[2] = (struct cdl_value){dst_height, dst_width, dst_channels, graph->values[op->dst].fp32};
-    t->values[1] = t->values[2];
-    t->values[0] = (struct cdl_value){(dst_height - 1) * op->stride + op->kernel_h - 2 * op->padding,
-                                      (dst_width - 1) * op->stride + op->kernel_w - 2 * op->padding, src_channels, graph->values[op->src].fp32};
     if (t->values[0].height < 1 || t->values[0].width < 1)
         return false;
-    t->graph = (struct cdl_graph){.ops = &t->op, .values = t->values, .num_ops = 1, .num_values = 3};
-    const int count = cdl_kernels_for(&t->graph, &t->op, caps, kernel->fp16, list);
+    t->graph = (struct cdl_graph){.ops = t->pair ? t->ops : t->ops + 1, .values = t->values, .num_ops = t->pair ? 2 : 1, .num_values = 4,
+                                  .map = 2, .features = 2};
+    const int count = t->pair ? cdl_pair_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list, &t->first)
+                              : cdl_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list);
     cdl_kernel_name(kernel, wanted, sizeof wanted);
     for (int i = 0; i < count; i++) {
         cdl_kernel_name(&list[i], name, sizeof name);
@@ -78,9 +75,56 @@ static bool try_shape(struct trial *t, const struct cdl_graph *graph, const stru
     return false;
 }
 
+// Sets the shape; true when the device's list for it has the kernel.
+static bool try_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
+                      const struct cdl_caps *caps, int src_channels, int dst_channels, int dst_height, int dst_width) {
+    const int group_src = graph->values[op->src].channels / op->groups;
+    struct cdl_op *tested = &t->ops[1];
+    *tested = *op;
+    tested->groups = op->groups == 1 ? 1 : src_channels / group_src;
+    tested->src = 0;
+    tested->residual = op->residual >= 0 ? 1 : -1;
+    tested->dst = 2;
+    tested->norm = (struct cdl_batch_norm){0};
+    t->values[2] = (struct cdl_value){dst_height, dst_width, dst_channels, graph->values[op->dst].fp32};
+    t->values[1] = t->values[2];
+    t->values[0] = source_value(op, src_channels, dst_height, dst_width, graph->values[op->src].fp32);
+    return listed(t, kernel, caps);
+}
+
+// The same of a pair: a 3x3 of as many channels as it has, which the kernel's constants tell, and the 1x1 behind it.
+static bool try_pair(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
+                     const struct cdl_caps *caps, int dst_channels, int dst_height, int dst_width) {
+    t->ops[0] = op[-1];
+    t->ops[1] = *op;
+    t->ops[0].norm = t->ops[1].norm = (struct cdl_batch_norm){0};
+    t->ops[0].src = 0;
+    t->ops[0].dst = t->ops[1].src = 3;
+    t->ops[1].residual = op->residual >= 0 ? 1 : -1;
+    t->ops[1].dst = 2;
+    t->values[2] = (struct cdl_value){dst_height, dst_width, dst_channels, false};
+    t->values[1] = t->values[2];
+    t->values[3] = (struct cdl_value){dst_height, dst_width, graph->values[op->src].channels, false};
+    t->values[0] = source_value(&t->ops[0], graph->values[op[-1].src].channels, dst_height, dst_width, false);
+    return listed(t, kernel, caps);
+}
+
+static bool find_pair_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
+                            const struct cdl_caps *caps) {
+    const struct cdl_value *dst = &graph->values[op->dst];
+    // A tile is as high and wide as the picture in equal parts; some tiles, the last of them not full.
+    for (int h = at_most(9, dst->height); h <= dst->height; h++)
+        for (int w = at_most(9, dst->width); w <= dst->width; w++)
+            if (try_pair(t, graph, op, kernel, caps, at_most(88, dst->channels), h, w))
+                return true;
+    return false;
+}
+
 // The cheapest shape of some: few channels first, then few pixels; at last the operation's own.
 static bool find_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
                        const struct cdl_caps *caps) {
+    if (kernel->pair)
+        return find_pair_shape(t, graph, op, kernel, caps);
     const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
     const int group_src = src->channels / op->groups, group_dst = dst->channels / op->groups;
     const int pixels[][2] = {{5, 7}, {9, 19}, {dst->height, dst->width}};
@@ -102,29 +146,46 @@ static bool find_shape(struct trial *t, const struct cdl_graph *graph, const str
 
 // ---- data
 
-static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
-    const int group_src = t->values[0].channels / t->op.groups, dst = t->values[2].channels;
-    const size_t weights = (size_t)dst * (size_t)(group_src * t->op.kernel_h * t->op.kernel_w);
-    const size_t src = elements(&t->values[0]), residual = t->op.residual >= 0 ? elements(&t->values[1]) : 0;
-    uint32_t state = 88172645u;
-    t->weight = (struct cdl_tensor){
-        .name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 4, .shape = {dst, group_src, t->op.kernel_h, t->op.kernel_w},
-        .stride = {group_src * t->op.kernel_h * t->op.kernel_w, t->op.kernel_h * t->op.kernel_w, t->op.kernel_w, 1},
+static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
+    return (size_t)t->values[op->dst].channels * (size_t)(t->values[op->src].channels / op->groups * op->kernel_h * op->kernel_w);
+}
+
+// Sets the operation's tensors, whose numbers lie at *at, and moves that behind them.
+static void set_tensors(struct trial *t, int i, float **at) {
+    struct cdl_op *op = &t->ops[i];
+    const int dst = t->values[op->dst].channels, group_src = t->values[op->src].channels / op->groups;
+    t->weights[i] = *at;
+    t->biases[i] = t->weights[i] + count_weights(t, op);
+    *at = t->biases[i] + dst;
+    t->weight[i] = (struct cdl_tensor){
+        .name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 4, .shape = {dst, group_src, op->kernel_h, op->kernel_w},
+        .stride = {group_src * op->kernel_h * op->kernel_w, op->kernel_h * op->kernel_w, op->kernel_w, 1},
+        .data = (const uint8_t *)t->weights[i],
     };
-    t->bias = (struct cdl_tensor){.name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 1, .shape = {dst}, .stride = {1}};
-    t->op.weight = &t->weight;
-    t->op.bias = &t->bias;
-    t->memory = malloc((weights + (size_t)dst + src + residual + cdl_kernel_scratch(&t->op)) * sizeof(float));
+    t->bias[i] = (struct cdl_tensor){.name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 1, .shape = {dst}, .stride = {1},
+                                     .data = (const uint8_t *)t->biases[i]};
+    op->weight = &t->weight[i];
+    op->bias = &t->bias[i];
+}
+
+static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
+    size_t count = elements(&t->values[0]) + (t->ops[1].residual >= 0 ? elements(&t->values[1]) : 0), scratch = 0;
+    uint32_t state = 88172645u;
+    for (int i = !t->pair; i < 2; i++) {
+        const size_t dst = (size_t)t->values[t->ops[i].dst].channels, weights = count_weights(t, &t->ops[i]);
+        count += weights + dst;
+        scratch += weights / dst + 5 * dst; // as cdl_kernel_scratch has it
+    }
+    t->memory = malloc((count + scratch) * sizeof(float));
     if (!t->memory)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
-    t->weights = t->memory;
-    t->biases = t->weights + weights;
-    t->data[0] = t->biases + dst;
-    t->data[1] = t->data[0] + src;
-    t->scratch = t->data[1] + residual;
-    fill(t->memory, weights + (size_t)dst + src + residual, &state);
-    t->weight.data = (const uint8_t *)t->weights;
-    t->bias.data = (const uint8_t *)t->biases;
+    fill(t->memory, count, &state);
+    float *at = t->memory;
+    for (int i = !t->pair; i < 2; i++)
+        set_tensors(t, i, &at);
+    t->data[0] = at;
+    t->data[1] = t->data[0] + elements(&t->values[0]);
+    t->scratch = t->memory + count;
     return CDL_OK;
 }
 
@@ -140,14 +201,26 @@ static void store(const struct cdl_value *v, bool fp16, const float *data, uint8
     }
 }
 
+// Packed beside, as what the mapped memory is may be slow to read.
+static cdl_result pack(const struct trial *t, struct cdl_device *dev, const struct cdl_kernel *kernel, const struct cdl_op *op, uint8_t *out) {
+    uint8_t *packed = malloc(kernel->weight_bytes);
+    if (!packed)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
+    cdl_kernel_pack(kernel, &t->graph, op, t->scratch, packed);
+    memcpy(out, packed, kernel->weight_bytes);
+    free(packed);
+    return CDL_OK;
+}
+
 static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
     const bool src_fp16 = t->kernel.fp16 && !t->values[0].fp32, dst_fp16 = t->kernel.fp16 && !t->values[2].fp32;
     const size_t src = cdl_align_up(stored_bytes(&t->values[0], src_fp16), 256);
-    const size_t residual = t->op.residual >= 0 ? cdl_align_up(stored_bytes(&t->values[1], dst_fp16), 256) : 0;
+    const size_t residual = t->ops[1].residual >= 0 ? cdl_align_up(stored_bytes(&t->values[1], dst_fp16), 256) : 0;
     t->residual_at = src;
-    t->weights_at = src + residual;
+    t->weights_at[0] = src + residual;
+    t->weights_at[1] = t->weights_at[0] + (t->pair ? cdl_align_up(t->first.weight_bytes, 256) : 0);
     t->dst_bytes = stored_bytes(&t->values[2], dst_fp16);
-    cdl_result r = cdl_buffer_create(&t->in, dev, t->weights_at + t->kernel.weight_bytes, CDL_MEMORY_UPLOAD, "a kernel's self-test");
+    cdl_result r = cdl_buffer_create(&t->in, dev, t->weights_at[1] + t->kernel.weight_bytes, CDL_MEMORY_UPLOAD, "a kernel's self-test");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->out, dev, t->dst_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's self-test");
     if (r != CDL_OK)
@@ -156,15 +229,13 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
     store(&t->values[0], src_fp16, t->data[0], in);
     if (residual)
         store(&t->values[1], dst_fp16, t->data[1], in + t->residual_at);
-    // Packed beside, as what the mapped memory is may be slow to read.
-    uint8_t *packed = malloc(t->kernel.weight_bytes);
-    if (!packed)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
-    cdl_kernel_pack(&t->kernel, &t->graph, &t->op, t->scratch, packed);
-    memcpy(in + t->weights_at, packed, t->kernel.weight_bytes);
-    free(packed);
+    if (t->pair)
+        r = pack(t, dev, &t->first, &t->ops[0], in + t->weights_at[0]);
+    if (r == CDL_OK)
+        r = pack(t, dev, &t->kernel, &t->ops[1], in + t->weights_at[1]);
     memset(t->out.mapped, 0xff, t->out.size); // not a number, until the kernel writes
-    r = cdl_buffer_flush(&t->in, dev);
+    if (r == CDL_OK)
+        r = cdl_buffer_flush(&t->in, dev);
     return r == CDL_OK ? cdl_buffer_flush(&t->out, dev) : r;
 }
 
@@ -172,32 +243,51 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
 
 struct expected { double value, magnitude; };
 
-static struct expected reference(const struct trial *t, int image, int y, int x, int channel) {
-    const struct cdl_op *op = &t->op;
-    const struct cdl_value *src = &t->values[0], *dst = &t->values[2];
+static double relu(double x) { return x > 0 ? x : 0; }
+
+// One value of ops[which]'s sum. A pair's second operation reads what its first makes.
+static struct expected convolve(const struct trial *t, int which, int image, int y, int x, int channel) {
+    const struct cdl_op *op = &t->ops[which];
+    const struct cdl_value *src = &t->values[op->src], *dst = &t->values[op->dst];
     const int group_src = src->channels / op->groups, group = channel / (dst->channels / op->groups);
-    struct expected e = {(double)t->biases[channel], fabs((double)t->biases[channel])};
+    const double bias = (double)t->biases[which][channel];
+    struct expected e = {bias, fabs(bias)};
     for (int ky = 0; ky < op->kernel_h; ky++)
         for (int kx = 0; kx < op->kernel_w; kx++) {
             const int sy = y * op->stride + ky - op->padding, sx = x * op->stride + kx - op->padding;
             if (sy < 0 || sy >= src->height || sx < 0 || sx >= src->width)
                 continue;
-            const float *pixel = t->data[0] + ((size_t)(image * src->height + sy) * (size_t)src->width + (size_t)sx) * (size_t)src->channels;
             for (int c = 0; c < group_src; c++) {
+                const size_t at = ((size_t)(image * src->height + sy) * (size_t)src->width + (size_t)sx) * (size_t)src->channels;
                 const size_t w = (((size_t)channel * (size_t)group_src + (size_t)c) * (size_t)op->kernel_h + (size_t)ky) * (size_t)op->kernel_w +
                                  (size_t)kx;
-                const double term = (double)pixel[group * group_src + c] * (double)t->weights[w];
-                e.value += term;
-                e.magnitude += fabs(term);
+                const double weight = (double)t->weights[which][w];
+                struct expected in;
+                if (which == 1 && t->pair) {
+                    in = convolve(t, 0, image, sy, sx, c);
+                    in.value = relu(in.value);
+                } else {
+                    in.value = (double)t->data[0][at + (size_t)(group * group_src + c)];
+                    in.magnitude = fabs(in.value);
+                }
+                e.value += in.value * weight;
+                e.magnitude += in.magnitude * fabs(weight);
             }
         }
+    return e;
+}
+
+static struct expected reference(const struct trial *t, int image, int y, int x, int channel) {
+    const struct cdl_op *op = &t->ops[1];
+    const struct cdl_value *dst = &t->values[2];
+    struct expected e = convolve(t, 1, image, y, x, channel);
     if (op->residual >= 0) {
         const size_t at = ((size_t)(image * dst->height + y) * (size_t)dst->width + (size_t)x) * (size_t)dst->channels + (size_t)channel;
         e.value += (double)t->data[1][at];
         e.magnitude += fabs((double)t->data[1][at]);
     }
-    if (op->relu && e.value < 0)
-        e.value = 0;
+    if (op->relu)
+        e.value = relu(e.value);
     return e;
 }
 
@@ -246,10 +336,10 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
     if (r != CDL_OK)
         return r;
     const struct cdl_addresses at = {
-        .src = t->in.address, .residual = t->op.residual >= 0 ? t->in.address + t->residual_at : 0, .dst = t->out.address,
-        .weights = t->in.address + t->weights_at,
+        .src = t->in.address, .residual = t->ops[1].residual >= 0 ? t->in.address + t->residual_at : 0, .dst = t->out.address,
+        .weights = t->in.address + t->weights_at[1], .first_weights = t->in.address + t->weights_at[0],
     };
-    cdl_kernel_launch(&t->kernel, &t->graph, &t->op, IMAGES, &at, &launch);
+    cdl_kernel_launch(&t->kernel, &t->graph, &t->ops[1], IMAGES, &at, &launch);
     cdl_once_dispatch(once, pipeline, &launch);
     r = cdl_once_run(once, 0);
     if (r == CDL_OK)
@@ -261,7 +351,7 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
 
 cdl_result cdl_self_test(bool *passed, struct cdl_once *once, const struct cdl_graph *graph, const struct cdl_op *op,
                          const struct cdl_kernel *kernel) {
-    struct trial t = {0};
+    struct trial t = {.pair = kernel->pair};
     *passed = false;
     if (!find_shape(&t, graph, op, kernel, &once->dev->caps))
         return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", op->name, kernel->shader);

@@ -42,7 +42,8 @@ static cdl_result create_pipelines(struct cdl_session *s) {
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
     cdl_result r = CDL_OK;
     for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++)
-        r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
+        if (!plan->steps[i].in_next)
+            r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
     const struct { VkPipeline *out; const char *shader; bool pointwise; } around[] = {
         {&s->preprocess, "preprocess", true}, {&s->import, "import", true}, {&s->softmax, "softmax", false}, {&s->top_k, "top_k", false},
     };
@@ -94,7 +95,14 @@ static cdl_result describe_steps(struct cdl_session *s) {
     if (!s->texts)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     for (int i = 0; i < g->num_ops; i++) {
-        cdl_op_text(&g->ops[i], s->texts[i].operation, sizeof s->texts[i].operation);
+        if (s->plan.steps[i].kernel.pair) {
+            char first[32], second[32];
+            cdl_op_text(&g->ops[i - 1], first, sizeof first);
+            cdl_op_text(&g->ops[i], second, sizeof second);
+            cdl_format_text(s->texts[i].operation, sizeof s->texts[i].operation, "%s, %s", first, second);
+        } else {
+            cdl_op_text(&g->ops[i], s->texts[i].operation, sizeof s->texts[i].operation);
+        }
         cdl_kernel_name(&s->plan.steps[i].kernel, s->texts[i].kernel, sizeof s->texts[i].kernel);
     }
     return CDL_OK;
@@ -108,7 +116,7 @@ static cdl_result prepare_outputs(struct cdl_session *s, bool cam) {
     s->info.num_features = map->channels;
     s->info.cam_width = map->width;
     s->info.cam_height = map->height;
-    s->info.max_slices = g->num_ops;
+    s->info.max_slices = s->plan.num_order;
     if (cam && !(s->class_weights = calloc((size_t)map->channels, sizeof *s->class_weights)))
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     return CDL_OK;
@@ -178,7 +186,7 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
                               .fp16 = s->info.precision == CDL_PRECISION_FP16};
     const struct cdl_plan_params plan = {
         .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
+        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .choose_pair = cdl_tune_pair, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
     };
     cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
     if (r == CDL_OK)

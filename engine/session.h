@@ -52,7 +52,7 @@ struct cdl_results_layout {
     int sort_size;
 };
 
-struct cdl_step_text { char operation[32], kernel[128]; }; // for people, see struct cdl_timing
+struct cdl_step_text { char operation[64], kernel[128]; }; // for people, see struct cdl_timing
 
 struct cdl_session {
     struct cdl_device *dev;

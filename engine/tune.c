@@ -61,7 +61,7 @@ bool cdl_tuner_ready(struct cdl_tuner *t) { return t->once.dev || !failed(t, cdl
 // ---- trust
 
 // Whether the kernel passed its self-test on this device, now or earlier.
-static bool trusted(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel) {
+bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel) {
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
     bool passed = false;
     cdl_tuning_test_key(key, kernel);
@@ -130,24 +130,32 @@ cdl_result cdl_tune_fill(struct cdl_tuner *t) {
     return cdl_once_run(&t->once, 0);
 }
 
+// Bytes of the weights of a pair's first operation.
+static size_t first_weights(const struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op) {
+    struct cdl_kernel kernels[CDL_MAX_KERNELS], first = {0};
+    cdl_pair_kernels_for(graph, op, &t->dev->caps, t->fp16, kernels, &first);
+    return cdl_align_up(first.weight_bytes, 256);
+}
+
 // *ns: the kernel's time for the operation at the tuner's batch. Stops after the warm-up when that already took much
 // longer than `best_ns` (0: none yet).
-static cdl_result measure(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                          double best_ns, double *ns) {
-    const size_t src = value_bytes(t, &graph->values[op->src]), dst = value_bytes(t, &graph->values[op->dst]);
+cdl_result cdl_tune_measure(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
+                            double best_ns, double *ns) {
+    const size_t first = kernel->pair ? first_weights(t, graph, op) : 0;
+    const size_t src = value_bytes(t, &graph->values[(kernel->pair ? op - 1 : op)->src]), dst = value_bytes(t, &graph->values[op->dst]);
     const size_t residual = op->residual >= 0 ? value_bytes(t, &graph->values[op->residual]) : 0;
     VkPipeline pipeline;
     struct cdl_launch launch;
     cdl_result r = cdl_pipeline_get(&pipeline, t->dev, kernel);
     if (r == CDL_OK)
-        r = cdl_tune_reserve(t, src + dst + residual + kernel->weight_bytes);
+        r = cdl_tune_reserve(t, src + dst + residual + first + kernel->weight_bytes);
     if (r == CDL_OK)
         r = cdl_tune_fill(t);
     if (r != CDL_OK)
         return r;
     const uint64_t base = t->scratch.address;
     const struct cdl_addresses at = {.src = base, .dst = base + src, .residual = residual ? base + src + dst : 0,
-                                     .weights = base + src + dst + residual};
+                                     .weights = base + src + dst + residual + first, .first_weights = base + src + dst + residual};
     cdl_kernel_launch(kernel, graph, op, t->batch, &at, &launch);
     r = time_runs(t, pipeline, &launch, 1, ns);
     const double limit = t->mode == CDL_TUNE_QUICK ? 1.5 : 3;
@@ -168,13 +176,13 @@ static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct
         return -1;
     for (int i = 0; i < count && tried < candidates; i++) {
         double ns;
-        if (!trusted(t, graph, op, &kernels[i])) {
+        if (!cdl_tuner_trusts(t, graph, op, &kernels[i])) {
             if (t->result != CDL_OK)
                 return -1;
             continue;
         }
         tried++;
-        const cdl_result r = measure(t, graph, op, &kernels[i], *best_ns, &ns);
+        const cdl_result r = cdl_tune_measure(t, graph, op, &kernels[i], *best_ns, &ns);
         if (r == CDL_ERR_NOMEM) // the session itself may still fit
             return best < 0 ? i : best;
         if (failed(t, r))
@@ -250,7 +258,7 @@ int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl
         return 0;
     cdl_tuning_shape_key(key, graph, op, t->batch, t->fp16);
     int chosen = recall_winner(t, key, kernels, count);
-    if (chosen >= 0 && trusted(t, graph, op, &kernels[chosen]))
+    if (chosen >= 0 && cdl_tuner_trusts(t, graph, op, &kernels[chosen]))
         return chosen;
     chosen = -1;
     if (t->mode != CDL_TUNE_OFF && t->dev->timestamp_bits) {
@@ -262,7 +270,7 @@ int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl
         }
     } else {
         for (int i = 0; i < count && chosen < 0 && t->result == CDL_OK; i++)
-            if (trusted(t, graph, op, &kernels[i]))
+            if (cdl_tuner_trusts(t, graph, op, &kernels[i]))
                 chosen = i;
     }
     t->none_works = t->none_works || (chosen < 0 && t->result == CDL_OK);

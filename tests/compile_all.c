@@ -122,6 +122,10 @@ static bool compile_network(struct cdl_device *dev, const char *arch) {
                 const int count = cdl_kernels_for(&g, &g.ops[i], &dev->caps, fp16, kernels);
                 for (int k = 0; k < count; k++)
                     compile(dev, &kernels[k]);
+                struct cdl_kernel first;
+                const int pairs = cdl_pair_kernels_for(&g, &g.ops[i], &dev->caps, fp16, kernels, &first);
+                for (int k = 0; k < pairs; k++)
+                    compile(dev, &kernels[k]);
             }
         if (ok)
             cdl_graph_destroy(&g);

@@ -103,6 +103,10 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
             cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, graph.ops[i].name);
             for (int k = 0; k < count; k++)
                 add(dev, &kernels[k], layer, only);
+            struct cdl_kernel first;
+            const int pairs = cdl_pair_kernels_for(&graph, &graph.ops[i], &dev->caps, fp16, kernels, &first);
+            for (int k = 0; k < pairs; k++)
+                add(dev, &kernels[k], layer, only);
         }
         cdl_graph_destroy(&graph);
     }

@@ -138,6 +138,9 @@ static void test_damaged_state_dicts(void **state) {
 
 struct lifetime { int first, last; };
 
+// The value that a step's kernel reads: a pair's, that of the operation before.
+static int source_of(const struct cdl_plan *p, int step) { return p->graph.ops[p->steps[step].kernel.pair ? step - 1 : step].src; }
+
 // As a value is written and read, step by step; kept values, features and logits live to the end.
 static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool keep) {
     struct lifetime l = {-1, -1};
@@ -145,7 +148,7 @@ static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool kee
         const struct cdl_op *op = &p->graph.ops[i];
         if (op->dst == value)
             l.first = l.last = i;
-        if (op->src == value || op->residual == value)
+        if (source_of(p, i) == value || op->residual == value)
             l.last = i;
     }
     if (keep || value == p->graph.num_values - 1 || value == p->graph.features)
@@ -163,6 +166,10 @@ static void check_arena(const struct cdl_plan *p, bool keep, const char *what) {
         const struct cdl_value *v = &p->graph.values[a];
         const size_t needed = (size_t)p->max_batch * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
                               (p->fp16 && !v->fp32 ? 2 : 4);
+        if (la.first >= 0 && p->steps[la.first].in_next) { // stays in the kernel
+            assert_true(p->value_bytes[a] == 0);
+            continue;
+        }
         assert_true(p->value_bytes[a] >= needed && p->value_at[a] % 256 == 0);
         assert_true(p->value_at[a] + p->value_bytes[a] <= p->arena_bytes);
         for (int b = 0; b < a; b++) {
@@ -191,8 +198,8 @@ static bool meet(struct range a, struct range b) { return a.value >= 0 && b.valu
 static bool hazard(const struct cdl_plan *p, const struct cdl_dispatch_entry *earlier, const struct cdl_dispatch_entry *later, bool whole) {
     const struct cdl_op *e = &p->graph.ops[earlier->step], *l = &p->graph.ops[later->step];
     const struct range written = range_of(p, e->dst, earlier, whole), writes = range_of(p, l->dst, later, whole);
-    const bool read_after_write = meet(range_of(p, l->src, later, whole), written) || meet(range_of(p, l->residual, later, whole), written);
-    const bool write_after_read = meet(writes, range_of(p, e->src, earlier, whole)) || meet(writes, range_of(p, e->residual, earlier, whole));
+    const bool read_after_write = meet(range_of(p, source_of(p, later->step), later, whole), written) || meet(range_of(p, l->residual, later, whole), written);
+    const bool write_after_read = meet(writes, range_of(p, source_of(p, earlier->step), earlier, whole)) || meet(writes, range_of(p, e->residual, earlier, whole));
     return read_after_write || write_after_read || meet(writes, written);
 }
 
@@ -260,7 +267,8 @@ static void check_values(const struct cdl_plan *p, int images, const char *what)
         assert_true(d.first_image == runs[d.step] && d.images > 0 && d.first_image + d.images <= images);
         for (int i = 0; i < d.images; i++) {
             const int image = d.first_image + i;
-            if (!holds(&arena, op->src, image, at.src + (size_t)i * cdl_plan_image_bytes(p, op->src)) ||
+            const int src = source_of(p, d.step);
+            if (!holds(&arena, src, image, at.src + (size_t)i * cdl_plan_image_bytes(p, src)) ||
                 (op->residual >= 0 && !holds(&arena, op->residual, image, at.residual + (size_t)i * cdl_plan_image_bytes(p, op->residual))))
                 fail_msg("%s: %s does not find what it reads of image %d", what, op->name, image);
             write_value(&arena, p, op->dst, image, at.dst + (size_t)i * cdl_plan_image_bytes(p, op->dst));
@@ -268,7 +276,7 @@ static void check_values(const struct cdl_plan *p, int images, const char *what)
         runs[d.step] += d.images;
     }
     for (int i = 0; i < g->num_ops; i++)
-        assert_int_equal(runs[i], images);
+        assert_int_equal(runs[i], p->steps[i].in_next ? 0 : images);
     for (int v = 0; v < g->num_values; v++)
         for (int i = 0; i < images && (v == g->num_values - 1 || v == g->features || p->keep_values); i++)
             if (!holds(&arena, v, i, cdl_plan_value_at(p, v, i)))
@@ -385,6 +393,47 @@ static void test_segments_by_rule(void **state) {
     cdl_model_destroy(&model);
 }
 
+static int always_pair(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
+    (void)graph;
+    assert_true(op->kernel_h == 1 && kernels[0].pair && count <= CDL_MAX_KERNELS);
+    ++*(int *)ctx;
+    return count - 1;
+}
+
+// One kernel for each 3x3 and the 1x1 behind it: its value is nowhere, what it read lives until then.
+static void test_pairs(void **state) {
+    (void)state;
+    cdl_model *model = random_model("resnext50_32x4d");
+    struct cdl_caps device = gpu;
+    device.matrix_m = device.matrix_n = device.matrix_k = 16;
+    device.matrix_subgroup = 32;
+    for (int i = 0; i < 4; i++) {
+        int asked = 0, pairs = 0;
+        struct cdl_plan_params params = {.max_batch = i & 2 ? 10 : 1, .height = 224, .width = 224, .fp16 = true, .fold = true, .caps = &device,
+                                         .keep_values = i & 1, .choose_pair = always_pair, .choose_ctx = &asked};
+        struct cdl_plan p, apart;
+        check_plan(model, &params, "pairs");
+        asked = 0;
+        harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
+        params.choose_pair = NULL;
+        harness_expect_ok(cdl_plan_create(&apart, model, &params, &plain_log), "plan");
+        for (int k = 0; k < p.graph.num_ops; k++)
+            pairs += p.steps[k].in_next;
+        assert_int_equal(p.num_order, p.graph.num_ops - pairs);
+        assert_true(cdl_plan_num_dispatches(&p, 1) == p.num_order);
+        if (params.keep_values) {
+            assert_true(asked == 0 && pairs == 0);
+        } else {
+            assert_true(asked == pairs && pairs >= 3 + 4); // the first two stages, at least
+            assert_true(cdl_plan_weights_hash(&p) != cdl_plan_weights_hash(&apart));
+        }
+        assert_true(p.live_bytes <= apart.live_bytes);
+        cdl_plan_destroy(&apart);
+        cdl_plan_destroy(&p);
+    }
+    cdl_model_destroy(&model);
+}
+
 // ---- made-up graphs
 
 enum { MADE_UP_OPS = 16 };
@@ -395,13 +444,13 @@ struct made_up {
     struct cdl_value values[MADE_UP_OPS + 1];
     struct cdl_step steps[MADE_UP_OPS];
     size_t value_at[MADE_UP_OPS + 1], value_bytes[MADE_UP_OPS + 1];
-    int value_images[MADE_UP_OPS + 1];
+    int value_images[MADE_UP_OPS + 1], order[MADE_UP_OPS];
 };
 
 static void made_up_begin(struct made_up *m, int batch, int input_width) {
     *m = (struct made_up){.values[0] = {1, input_width, 64, true}};
     m->plan = (struct cdl_plan){.graph = {.ops = m->ops, .values = m->values, .num_values = 1}, .steps = m->steps, .value_at = m->value_at,
-                                .value_images = m->value_images, .value_bytes = m->value_bytes, .max_batch = batch};
+                                .value_images = m->value_images, .order = m->order, .value_bytes = m->value_bytes, .max_batch = batch};
 }
 
 static void made_up_add(struct made_up *m, int src, int residual, int width) {
@@ -522,7 +571,7 @@ static void test_kernels_fit_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resnext50_shapes), cmocka_unit_test(test_every_architecture), cmocka_unit_test(test_damaged_state_dicts),
-        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule),
+        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule), cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_waits_for_residual_written), cmocka_unit_test(test_waits_for_residual_read), cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_kernels_fit_devices),
     };

@@ -8,6 +8,7 @@
 
 #include "rig.h"
 #include "scene.h"
+#include "tune.h"
 
 #include "host_work_words.h"
 
@@ -198,8 +199,25 @@ static void run_slices(cdl_session *s, int slot, const struct cdl_vk_input *inpu
     check_host_work((uint32_t)(slices - 1 + slices));
 }
 
+static cdl_session *open_slices(cdl_model *model, cdl_precision precision) {
+    return open_session(model, cdl_session_params(.precision = precision, .num_slots = 2, .max_batch = 2, .width = SIDE, .height = SIDE));
+}
+
+// The first steps of sessions like those run for one image at a time: an entry of the tuner's table says so.
+static void run_in_segments(cdl_model *model, cdl_precision precision, int steps) {
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    cdl_session *s = open_slices(model, precision);
+    snprintf(value, sizeof value, "quick steps %d images %d", steps, steps ? 1 : 0);
+    cdl_tuning_segment_key(key, &s->plan);
+    cdl_tuning_remember(s->dev, key, value);
+    cdl_session_destroy(&s);
+    s = open_slices(model, precision);
+    assert_int_equal(s->plan.segment.steps, steps);
+    cdl_session_destroy(&s);
+}
+
 static void check_slices(cdl_model *model, cdl_precision precision, const int *counts, int num_counts) {
-    cdl_session *s = open_session(model, cdl_session_params(.precision = precision, .num_slots = 2, .max_batch = 2, .width = SIDE, .height = SIDE));
+    cdl_session *s = open_slices(model, precision);
     const struct cdl_vk_input inputs[] = {t.pictures[0].input, t.pictures[2].input};
     const struct cdl_pixels pixels[] = {t.pictures[0].pixels, t.pictures[2].pixels};
     struct expected e[2];
@@ -232,6 +250,9 @@ static void test_slices(void **state) {
     check_slices(model, CDL_PRECISION_FP16, counts, 4);
     cdl_model_destroy(&model);
     check_slices(t.model, CDL_PRECISION_FP32, counts, 3);
+    run_in_segments(t.model, CDL_PRECISION_FP32, 7);
+    check_slices(t.model, CDL_PRECISION_FP32, counts, 3);
+    run_in_segments(t.model, CDL_PRECISION_FP32, 0);
 }
 
 // Times and class activation maps of a run in slices.
@@ -411,7 +432,7 @@ static void test_many_semaphores(void **state) {
     }
     harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.pictures[1].input, .count = 1), waits, MOST, signals, MOST), "submit");
     for (int i = MOST - 1; i >= 0; i--) {
-        assert_int_equal(cdl_session_wait(s, 0, 0), CDL_NOT_READY);
+        assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
         assert_int_equal(rig_timeline_value(signals[i].sem), 5);
         signal_value(waits[i].sem, waits[i].value);
     }

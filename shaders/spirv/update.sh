@@ -8,7 +8,7 @@
 # 15.1 or newer). No optimizer runs: spirv-opt has broken cooperative matrices (github.com/ggml-org/llama.cpp/issues/10763).
 set -eu
 cd "$(dirname "$0")/.."
-shaders="conv_coop conv_coop2 conv_grouped_coop peak_matrix"
+shaders="conv_coop conv_coop2 conv_grouped_coop conv_pair_coop peak_matrix"
 for shader in $shaders; do
     case $shader in
     *2) target=vulkan1.3 ;; # VK_NV_cooperative_matrix2
