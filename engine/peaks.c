@@ -146,7 +146,9 @@ cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *out) {
     *out = (struct cdl_peaks){0};
     if (!dev->timestamp_bits)
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: its queue has no timestamps to measure peaks by", dev->info.name);
-    cdl_result r = cdl_once_create(&once, dev);
+    cdl_result r = cdl_device_check(dev);
+    if (r == CDL_OK)
+        r = cdl_once_create(&once, dev);
     if (r != CDL_OK)
         return r;
     r = measure(&once, out);

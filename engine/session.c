@@ -236,6 +236,9 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     CDL_REQUIRE(&dev->log, out != NULL);
     *out = NULL;
     CDL_REQUIRE(&dev->log, model != NULL && cdl_read_params(params, sizeof *params, given));
+    cdl_result r = cdl_device_check(dev);
+    if (r != CDL_OK)
+        return r;
     struct cdl_session *s = calloc(1, sizeof *s);
     if (!s)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
@@ -243,7 +246,7 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     s->model = model;
     cdl_model_retain(model);
     const struct cdl_pipelines before = count_pipelines(dev);
-    cdl_result r = settle(s, params);
+    r = settle(s, params);
     if (r == CDL_OK)
         r = make_plan(s, params, keep);
     if (r == CDL_OK)
@@ -282,7 +285,7 @@ void cdl_session_destroy(cdl_session **session) {
     struct cdl_device *dev = s->dev;
     for (int i = 0; s->slots && i < s->info.num_slots; i++) {
         struct cdl_slot *slot = &s->slots[i];
-        if (slot->done && slot->submitted)
+        if (slot->done && slot->submitted && !cdl_device_is_lost(dev))
             cdl_slot_wait(s, slot, UINT64_MAX);
         if (slot->done)
             dev->vkd.DestroySemaphore(dev->handle, slot->done, NULL);

@@ -163,5 +163,7 @@ cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *comma
 // Until `semaphore` (timeline) has `value`. CDL_NOT_READY: the timeout passed first.
 cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns);
 bool cdl_device_is_lost(struct cdl_device *dev);
+// CDL_OK, or CDL_ERR_DEVICE_LOST with a line in the log: the device was lost earlier.
+cdl_result cdl_device_check(struct cdl_device *dev);
 
 #endif // CDL_VK_H_

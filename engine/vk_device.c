@@ -34,6 +34,11 @@ bool cdl_device_is_lost(struct cdl_device *dev) {
     return lost;
 }
 
+cdl_result cdl_device_check(struct cdl_device *dev) {
+    return !cdl_device_is_lost(dev) ? CDL_OK : cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST, "%s: the device was lost; destroy its sessions "
+                                                        "and the device, then create a new one", dev->info.name);
+}
+
 cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *what) {
     // `what` is a call with its arguments: name the function alone.
     const int name_length = (int)strcspn(what, "(");
@@ -177,8 +182,9 @@ cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *
         .pWaitDstStageMask = stages, .commandBufferCount = count, .pCommandBuffers = commands,
         .signalSemaphoreCount = all->num_signals, .pSignalSemaphores = all->signals,
     };
-    if (cdl_device_is_lost(dev))
-        return CDL_ERR_DEVICE_LOST;
+    const cdl_result r = cdl_device_check(dev);
+    if (r != CDL_OK)
+        return r;
     // The host's lock before ours: it may hold its own while it calls us.
     if (dev->lock_queue)
         dev->lock_queue(dev->lock_ctx, dev->queue);
@@ -202,8 +208,9 @@ cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &semaphore, .pValues = &value,
     };
     VkResult result = VK_SUCCESS;
-    if (cdl_device_is_lost(dev))
-        return CDL_ERR_DEVICE_LOST;
+    const cdl_result r = cdl_device_check(dev);
+    if (r != CDL_OK)
+        return r;
     // Who waits without end is about to change or free what the GPU may still use. That a driver had no memory to wait
     // with does not change that.
     for (int i = 0; i < (timeout_ns == UINT64_MAX ? MAX_TRIES : 1); i++) {

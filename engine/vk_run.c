@@ -176,8 +176,9 @@ static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run)
     CDL_REQUIRE(log, run->num_slices >= 0 && run->num_slices <= s->info.max_slices);
     CDL_REQUIRE(log, run->slice >= 0 && run->slice < num_slices_of(run));
     CDL_REQUIRE(log, run->probs_offset % 4 == 0);
-    if (cdl_device_is_lost(s->dev))
-        return CDL_ERR_DEVICE_LOST;
+    cdl_result r = cdl_device_check(s->dev);
+    if (r != CDL_OK)
+        return r;
     if (run->slice > 0) {
         CDL_REQUIRE(log, run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING);
         const struct cdl_slot *slot = &s->slots[run->slot];
@@ -187,7 +188,6 @@ static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run)
     if (!cdl_idle_slot(s, run->slot))
         return cdl_fail(log, CDL_ERR_INVALID, "slot %d is out of range or busy, or a run is half recorded", run->slot);
     CDL_REQUIRE(log, run->inputs != NULL && run->count >= 1 && run->count <= s->info.max_batch);
-    cdl_result r = CDL_OK;
     for (int i = 0; r == CDL_OK && i < run->count; i++)
         r = check_input(s, &run->inputs[i]);
     return r;
@@ -287,7 +287,7 @@ cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
     struct cdl_slot *slot = &s->slots[slot_index];
     CDL_REQUIRE(log, slot->state == CDL_SLOT_RECORDED || (slot->state == CDL_SLOT_RECORDING && !executed));
     slot->state = CDL_SLOT_IDLE;
-    cdl_result r = cdl_device_is_lost(s->dev) ? CDL_ERR_DEVICE_LOST : CDL_OK;
+    cdl_result r = cdl_device_check(s->dev);
     if (r == CDL_OK && executed)
         r = cdl_take_results(s, slot);
     if (r != CDL_OK || !executed)

@@ -77,7 +77,8 @@ static void dead(bool was) {
 }
 
 #define CREATE(name, Info, Handle) \
-    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(VkDevice device, const Info *info, const VkAllocationCallbacks *callbacks, Handle *out) { \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(VkDevice device, const Info *info, const VkAllocationCallbacks *callbacks, \
+                                                            Handle *out) { \
         const VkResult failure = before(HOOK_Create##name); \
         return failure < 0 ? failure : born(vkCreate##name(device, info, callbacks, out)); \
     }
@@ -133,8 +134,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_EndCommandBuffer(VkCommandBuffer comm
     return failure < 0 ? failure : result;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL wrap_AllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks,
-                                                          VkDeviceMemory *out) {
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_AllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info,
+                                                          const VkAllocationCallbacks *callbacks, VkDeviceMemory *out) {
     const VkResult failure = before(HOOK_AllocateMemory);
     VkMemoryAllocateInfo real = *info;
     if (h.options.discrete)
@@ -261,8 +262,8 @@ static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindPipeline(VkCommandBuffer commands,
 }
 
 static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindDescriptorSets(VkCommandBuffer commands, VkPipelineBindPoint point, VkPipelineLayout layout,
-                                                             uint32_t first, uint32_t count, const VkDescriptorSet *sets, uint32_t num_offsets,
-                                                             const uint32_t *offsets) {
+                                                             uint32_t first, uint32_t count, const VkDescriptorSet *sets,
+                                                             uint32_t num_offsets, const uint32_t *offsets) {
     if (point != VK_PIPELINE_BIND_POINT_COMPUTE || first != 0 || count != 1)
         complain("bound descriptor sets other than compute set 0", "");
     vkCmdBindDescriptorSets(commands, point, layout, first, count, sets, num_offsets, offsets);

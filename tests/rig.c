@@ -92,6 +92,12 @@ int rig_close(void **state) {
     return rig.host.messages ? -1 : status;
 }
 
+void rig_expect_refusal(cdl_result r, cdl_result expected, const char *word, const char *what) {
+    harness_expect_failure(r, expected, what);
+    if (!strstr(harness.last, word))
+        fail_msg("%s: \"%s\" does not say \"%s\"", what, harness.last, word);
+}
+
 // ---- memory
 
 static VkDeviceMemory allocate(const VkMemoryRequirements *needs, VkMemoryPropertyFlags flags) {
@@ -150,11 +156,12 @@ static void fill_image(struct rig_image *out, const struct rig_image_params *p) 
     image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_UNDEFINED, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0,
                   VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     vkCmdClearColorImage(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, &other, 1, &all);
-    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                  VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                  VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                  VK_ACCESS_TRANSFER_WRITE_BIT);
     vkCmdCopyBufferToImage(cmd, staging.handle, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &region);
-    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, layout, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
-                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT);
+    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, layout, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                  VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT);
     rig_run(cmd);
     rig_buffer_free(&staging);
 }
@@ -162,10 +169,15 @@ static void fill_image(struct rig_image *out, const struct rig_image_params *p) 
 struct rig_image rig_image(const struct rig_image_params *p) {
     struct rig_image out = {0};
     const VkImageCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO, .imageType = VK_IMAGE_TYPE_2D, .format = p->format,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
+        .imageType = VK_IMAGE_TYPE_2D,
+        .format = p->format,
         .flags = p->view_format && p->view_format != p->format ? VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT : 0,
-        .extent = {(uint32_t)p->width << p->level, (uint32_t)p->height << p->level, 1}, .mipLevels = (uint32_t)p->level + 1,
-        .arrayLayers = (uint32_t)p->layer + 1, .samples = VK_SAMPLE_COUNT_1_BIT, .usage = VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT,
+        .extent = {(uint32_t)p->width << p->level, (uint32_t)p->height << p->level, 1},
+        .mipLevels = (uint32_t)p->level + 1,
+        .arrayLayers = (uint32_t)p->layer + 1,
+        .samples = VK_SAMPLE_COUNT_1_BIT,
+        .usage = VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT,
     };
     VkMemoryRequirements needs;
     HOST_VK(vkCreateImage(rig.host.device, &info, NULL, &out.handle));

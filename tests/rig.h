@@ -27,6 +27,9 @@ bool rig_open_host(void);
 cdl_result rig_import(cdl_device **out);
 struct cdl_vk_import_params rig_import_params(void);
 
+// harness_expect_failure, and the line in the log says `word`.
+void rig_expect_refusal(cdl_result r, cdl_result expected, const char *word, const char *what);
+
 // ---- memory
 
 struct rig_buffer { VkBuffer handle; VkDeviceMemory memory; uint8_t *mapped; size_t size; };

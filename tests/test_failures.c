@@ -44,7 +44,8 @@ static void exhaust(const struct attempt *a) {
             if (heap_live() != before)
                 fail_msg("%s, allocation %ld: %ld blocks more than before", a->what, n, heap_live() - before);
             // jansson takes a string that it has no memory for as one that is malformed.
-            const bool right = r == CDL_ERR_NOMEM || (a->forgiving && r == CDL_OK) || (heap_failed_in_json() && (r == CDL_ERR_FORMAT || r == CDL_ERR_INVALID));
+            const bool right = r == CDL_ERR_NOMEM || (a->forgiving && r == CDL_OK) ||
+                               (heap_failed_in_json() && (r == CDL_ERR_FORMAT || r == CDL_ERR_INVALID));
             if (failed && (!right || (r != CDL_OK && lines < 1)))
                 fail_msg("%s, allocation %ld failed: %s, %d error lines: %s", a->what, n, cdl_result_str(r), lines, harness.last);
             if (!failed) {
@@ -207,8 +208,9 @@ static cdl_result step_import(struct life *l, float *logits) {
 
 static cdl_result step_session(struct life *l, float *logits) {
     (void)logits;
-    return cdl_session_create(&l->s, l->dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32, .max_batch = 2, .num_slots = 2, .cam = true,
-                                                                         .timings = true, .staging_bytes = 1 << 16));
+    return cdl_session_create(&l->s, l->dev, t.model,
+                              cdl_session_params(.precision = CDL_PRECISION_FP32, .max_batch = 2, .num_slots = 2, .cam = true,
+                                                 .timings = true, .staging_bytes = 1 << 16));
 }
 
 static cdl_result step_half_session(struct life *l, float *logits) {
@@ -301,23 +303,33 @@ static void end(struct life *l) {
 
 static struct { int injected, told, without; } tally[HOOK_COUNT][4]; // by code of "HDPL"
 static const char code_letters[] = "HDPL";
-static const VkResult codes[] = {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_OUT_OF_POOL_MEMORY, VK_ERROR_DEVICE_LOST};
+static const VkResult codes[] = {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_OUT_OF_POOL_MEMORY,
+                                 VK_ERROR_DEVICE_LOST};
 
 static void check_logits(const char *what, int step, const float *logits) {
     if (memcmp(logits, t.logits[step], sizeof t.logits[step]))
         fail_msg("%s: %s gives logits %.9g ..., not %.9g ...", what, steps[step].name, (double)logits[0], (double)t.logits[step][0]);
 }
 
-// What comes after a lost device: the same answer to everything.
-static void expect_lost(struct life *l, int step, const char *what) {
+// What comes after a lost device: the same answer to everything, and one line for each.
+static void expect_lost(struct life *l, const char *what) {
     float logits[CLASSES];
-    for (int i = step; i < STEPS; i++) {
-        if (i == 0 || (i > 1 && i < 6 && !l->s) || (i == 7 && !l->half))
+    struct life more = {.dev = l->dev};
+    struct cdl_peaks peaks;
+    if (!l->dev)
+        return;
+    for (int i = 1; i < STEPS; i++) {
+        const bool creates = i == 1 || i == 6;
+        if ((i > 1 && i < 6 && !l->s) || (i == 7 && !l->half))
             continue; // on nothing
-        const cdl_result r = steps[i].run(l, logits);
-        if (r != CDL_ERR_DEVICE_LOST)
-            fail_msg("%s: then %s: %s", what, steps[i].name, cdl_result_str(r));
+        const cdl_result r = steps[i].run(creates ? &more : l, logits);
+        const int lines = harness_take_errors();
+        if (r != CDL_ERR_DEVICE_LOST || lines != 1)
+            fail_msg("%s: then %s: %s, %d error lines", what, steps[i].name, cdl_result_str(r), lines);
     }
+    if (harness.info.timestamps)
+        harness_expect_failure(cdl_device_measure_peaks(l->dev, &peaks), CDL_ERR_DEVICE_LOST, "peaks of a lost device");
+    assert_true(!more.s && !more.half);
 }
 
 // A life in which the n-th call of a function fails; on: and all that follow, until Cardinal has told. false: there were
@@ -347,7 +359,7 @@ static bool live_through(int function, int code, long n, bool on) {
             fail_msg("%s: %s: %s, %d error lines: %s", what, steps[i].name, cdl_result_str(r), lines, harness.last);
         told = true;
         if (lost) {
-            expect_lost(&l, i, what);
+            expect_lost(&l, what);
             break;
         }
         failed = hook_heal(); // it has passed: the same step works now
@@ -387,7 +399,8 @@ static void test_vulkan_failures(void **state) {
             // Out of device memory on a card that has memory of its own.
             hook_set_options(&(struct hook_options){.discrete = code_letters[code] == 'D' && harness.info.software});
             // Where a second kind of memory or a second try helps, all fail too.
-            const bool twice = function == HOOK_AllocateMemory || function == HOOK_CreateShaderModule || function == HOOK_CreateComputePipelines;
+            const bool twice =
+                function == HOOK_AllocateMemory || function == HOOK_CreateShaderModule || function == HOOK_CreateComputePipelines;
             for (int on = 0; on <= (twice && code_letters[code] != 'H'); on++)
                 for (long n = 1; live_through(function, code, n, on); n++)
                     ;
@@ -397,7 +410,8 @@ static void test_vulkan_failures(void **state) {
             }
         }
     hook_set_options(&(struct hook_options){0});
-    printf("  %-40s %5s %5s %7s   out of host memory, device memory, pool memory, device lost\n", "failed calls, all survived", "all", "told", "without");
+    printf("  %-40s %5s %5s %7s   out of host memory, device memory, pool memory, device lost\n", "failed calls, all survived", "all",
+           "told", "without");
     for (int function = 0; function < HOOK_COUNT; function++)
         for (int code = 0; code < 4; code++)
             if (tally[function][code].injected)
@@ -485,7 +499,8 @@ static int open_all(void **state) {
     }
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)random_next(&r);
-    t.image = rig_image(&(struct rig_image_params){.format = VK_FORMAT_R8G8B8A8_UNORM, .width = 16, .height = 16, .data = pixels, .pixel_bytes = 4});
+    t.image = rig_image(
+        &(struct rig_image_params){.format = VK_FORMAT_R8G8B8A8_UNORM, .width = 16, .height = 16, .data = pixels, .pixel_bytes = 4});
     const char *base = getenv("TMPDIR");
     snprintf(t.folder, sizeof t.folder, "%s/cardinal-failures-XXXXXX", base && base[0] ? base : "/tmp");
     if (!mkdtemp(t.folder))

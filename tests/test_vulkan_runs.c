@@ -40,9 +40,11 @@ static void make_picture(struct picture *p, int width, int height, struct random
     p->memory = must_alloc((size_t)width * (size_t)height, 4);
     for (size_t i = 0; i < (size_t)width * (size_t)height * 4; i++)
         p->memory[i] = (uint8_t)random_next(r);
-    p->image = rig_image(&(struct rig_image_params){.format = VK_FORMAT_R8G8B8A8_UNORM, .width = width, .height = height, .data = p->memory, .pixel_bytes = 4});
+    p->image = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8G8B8A8_UNORM, .width = width, .height = height, .data = p->memory, .pixel_bytes = 4});
     p->pixels = (struct cdl_pixels){.data = p->memory, .width = width, .height = height, .format = CDL_FORMAT_RGBA8};
-    p->input = (struct cdl_vk_input){.width = width, .height = height, .view = p->image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+    p->input =
+        (struct cdl_vk_input){.width = width, .height = height, .view = p->image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
 }
 
 static void make_host_pipeline(void) {
@@ -52,23 +54,34 @@ static void make_host_pipeline(void) {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 1, .pBindings = &binding};
     HOST_VK(vkCreateDescriptorSetLayout(device, &set_layout, NULL, &t.set_layout));
     const VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, 4};
-    const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &t.set_layout,
-                                               .pushConstantRangeCount = 1, .pPushConstantRanges = &range};
+    const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                               .setLayoutCount = 1,
+                                               .pSetLayouts = &t.set_layout,
+                                               .pushConstantRangeCount = 1,
+                                               .pPushConstantRanges = &range};
     HOST_VK(vkCreatePipelineLayout(device, &layout, NULL, &t.layout));
-    const VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof host_work, .pCode = host_work};
+    const VkShaderModuleCreateInfo code = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof host_work, .pCode = host_work};
     VkShaderModule module;
     HOST_VK(vkCreateShaderModule(device, &code, NULL, &module));
     const VkComputePipelineCreateInfo pipeline = {
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = t.layout,
-        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module, .pName = "main"},
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .layout = t.layout,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main"},
     };
     HOST_VK(vkCreateComputePipelines(device, VK_NULL_HANDLE, 1, &pipeline, NULL, &t.pipeline));
     vkDestroyShaderModule(device, module, NULL);
     const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1};
-    const VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size};
+    const VkDescriptorPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size};
     HOST_VK(vkCreateDescriptorPool(device, &pool, NULL, &t.pool));
-    const VkDescriptorSetAllocateInfo set = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = t.pool, .descriptorSetCount = 1, .pSetLayouts = &t.set_layout};
+    const VkDescriptorSetAllocateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                             .descriptorPool = t.pool,
+                                             .descriptorSetCount = 1,
+                                             .pSetLayouts = &t.set_layout};
     HOST_VK(vkAllocateDescriptorSets(device, &set, &t.set));
     t.work = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT, 1024);
     const VkDescriptorBufferInfo buffer = {t.work.handle, 0, 512};
@@ -154,7 +167,8 @@ static void check_slot(const cdl_session *s, int slot, int image, const struct e
 
 // Something of everything that a host does, with its own synchronization.
 static void record_host_work(VkCommandBuffer cmd, uint32_t value) {
-    const VkMemoryBarrier before = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+    const VkMemoryBarrier before = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                    .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
                                     .dstAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
     const VkMemoryBarrier between = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT};
@@ -187,7 +201,9 @@ static void run_slices(cdl_session *s, int slot, const struct cdl_vk_input *inpu
         if (!cmd)
             cmd = rig_begin();
         // From the second slice on inputs are not looked at.
-        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.slot = slot, .inputs = i ? NULL : inputs, .count = count, .slice = i, .num_slices = slices)), "slice");
+        harness_expect_ok(
+            cdl_vk_record(s, cmd, cdl_vk_run(.slot = slot, .inputs = i ? NULL : inputs, .count = count, .slice = i, .num_slices = slices)),
+            "slice");
         record_host_work(cmd, (uint32_t)(i + slices));
         if (i == slices - 1 || i % per_cmd == per_cmd - 1) {
             vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0, NULL);
@@ -355,8 +371,15 @@ static void submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t v
     };
     const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &values, .waitSemaphoreCount = 1, .pWaitSemaphores = &timeline, .pWaitDstStageMask = &stage,
-        .commandBufferCount = 1, .pCommandBuffers = &cmd, .signalSemaphoreCount = 1, .pSignalSemaphores = &timeline,
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &values,
+        .waitSemaphoreCount = 1,
+        .pWaitSemaphores = &timeline,
+        .pWaitDstStageMask = &stage,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &cmd,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &timeline,
     };
     cdl_mutex_lock(&rig.queue_lock);
     HOST_VK(vkQueueSubmit(rig.host.queue, 1, &submit, VK_NULL_HANDLE));
@@ -369,7 +392,8 @@ static void signal_value(VkSemaphore timeline, uint64_t value) {
 }
 
 static void wait_for_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &timeline, .pValues = &value};
+    const VkSemaphoreWaitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &timeline, .pValues = &value};
     HOST_VK(vkWaitSemaphores(rig.host.device, &info, UINT64_MAX));
 }
 
@@ -489,7 +513,8 @@ static void test_giving_up(void **state) {
         VkCommandBuffer cmd = rig_begin();
         run_slices(s, 0, &t.pictures[2].input, 1, 1, 1); // results that are gone afterwards
         check_slot(s, 0, 0, &e, "before");
-        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = sliced ? 3 : 0)), "record");
+        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = sliced ? 3 : 0)),
+                          "record");
         rig_end(cmd);
         if (submitted)
             rig_wait(rig_submit(cmd));
@@ -533,7 +558,8 @@ static void test_graphics_state_survives(void **state) {
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, t.scene.pipeline);
     vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, t.scene.layout, 0, 1, &t.scene.set, 0, NULL);
     for (int slice = 0; slice < 2; slice++)
-        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .slice = slice, .num_slices = 2)), "record");
+        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .slice = slice, .num_slices = 2)),
+                          "record");
     vkCmdBeginRenderPass(cmd, &begin, VK_SUBPASS_CONTENTS_INLINE);
     vkCmdPushConstants(cmd, t.scene.layout, VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof turn, turn); // these Cardinal replaces
     vkCmdDraw(cmd, 36, 1, 0, 0);
@@ -550,9 +576,9 @@ static void test_graphics_state_survives(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices), cmocka_unit_test(test_slices_tell_all), cmocka_unit_test(test_two_in_flight), cmocka_unit_test(test_all_slots),
-        cmocka_unit_test(test_semaphores_order), cmocka_unit_test(test_many_semaphores), cmocka_unit_test(test_own_device),
-        cmocka_unit_test(test_giving_up), cmocka_unit_test(test_graphics_state_survives),
+        cmocka_unit_test(test_slices),     cmocka_unit_test(test_slices_tell_all),  cmocka_unit_test(test_two_in_flight),
+        cmocka_unit_test(test_all_slots),  cmocka_unit_test(test_semaphores_order), cmocka_unit_test(test_many_semaphores),
+        cmocka_unit_test(test_own_device), cmocka_unit_test(test_giving_up),        cmocka_unit_test(test_graphics_state_survives),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 1)

@@ -142,7 +142,8 @@ static void record_frame(struct host *h, int index) {
 // ---- 4: its result
 
 static void check_result(struct host *h, int run, const float *logits, int num_classes) {
-    const struct cdl_pixels pixels = {.data = h->checked[run % IN_FLIGHT], .width = SCENE_WIDTH, .height = SCENE_HEIGHT, .format = CDL_FORMAT_RGBA8};
+    const struct cdl_pixels pixels = {
+        .data = h->checked[run % IN_FLIGHT], .width = SCENE_WIDTH, .height = SCENE_HEIGHT, .format = CDL_FORMAT_RGBA8};
     if (cdl_session_run(h->reference, &pixels, 1) != CDL_OK)
         exit(1);
     if (memcmp(logits, cdl_session_logits(h->reference, 0, 0), (size_t)num_classes * sizeof *logits)) {

@@ -107,7 +107,8 @@ static bool choose_physical_device(struct host_device *out, const char *name) {
     for (uint32_t i = 0; i < count; i++)
         if (suits(out, all[i], name))
             return true;
-    fprintf(stderr, "no device with Vulkan 1.2 and a queue for graphics and compute%s%s\n", name ? ", and a name with " : "", name ? name : "");
+    fprintf(stderr, "no device with Vulkan 1.2 and a queue for graphics and compute%s%s\n", name ? ", and a name with " : "",
+            name ? name : "");
     return false;
 }
 
@@ -120,7 +121,8 @@ static size_t size_of(VkStructureType type) {
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES: return sizeof(VkPhysicalDevice16BitStorageFeatures);
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES: return sizeof(VkPhysicalDeviceMaintenance4Features);
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES: return sizeof(VkPhysicalDeviceSubgroupSizeControlFeatures);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES: return sizeof(VkPhysicalDeviceShaderIntegerDotProductFeatures);
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES:
+        return sizeof(VkPhysicalDeviceShaderIntegerDotProductFeatures);
 #ifdef VK_KHR_cooperative_matrix
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR: return sizeof(VkPhysicalDeviceCooperativeMatrixFeaturesKHR);
 #endif
@@ -183,7 +185,10 @@ bool host_device_create(struct host_device *out, bool validate, const char *name
     take_extensions(out);
     choose_features(out, &cdl_vk_recommended_features);
     const VkDeviceQueueCreateInfo queue = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = out->queue_family, .queueCount = 1, .pQueuePriorities = &priority,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = out->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
     };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &out->features, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
