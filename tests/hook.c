@@ -27,9 +27,9 @@ static struct {
     bool failed, lost, on;
     uint32_t host_type; // the real memory type behind those that `discrete` shows
     char complaint[256];
-    struct { VkShaderModule handle; uint64_t hash; } modules[MAX_MODULES];
+    struct { VkShaderModule handle; const uint32_t *code; } modules[MAX_MODULES];
     struct { VkPipeline handle; uint64_t hash; } pipelines[MAX_PIPELINES];
-    int num_pipelines;
+    int num_modules, num_pipelines;
 } h;
 
 // ---- what every wrapper does
@@ -157,42 +157,46 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size) { // FNV-1a
     return hash;
 }
 
+static VkShaderModule find_module(const uint32_t *code) {
+    for (int i = 0; i < h.num_modules; i++)
+        if (h.modules[i].code == code)
+            return h.modules[i].handle;
+    return VK_NULL_HANDLE;
+}
+
+// Cardinal's code is constant, so its address tells one module from another. Shared as pipelines are: the validation layer
+// examines every new one.
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateShaderModule(VkDevice device, const VkShaderModuleCreateInfo *info,
                                                               const VkAllocationCallbacks *callbacks, VkShaderModule *out) {
     VkResult result = before(HOOK_CreateShaderModule);
-    if (result < 0 || (result = born(vkCreateShaderModule(device, info, callbacks, out))) < 0)
+    if (result < 0)
         return result;
+    if (!h.options.share_pipelines)
+        return born(vkCreateShaderModule(device, info, callbacks, out));
     cdl_mutex_lock(&h.lock);
-    for (int i = 0; i < MAX_MODULES; i++)
-        if (!h.modules[i].handle) {
-            h.modules[i].handle = *out;
-            h.modules[i].hash = mix(UINT64_C(0xcbf29ce484222325), info->pCode, info->codeSize);
-            break;
-        }
+    VkShaderModule known = find_module(info->pCode);
+    if (!known && h.num_modules < MAX_MODULES && (result = vkCreateShaderModule(device, info, callbacks, &known)) >= 0) {
+        h.modules[h.num_modules].code = info->pCode;
+        h.modules[h.num_modules++].handle = known;
+    }
     cdl_mutex_unlock(&h.lock);
-    return result;
+    if (!known)
+        return result < 0 ? result : VK_ERROR_OUT_OF_HOST_MEMORY;
+    *out = known;
+    return born(VK_SUCCESS);
 }
 
 static VKAPI_ATTR void VKAPI_CALL wrap_DestroyShaderModule(VkDevice device, VkShaderModule handle, const VkAllocationCallbacks *callbacks) {
     dead(handle != VK_NULL_HANDLE);
-    cdl_mutex_lock(&h.lock);
-    for (int i = 0; i < MAX_MODULES; i++)
-        if (h.modules[i].handle == handle)
-            h.modules[i].handle = VK_NULL_HANDLE;
-    cdl_mutex_unlock(&h.lock);
-    vkDestroyShaderModule(device, handle, callbacks);
+    if (!h.options.share_pipelines)
+        vkDestroyShaderModule(device, handle, callbacks);
 }
 
-// Of all that makes one of Cardinal's pipelines differ from another; 0: its module is unknown.
+// Of all that makes one of Cardinal's pipelines differ from another.
 static uint64_t hash_pipeline(const VkComputePipelineCreateInfo *info) {
-    uint64_t hash = 0;
     const VkSpecializationInfo *constants = info->stage.pSpecializationInfo;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *size = info->stage.pNext;
-    for (int i = 0; i < MAX_MODULES; i++)
-        if (h.modules[i].handle == info->stage.module)
-            hash = h.modules[i].hash;
-    if (!hash)
-        return 0;
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), &info->stage.module, sizeof info->stage.module);
     hash = mix(hash, &info->flags, sizeof info->flags);
     hash = mix(hash, &info->stage.flags, sizeof info->stage.flags);
     if (constants)
@@ -222,7 +226,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateComputePipelines(VkDevice devic
         return born(vkCreateComputePipelines(device, cache, count, infos, callbacks, out));
     cdl_mutex_lock(&h.lock);
     const uint64_t hash = hash_pipeline(infos);
-    *out = hash ? find_pipeline(hash) : VK_NULL_HANDLE;
+    *out = find_pipeline(hash);
     cdl_mutex_unlock(&h.lock);
     if (*out)
         return born(VK_SUCCESS);
@@ -381,6 +385,8 @@ void hook_close(void) {
         return;
     for (int i = 0; i < h.num_pipelines; i++)
         vkDestroyPipeline(h.device, h.pipelines[i].handle, NULL);
+    for (int i = 0; i < h.num_modules; i++)
+        vkDestroyShaderModule(h.device, h.modules[i].handle, NULL);
     cdl_mutex_destroy(&h.lock);
     memset(&h, 0, sizeof h);
 }

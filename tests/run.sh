@@ -41,7 +41,11 @@ for driver in lavapipe=/usr/share/vulkan/icd.d/lvp_icd*.json SwiftShader=/usr/li
     name=${driver%%=*}
     for file in ${driver#*=}; do
         if [ -e "$file" ]; then
-            VK_DRIVER_FILES=$file run "on $name" device "$@"
+            if [ $drivers = 0 ]; then
+                VK_DRIVER_FILES=$file run "on $name" device "$@"
+            else
+                VK_DRIVER_FILES=$file run "on $name" device -LE once "$@"
+            fi
             drivers=$((drivers + 1))
         fi
     done

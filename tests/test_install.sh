@@ -98,6 +98,7 @@ export PKG_CONFIG_PATH=$libraries/pkgconfig
 {
     quietly cc -std=c11 -o pc_c hosts/use.c $(pkg-config --cflags --libs cardinal)
     quietly c++ -std=c++17 -o pc_cpp hosts/use.cpp $(pkg-config --cflags --libs cardinal)
+    quietly cc -std=c11 -o own_vulkan_shared hosts/own_vulkan.c $(pkg-config --cflags --libs cardinal)
     # The shared one away, or the linker would prefer it
     mkdir static && cp -r "$prefix/." static && rm static/"${libraries#"$prefix/"}"/libcardinal.so*
     export PKG_CONFIG_PATH=$tmp/static/${libraries#"$prefix/"}/pkgconfig
@@ -116,6 +117,7 @@ expect ./pc_static_cpp
 
 echo "== a host with Vulkan functions of its own"
 [ "$(./own_vulkan)" = listed ] || fail "own_vulkan"
+[ "$(LD_LIBRARY_PATH=$libraries ./own_vulkan_shared)" = listed ] || fail "own_vulkan with the shared library"
 ! nm -D --defined-only plugin.so | grep ' cdl_' || fail "a plug-in exports the library that it holds"
 
 echo "== add_subdirectory"

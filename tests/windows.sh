@@ -48,6 +48,8 @@ for kind in shared static; do
     quietly cmake --build $kind
 done
 cp "$prefix/bin/libcardinal.dll" shared/
+# shellcheck disable=SC2046
+quietly $cc -std=c11 -I"$build/headers" -o shared/own_vulkan.exe hosts/own_vulkan.c $(pkg-config --cflags --libs cardinal)
 rm "$prefix"/lib/*.dll.a
 # shellcheck disable=SC2046
 quietly $cc -std=c11 -o pc_static.exe hosts/use.c $(pkg-config --static --cflags --libs cardinal)
@@ -64,6 +66,7 @@ for host in shared/use_c.exe static/use_c.exe pc_static.exe; do
     got=$(wine $host "$model" "$tmp/none" 2>"$tmp/log" | tr -d '\r') || { cat "$tmp/log"; fail "$host"; }
     [ "$got" = "$version renamed 10 cat 1" ] || fail "$host printed '$got'"
 done
+[ "$(wine shared/own_vulkan.exe 2>/dev/null | tr -d '\r')" = listed ] || fail "own_vulkan.exe"
 [ "$(wine "$prefix/bin/cardinal.exe" --version 2>/dev/null | tr -d '\r')" = "cardinal $version" ] || fail "cardinal.exe --version"
 pictures="$tmp/Bilder für 漢字"
 mkdir "$pictures"

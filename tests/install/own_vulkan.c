@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void trap(void) {
     fputs("the library called a function of the host\n", stderr);
@@ -33,6 +34,11 @@ OWN(volkLoadDevice)
 
 int main(void) {
     int count = -1;
+    // What the library exports besides functions
+    if (cdl_vk_required_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 || !cdl_vk_required_features.pNext ||
+        cdl_vk_recommended_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 || cdl_vk_num_recommended_extensions < 1 ||
+        strncmp(cdl_vk_recommended_extensions[cdl_vk_num_recommended_extensions - 1], "VK_", 3) != 0)
+        return 1;
     if (cdl_device_list(NULL, 0, &count, NULL) != CDL_OK) // asks the real loader, and its drivers, if there are any
         count = -1;
     printf("%s\n", count >= 0 ? "listed" : "failed");
