@@ -268,6 +268,11 @@ uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot_index) {
     return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[CDL_QUERY_BEGIN], slot->ticks[CDL_QUERY_END]) : 0;
 }
 
+uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot_index) {
+    const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
+    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[CDL_QUERY_BEGIN], slot->ticks[CDL_QUERY_PREPROCESSED]) : 0;
+}
+
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
     const struct cdl_graph *g = &s->plan.graph;

@@ -186,7 +186,8 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
                               .fp16 = s->info.precision == CDL_PRECISION_FP16};
     const struct cdl_plan_params plan = {
         .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps, .choose = cdl_tune_choose, .choose_pair = cdl_tune_pair, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
+        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps,
+        .choose = cdl_tune_choose, .choose_pair = cdl_tune_pair, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
     };
     cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
     if (r == CDL_OK)

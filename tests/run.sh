@@ -12,6 +12,8 @@ build=$root/build
 # shellcheck disable=SC2086
 install_packages $packages_build $packages_test
 # shellcheck disable=SC2086
+install_packages $packages_demo $packages_demo_test || echo "SKIPPED: the desktop demo is neither built nor tested"
+# shellcheck disable=SC2086
 install_packages $packages_swiftshader || echo "SKIPPED: no SwiftShader on this machine; lavapipe alone runs the device tests"
 
 cmake -S "$root" -B "$build" -G Ninja -DCARDINAL_TESTS=ON >/dev/null

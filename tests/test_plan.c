@@ -571,7 +571,8 @@ static void test_kernels_fit_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resnext50_shapes), cmocka_unit_test(test_every_architecture), cmocka_unit_test(test_damaged_state_dicts),
-        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule), cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_waits_for_residual_written), cmocka_unit_test(test_waits_for_residual_read), cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_kernels_fit_devices),
     };

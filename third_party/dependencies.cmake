@@ -9,6 +9,9 @@
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
 #   stb_image       libstb-dev             required by the program
 #   cmocka          libcmocka-dev          required by the tests
+#   SDL2            libsdl2-dev            required by the demo, which is left out where one of these is missing
+#   SDL2_ttf        libsdl2-ttf-dev
+#   FFmpeg          libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev
 #
 # What is cached is named CARDINAL_..., so that a parent's build keeps its own names.
 
@@ -50,6 +53,21 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
       message(STATUS "${optional} not found: building without it")
     endif()
   endforeach()
+endif()
+
+set(CARDINAL_DEMO_FOUND FALSE)
+if(CARDINAL_APPS AND CARDINAL_DEMO)
+  pkg_check_modules(SDL2 IMPORTED_TARGET sdl2>=2.0.18)
+  pkg_check_modules(SDL2_TTF IMPORTED_TARGET SDL2_ttf>=2.0.18)
+  pkg_check_modules(FFMPEG IMPORTED_TARGET libavdevice>=58 libavformat>=58 libavcodec>=58 libswscale>=5 libavutil>=56)
+  if(SDL2_FOUND AND SDL2_TTF_FOUND AND FFMPEG_FOUND)
+    set(CARDINAL_DEMO_FOUND TRUE)
+  elseif(CARDINAL_DEMO STREQUAL AUTO)
+    message(STATUS "SDL2, SDL2_ttf or FFmpeg not found: building without the demo")
+  else()
+    message(FATAL_ERROR "CARDINAL_DEMO: SDL2, SDL2_ttf or FFmpeg not found: install libsdl2-dev libsdl2-ttf-dev libavdevice-dev libavformat-dev "
+                        "libavcodec-dev libswscale-dev")
+  endif()
 endif()
 
 if(CARDINAL_TESTS)

@@ -22,7 +22,7 @@ enum { MAX_METADATA = 32, MAX_LIST = 16 };
 struct int_list { int items[MAX_LIST], count; };
 
 struct options {
-    const char *model, *arch, *device, *label_file, *predictions;
+    const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
     cdl_tune tune;
     cdl_precision precision; // the first of `precisions`
     cdl_dtype dtype;

@@ -1,4 +1,5 @@
 // classify.c - cardinal classify: pictures to classes.
+#include "cam_files.h"
 #include "folder.h"
 #include "report.h"
 #include "workspace.h"
@@ -9,6 +10,7 @@ enum { DEFAULT_BATCH = 8 };
 
 struct classify {
     struct report report;
+    struct cam_files *cam; // NULL: none are wanted
     uint64_t failed;
 };
 
@@ -16,6 +18,11 @@ static void on_outcome(void *ctx, const struct outcome *o) {
     struct classify *c = ctx;
     c->failed += o->error != NULL;
     report_picture(&c->report, o);
+    char error[1200];
+    if (c->cam && !o->error && !cam_files_write(c->cam, o, error, sizeof error)) {
+        complain("%s", error);
+        c->failed++;
+    }
 }
 
 static enum exit_status classify_inputs(const struct options *options, struct workspace *w) {
@@ -26,6 +33,10 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
         .precision = precision_name(w->session_info.precision), .topk = wanted < classes ? wanted : classes,
     }};
     const struct decode_pool_params pool_params = {.threads = options->threads, .max_pictures = 2 * w->session_info.max_batch + 4};
+    if (options->cam_folder && !(c.cam = cam_files_open(options->cam_folder, w->session, options->exif != EXIF_OFF))) {
+        inputs_close(&inputs);
+        return EXIT_SOME_FAILED;
+    }
     struct decode_pool *pool = inputs ? decode_pool_create(inputs, &pool_params) : NULL;
     cdl_result r = CDL_ERR_NOMEM;
     if (!pool) {
@@ -34,11 +45,12 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
         report_begin(&c.report);
         r = runner_run(&(struct runner_params){
             .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = c.report.topk,
-            .exif = options->exif != EXIF_OFF, .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = &c,
+            .exif = options->exif != EXIF_OFF, .keep_pixels = c.cam != NULL, .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = &c,
         });
     }
     decode_pool_destroy(&pool);
     inputs_close(&inputs);
+    cam_files_close(&c.cam);
     return r != CDL_OK ? status_of(r) : c.failed ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
 }
 

@@ -51,7 +51,8 @@ static const struct {
      "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given; a folder is\n"
      "all its pictures, - a list of paths on standard input.\n\n"
      MODEL_OPTIONS RUN_OPTIONS
-     "  --format F            text, json (one object a line) or csv\n" COMMON_OPTIONS
+     "  --format F            text, json (one object a line) or csv\n"
+     "  --cam DIR             also writes every picture to DIR as a PNG, with what speaks for its best class in colour\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_classify},
     {"eval", "accuracy over a folder of class folders",

@@ -131,6 +131,7 @@ static const struct {
     {"--device", offsetof(struct options, device), parse_text, "an index, UUID or part of a name"},
     {"--label-file", offsetof(struct options, label_file), parse_text, "a file"},
     {"--predictions", offsetof(struct options, predictions), parse_text, "a file"},
+    {"--cam", offsetof(struct options, cam_folder), parse_text, "a folder"},
     {"--precision", 0, parse_precisions, "auto, fp32 or fp16"},
     {"--dtype", offsetof(struct options, dtype), parse_dtype, "fp32, fp16 or bf16"},
     {"--format", offsetof(struct options, format), parse_format, "text, json or csv"},

@@ -63,7 +63,7 @@ static struct cdl_pixels pixels_of(const struct runner *r, const struct decoded 
 static void deliver(struct runner *r, const struct decoded *d, const char *error, int slot, int image, double upload_ms, double gpu_ms,
                     double run_ms) {
     struct outcome o = {.decoded = d, .error = error, .top = r->top, .upload_ms = upload_ms, .gpu_ms = gpu_ms,
-                        .total_ms = d->decode_ms + run_ms};
+                        .total_ms = d->decode_ms + run_ms, .slot = slot, .image = image};
     if (!error && cdl_session_topk(r->p->session, slot, image, r->top, r->p->topk) != CDL_OK)
         o.error = "no result";
     r->p->sink(r->p->ctx, &o);
@@ -112,7 +112,7 @@ static cdl_result submit(struct runner *r, struct batch *b, int slot) {
     r->p->diagnostics->captured = NULL;
     b->upload_ms = now_ms() - b->submitted_at;
     b->submitted = result == CDL_OK;
-    for (int i = 0; b->submitted && i < b->num_items; i++)
+    for (int i = 0; b->submitted && !r->p->keep_pixels && i < b->num_items; i++)
         picture_free(&b->items[i].picture); // staged: their pixels are not needed again
     if (result == CDL_ERR_DEVICE_LOST)
         complain("%s", r->error);

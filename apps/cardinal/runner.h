@@ -11,6 +11,7 @@ struct outcome {
     const struct cdl_class *top; // [topk], best first
     // Of this picture's share of its batch: staging, the device's work, and both with decoding.
     double upload_ms, gpu_ms, total_ms;
+    int slot, image; // of the session, while the sink runs
 };
 
 struct runner_params {
@@ -18,6 +19,7 @@ struct runner_params {
     struct decode_pool *pool;
     int batch, topk;
     bool exif; // honour orientation
+    bool keep_pixels; // decoded->picture is whole in the sink, too
     struct diagnostics *diagnostics;
     void (*sink)(void *ctx, const struct outcome *outcome); // once a picture, in order
     void *ctx;

@@ -1,0 +1,62 @@
+// main.c - cardinal-demo: live classification of a camera, a video or pictures.
+#include "demo.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <libavdevice/avdevice.h>
+#include <libavutil/log.h>
+
+static int list_cameras(void) {
+    struct source_spec cameras[MAX_CAMERAS];
+    const int count = cameras_list(cameras, MAX_CAMERAS);
+    for (int i = 0; i < count; i++)
+        printf("%s  (%s)\n", cameras[i].name, cameras[i].url);
+    if (count == 0)
+        complain(cameras_supported() ? "no camera was found" : "this FFmpeg has no cameras");
+    return count > 0 ? EXIT_ALL_DONE : EXIT_SOME_FAILED;
+}
+
+static void run(struct demo *d) {
+    while (!d->quit) {
+        SDL_Event event;
+        // Work that ends on the GPU wakes nobody: it is looked after.
+        const bool busy = d->classifier.running || d->renderer.shot_serial || classifier_wants(&d->classifier, &d->frame);
+        const double pause = d->next_draw - now_ms();
+        const int timeout = busy ? 1 : pause < 1 ? 1 : pause > 100 ? 100 : (int)pause;
+        if (SDL_WaitEventTimeout(&event, timeout))
+            do
+                demo_event(d, &event);
+            while (SDL_PollEvent(&event));
+        if (!demo_frame(d)) {
+            d->status = EXIT_NO_DEVICE;
+            return;
+        }
+    }
+    if (d->renderer.shot_serial) { // of the last frame
+        renderer_wait(&d->renderer);
+        screenshot_poll(d);
+    }
+}
+
+int main(int argc, char **argv) {
+    static struct demo demo; // large
+    if (!demo_options_parse(&demo.options, argc, argv))
+        return EXIT_USAGE;
+    if (demo.options.help) {
+        fputs(demo_usage, stdout);
+        return EXIT_ALL_DONE;
+    }
+    avdevice_register_all();
+    av_log_set_level(demo.options.app.verbose ? AV_LOG_WARNING : AV_LOG_QUIET);
+    if (demo.options.list)
+        return list_cameras();
+    const bool opened = demo_open(&demo);
+    if (opened)
+        run(&demo);
+    if (opened && demo.options.stats && demo.machine)
+        demo_print_stats(&demo);
+    const enum exit_status status = demo.status;
+    demo_close(&demo);
+    return demo.status ? demo.status : status;
+}
