@@ -77,7 +77,7 @@ static void use_results(const cdl_session *s, int slot, int image) {
     harness_expect_ok(cdl_session_cam(s, slot, image, top[0].id, map), "cam");
     harness_expect_ok(cdl_session_seen(s, 640, 480, &seen), "seen");
     harness_expect_ok(cdl_session_timings(s, slot, timings, 64, &num), "timings");
-    cdl_session_gpu_ns(s, slot);
+    assert_true(cdl_session_preprocess_ns(s, slot) <= cdl_session_gpu_ns(s, slot));
     cdl_session_get_info(s, &info);
     assert_true(info.cam_width * info.cam_height <= 16);
 }
@@ -429,6 +429,7 @@ static void test_run_misuse(void **state) {
 // misuse: cdl_session_seen
 // misuse: cdl_session_timings
 // misuse: cdl_session_gpu_ns
+// misuse: cdl_session_preprocess_ns
 static void test_result_misuse(void **state) {
     (void)state;
     static const int places[][2] = {
@@ -454,7 +455,7 @@ static void test_result_misuse(void **state) {
         if (slot == 0)
             continue;
         refuse(cdl_session_timings(s, slot, &timing, 1, &num), "slot", "timings");
-        assert_true(cdl_session_gpu_ns(s, slot) == 0);
+        assert_true(cdl_session_gpu_ns(s, slot) == 0 && cdl_session_preprocess_ns(s, slot) == 0);
     }
     refuse(cdl_session_topk(s, 0, 0, top, CLASSES + 1), "k", "k above the class count");
     refuse(cdl_session_topk(s, 0, 0, top, -1), "k", "k below 0");
