@@ -115,13 +115,14 @@ struct cdl_vk_run { // of cdl_vk_record and cdl_vk_submit
 #endif
 
 // Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
-// Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0 and
-// push constants, nothing else.
+// Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0
+// (which disturbs the host's compute sets above it where pipeline layouts differ) and push constants, nothing else.
 //   Before: the host has made the inputs visible to COMPUTE_SHADER / SHADER_READ.
 //   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is done.
 // The slot is busy until the host, knowing `cmd` (of the last slice) done, calls cdl_vk_retire. Recordings of one session
 // are submitted in the order of recording, to one queue, once each; they synchronize among themselves there.
-// On failure nothing was recorded of this call, and the slot is idle.
+// On failure nothing was recorded of this call. The slot is as before: idle, or, with slices in it already, recording: the
+// slice may be tried again, or the run given up with cdl_vk_retire.
 // CDL_ERR_INVALID: a rule above is broken, or the session was created without `vulkan`.
 CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *run);
 // Takes the results of a recorded run; the slot is idle afterwards, with or without. Does not wait. `cmd` must be done,
