@@ -258,6 +258,7 @@ static void test_timings_of_segments(void **state) {
             sum += timings[i].gpu_ns;
         }
         assert_true(sum <= cdl_session_gpu_ns(s, 0) && (sum > 0) == harness.info.timestamps);
+        assert_true(cdl_session_preprocess_ns(s, 0) <= cdl_session_gpu_ns(s, 0) - sum);
     }
     cdl_session_destroy(&s);
     s = open_segmented(*cdl_session_params(.max_batch = 5, .timings = true, .precision = CDL_PRECISION_FP32), 0, 0);

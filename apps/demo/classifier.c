@@ -131,11 +131,11 @@ static int by_experience(struct classifier *c, double frame_ms, uint64_t late) {
     const double now = now_ms(), most = c->bundle.info.max_slices;
     if (c->results == 0) {
         c->slices_wanted = most * fmin(1, 33 / frame_ms);
-    } else if ((double)(late - c->late_before) > 0.25 * c->slices_wanted) {
-        c->slices_wanted = fmin(1.3 * c->slices_wanted + 1, most);
+    } else if ((double)(late - c->late_before) > 0.15 * (c->slices_wanted + 2)) {
+        c->slices_wanted = fmin(1.5 * c->slices_wanted + 1, most);
         c->late_at = now;
-    } else if (now - c->late_at > 2000) {
-        c->slices_wanted = fmax(0.8 * c->slices_wanted, 1);
+    } else if (now - c->late_at > 3000) {
+        c->slices_wanted = fmax(0.9 * c->slices_wanted, 1);
     }
     c->late_before = late;
     return (int)ceil(c->slices_wanted);

@@ -39,8 +39,17 @@ static bool fail(struct demo *d, enum exit_status status, const char *error) {
     return false;
 }
 
+// Of the machine. SDL would look for one in places where no desktop is, and talk on stderr; SDL_VIDEODRIVER lets it.
+static bool no_display(void) {
+#if defined(_WIN32) || defined(__APPLE__)
+    return false;
+#else
+    return !SDL_getenv("DISPLAY") && !SDL_getenv("WAYLAND_DISPLAY") && !SDL_getenv("SDL_VIDEODRIVER");
+#endif
+}
+
 // SDL's drivers that show nothing
-static bool without_display(void) {
+static bool shows_nothing(void) {
     const char *driver = SDL_GetCurrentVideoDriver();
     return !driver || !strcmp(driver, "dummy") || !strcmp(driver, "offscreen") || !strcmp(driver, "evdev");
 }
@@ -53,7 +62,7 @@ static bool open_window(struct demo *d) {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "0"); // an interrupt is a wish to quit
     if (o->offscreen)
         return SDL_Init(SDL_INIT_EVENTS) == 0 || fail(d, EXIT_NO_DEVICE, SDL_GetError());
-    if (SDL_Init(SDL_INIT_VIDEO | SDL_INIT_EVENTS) != 0 || without_display()) {
+    if (no_display() || SDL_Init(SDL_INIT_VIDEO | SDL_INIT_EVENTS) != 0 || shows_nothing()) {
         if (o->frames > 0)
             return SDL_Init(SDL_INIT_EVENTS) == 0 || fail(d, EXIT_NO_DEVICE, SDL_GetError());
         SDL_Quit();

@@ -73,7 +73,8 @@ static void prepare(struct preparation *p) {
     p->status = open_model_from(&b->model, p->choice.model[0] ? p->choice.model : NULL, &p->options, &p->diagnostics);
     if (p->status != EXIT_ALL_DONE) {
         if (!p->error[0])
-            snprintf(p->error, sizeof p->error, "%s could not be loaded; the terminal tells why", p->choice.model);
+            snprintf(p->error, sizeof p->error, "%s could not be loaded; the terminal tells why",
+                     p->choice.model[0] ? p->choice.model : "the model");
         return;
     }
     const cdl_result r = cdl_session_create(&b->session, b->machine->device, b->model.model,

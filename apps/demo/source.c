@@ -115,7 +115,12 @@ void source_publish(struct source *s, double capture_ms) {
 }
 
 static void release(struct source *s) {
-    if (SDL_AtomicAdd(&s->references, -1) > 1)
+    if (s->lock)
+        SDL_LockMutex(s->lock);
+    const int left = --s->references;
+    if (s->lock)
+        SDL_UnlockMutex(s->lock);
+    if (left > 0)
         return;
     frame_free(&s->ready);
     frame_free(&s->back);
@@ -150,7 +155,7 @@ struct source *source_open(const struct source_spec *spec, double seconds_per_pi
     s->ctx = ctx;
     s->lock = SDL_CreateMutex();
     s->changed = SDL_CreateCond();
-    SDL_AtomicSet(&s->references, 2);
+    s->references = 2;
     SDL_AtomicAdd(&running, 1);
     SDL_Thread *thread = s->lock && s->changed && source_copy(spec, &s->spec) ? SDL_CreateThread(run, "source", s) : NULL;
     if (thread) {
@@ -158,7 +163,7 @@ struct source *source_open(const struct source_spec *spec, double seconds_per_pi
         return s;
     }
     SDL_AtomicAdd(&running, -1);
-    SDL_AtomicSet(&s->references, 1);
+    s->references = 1;
     release(s);
     return NULL;
 }

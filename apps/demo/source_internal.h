@@ -11,9 +11,9 @@ struct source {
     double seconds_per_picture;
     SDL_mutex *lock;
     SDL_cond *changed; // stop, pause or skip
-    SDL_atomic_t references; // the user's and the thread's
     SDL_atomic_t stop;
     // under the lock:
+    int references; // the user's and the thread's
     void (*on_frame)(void *ctx); // NULL once closed
     void *ctx;
     bool paused;

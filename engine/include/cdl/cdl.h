@@ -329,7 +329,8 @@ struct cdl_timing {
 CDL_API cdl_result cdl_session_timings(const cdl_session *s, int slot, struct cdl_timing *out, int cap, int *num);
 // From the device's first to its last operation of the slot's last run, in ns; 0: no timestamps.
 CDL_API uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot);
-CDL_API uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot); // of that, resizing and normalising
+// The part of cdl_session_gpu_ns that resized and normalised the pictures; 0: no timestamps.
+CDL_API uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot);
 
 struct cdl_session_info { // what a session is and holds
     int max_batch, width, height, num_slots; // as cdl_session_params, defaults filled in
