@@ -41,7 +41,7 @@ if [ -n "${GPU_QUICK-}" ]; then
     bench_limit=150 torch_limit=60 test_limit=100 programs="test_session"
 else
     networks="resnext50_32x4d resnext101_32x8d" batches=1,8,32,128 precisions="fp16 fp32" settings="--duration 0.7"
-    bench_limit=75 torch_limit=150 test_limit=110 programs="test_kernels test_layers test_session test_pixels test_tune test_cache"
+    bench_limit=75 torch_limit=150 test_limit=110 programs="test_kernels test_layers test_pairs test_session test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
 fi
 
 # ---- the driver
