@@ -216,6 +216,11 @@ class Sources(unittest.TestCase):
         self.assertTrue("broken.mp4" in lines[0] and "text.avi" in lines[1], done.err)
         self.assertEqual(done.stats["source"], "test source")
 
+    def test_missing_among_others(self):
+        done = demo("/nonexistent.mp4", CAT)
+        self.assertEqual((done.status, done.stats["source"]), (SOME_FAILED, "chelsea.png"))
+        self.assertIn("/nonexistent.mp4: there is no such file", done.err)
+
     def test_broken_picture(self):
         cut = path("cut.png")
         with open(CAT, "rb") as f, open(cut, "wb") as g:

@@ -49,6 +49,16 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
         complain("%s%s", level == CDL_LOG_WARN ? "warning: " : "", msg);
 }
 
+// A failure of our own, to where the library's go.
+static void report(struct diagnostics *d, const char *fmt, ...) {
+    char line[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    on_log(d, CDL_LOG_ERR, line);
+}
+
 cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->level}; }
 
 const char *precision_name(cdl_precision p) { return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto"; }
@@ -115,18 +125,18 @@ static bool file_exists(const char *path) { // not opened: a FIFO would block
 }
 
 // The file that `name` means, downloaded if need be, and the recipe that goes with it.
-static bool find_model_file(const char *name, bool quiet, char *path, size_t size, const struct pretrained **recipe) {
+static bool find_model_file(const char *name, bool quiet, struct diagnostics *d, char *path, size_t size, const struct pretrained **recipe) {
     char error[1024];
     *recipe = NULL;
     if (!name) {
         if (find_data_file("models/" BUNDLED_MODEL, path, size))
             return true;
-        complain("the bundled model %s was not found; name one by --model", path);
+        report(d, "the bundled model %s was not found; name one by --model", path);
         return false;
     }
     if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
-        complain("%s: there is no such file, and no published model of that name; names are resnext50_32x4d, resnext101_32x8d@v1 and "
-                 "others (see README.md)", name);
+        report(d, "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, resnext101_32x8d@v1 and "
+                  "others (see README.md)", name);
         return false;
     }
     if (file_exists(name) || !(*recipe = pretrained_find(name))) {
@@ -136,7 +146,7 @@ static bool find_model_file(const char *name, bool quiet, char *path, size_t siz
     }
     if (pretrained_fetch(*recipe, &(struct pretrained_options){.quiet = quiet}, path, size, error, sizeof error))
         return true;
-    complain("%s", error);
+    report(d, "%s", error);
     return false;
 }
 
@@ -147,7 +157,7 @@ enum exit_status open_model_from(struct loaded_model *out, const char *model, co
     char path[4096], *labels = NULL;
     *out = (struct loaded_model){0};
 
-    if (!options->arch && !find_model_file(model, options->quiet, path, sizeof path, &recipe))
+    if (!options->arch && !find_model_file(model, options->quiet, d, path, sizeof path, &recipe))
         return EXIT_NO_MODEL;
     for (int i = 0; recipe && i < PRETRAINED_RECIPE_PAIRS; i++)
         pairs[params.num_metadata++] = recipe->recipe[i];

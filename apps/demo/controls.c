@@ -18,7 +18,7 @@ static void add_item(struct menu *m, const char *text, const char *note, bool de
 }
 
 static bool is_active(const struct demo *d, const struct source_spec *s) {
-    return d->source && s->kind == d->active.kind && !strcmp(s->name, d->active.name) && !strcmp(s->url, d->active.url);
+    return d->source && source_same(s, &d->active);
 }
 
 // In the order that choose_source counts by: given ones, cameras, bundled pictures.

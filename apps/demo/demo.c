@@ -33,7 +33,7 @@ void demo_toast(struct demo *d, bool bad, const char *fmt, ...) {
 
 static bool fail(struct demo *d, enum exit_status status, const char *error) {
     complain("%s", error);
-    if (d->window)
+    if (d->window && d->options.frames == 0) // somebody is there to close it
         SDL_ShowSimpleMessageBox(SDL_MESSAGEBOX_ERROR, "Cardinal", error, d->window);
     d->status = status;
     return false;
@@ -145,7 +145,7 @@ bool demo_open(struct demo *d) {
     d->status = EXIT_NO_DEVICE; // until all is there
     if (!demo_sources_open(d))
         return d->status == EXIT_SOME_FAILED ? false : fail(d, EXIT_NO_DEVICE, "out of memory or threads");
-    d->status = EXIT_ALL_DONE;
+    d->status = d->num_given < d->options.num_sources ? EXIT_SOME_FAILED : EXIT_ALL_DONE; // the others are shown
     list_models(d);
     d->choice.precision = d->options.app.precision;
     if (d->options.app.model)
@@ -350,7 +350,7 @@ static VkResult draw(struct demo *d, double now) {
     if (d->classifier.map_changed)
         renderer_set_map(r, d->classifier.map);
     d->classifier.map_changed = false;
-    if (now - d->drawn_at > 1.5 * wanted_frame_ms(d) && d->classifier.running)
+    if (now - d->drawn_at > 1.5 * wanted_frame_ms(d) && (d->classifier.running || live(d)))
         d->frames_late++;
     classifier_record(&d->classifier, r, &d->frame, wanted_frame_ms(d), d->frames_late);
     const float step = (float)(now - d->drawn_at) / 200, wanted = d->cam_on ? 1 : 0;

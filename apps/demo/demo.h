@@ -89,7 +89,7 @@ struct demo {
     int history_at;
     double frame_times[64]; // now_ms of the last frames shown
     int frame_times_at;
-    uint64_t frames_shown, frames_late; // late: while classification was under way
+    uint64_t frames_shown, frames_late; // late: by half and more
     struct { double at, rate, results_rate, capture, preprocess, network, draw, total; } shown; // refreshed now and then, to be legible
     double drawn_at;
     int losses; // of the GPU
@@ -112,6 +112,7 @@ void demo_print_stats(struct demo *d);
 int demo_add_model(struct demo *d, const char *name); // its index
 
 // sources of the demo: demo_sources.c
+bool source_same(const struct source_spec *a, const struct source_spec *b); // a camera by its name: plugged in again, it may have another address
 bool demo_sources_open(struct demo *d);
 void demo_sources_close(struct demo *d);
 void demo_show_source(struct demo *d, const struct source_spec *spec);

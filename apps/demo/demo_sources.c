@@ -37,8 +37,8 @@ static int watch_cameras(void *ctx) {
     return 0;
 }
 
-static bool same(const struct source_spec *a, const struct source_spec *b) {
-    return a->kind == b->kind && !strcmp(a->name, b->name) && !strcmp(a->url, b->url);
+bool source_same(const struct source_spec *a, const struct source_spec *b) {
+    return a->kind == b->kind && !strcmp(a->name, b->name) && (a->kind == SOURCE_CAMERA || !strcmp(a->url, b->url));
 }
 
 void demo_show_source(struct demo *d, const struct source_spec *spec) {
@@ -79,7 +79,7 @@ static bool next_camera(struct demo *d, const struct source_spec *but, struct so
             *out = d->cameras[i];
             found = true;
         }
-        behind = behind || same(&d->cameras[i], but);
+        behind = behind || source_same(&d->cameras[i], but);
     }
     SDL_UnlockMutex(d->cameras_lock);
     return found;
@@ -89,7 +89,7 @@ void demo_next_source(struct demo *d, const char *why) {
     struct source_spec next;
     int at = -1;
     for (int i = 0; i < d->num_given; i++)
-        if (same(&d->given[i], &d->active))
+        if (source_same(&d->given[i], &d->active))
             at = i;
     complain("%s", why);
     char text[400];
@@ -100,7 +100,7 @@ void demo_next_source(struct demo *d, const char *why) {
     } else if (at < 0 && next_camera(d, &d->active, &next)) {
         demo_show_source(d, &next);
         demo_toast(d, true, "%s", text);
-    } else if (d->active.kind != SOURCE_PICTURES || !same(&d->active, &d->bundled)) {
+    } else if (d->active.kind != SOURCE_PICTURES || !source_same(&d->active, &d->bundled)) {
         show_bundled(d, text);
         d->toast_bad = true;
     } else {

@@ -120,7 +120,8 @@ static void button(struct view *v, struct box box, const char *text, bool on, en
     const struct font font = view_font(v, FACE_PLAIN, 12.5f);
     const bool over = view_hot(v, box, action, 0) && !view_covered(v);
     canvas_rect(v->c, box.x, box.y, box.width, box.height, on ? over ? 0x2F86B5FF : 0x256F97FF : over ? 0x2C3546FF : 0x1D222DFF, 6 * v->scale);
-    canvas_text(v->c, box.x + 0.5f * box.width, box.y + 0.5f * (box.height - canvas_line_height(font)), font, COLOUR_TEXT, ALIGN_CENTRE, 0, text);
+    canvas_text(v->c, box.x + 0.5f * box.width, box.y + 0.5f * (box.height - canvas_line_height(font)), font, COLOUR_TEXT, ALIGN_CENTRE, box.width,
+                text);
 }
 
 static const char *model_name(const struct demo *d) {
