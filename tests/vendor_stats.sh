@@ -3,8 +3,8 @@
 #
 #   tests/vendor_stats.sh BUILD [DEVICE...]    BUILD: a build folder with shader_stats; without DEVICE: every one
 #
-# Drivers run without hardware through ../shared/tools/vendor-lab (its root needs libjansson4); without that tool nothing is
-# done and the exit status is 77. It is 1 when a kernel spills registers to memory or does not compile. The same
+# Drivers run without hardware through ../shared/tools/vendor-lab (its root needs libjansson4, or LAB_LIBRARIES names a folder
+# that has it and can be seen there); without that tool nothing is done and the exit status is 77. It is 1 when a kernel spills registers to memory or does not compile. The same
 # drivers write the same file: a kernel that got worse shows in its diff.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,7 +29,7 @@ status=0
 } >"$out"
 for device; do
     printf '\n## %s\n\n' "$device" >>"$out"
-    if "$lab" "$device" ./shader_stats >>"$out" 2>vendor-stats.log; then
+    if "$lab" "$device" env LD_LIBRARY_PATH="${LAB_LIBRARIES-}" ./shader_stats >>"$out" 2>vendor-stats.log; then
         echo "$device: no spills"
     else
         code=$?
