@@ -72,7 +72,7 @@ static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) 
     return NULL;
 }
 
-static struct cdl_conv_shape conv_shape(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16) {
+struct cdl_conv_shape cdl_conv_shape_of(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16) {
     const struct cdl_value *src = &g->values[op->src], *dst = &g->values[op->dst];
     return (struct cdl_conv_shape){.op = op, .src = src, .dst = dst, .src_c4 = c4_of(src), .dst_c4 = c4_of(dst), .caps = caps, .fp16 = fp16};
 }
@@ -81,6 +81,8 @@ static int conv_kernels(const struct cdl_conv_shape *shape, struct cdl_kernel *o
     int n = 0;
     for (size_t i = 0; i < CDL_COUNT(families); i++) {
         const int first = n;
+        if (!families[i]->list)
+            continue;
         n += families[i]->list(shape, out + n, CDL_MAX_KERNELS - n);
         for (int j = first; j < n; j++) { // by rank, in the families' order among equals
             const struct cdl_kernel k = out[j];
@@ -98,7 +100,7 @@ int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, cons
     fp16 = fp16 && !graph->values[op->src].fp32;
     switch (op->kind) {
     case CDL_OP_CONV: {
-        const struct cdl_conv_shape shape = conv_shape(graph, op, caps, fp16);
+        const struct cdl_conv_shape shape = cdl_conv_shape_of(graph, op, caps, fp16);
         return conv_kernels(&shape, out);
     }
     case CDL_OP_BATCH_NORM:
@@ -182,6 +184,16 @@ void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size) {
     for (int i = 0; i < kernel->num_constants; i++)
         cdl_format_text(out + strlen(out), size - strlen(out), i ? ",%u" : "%u", kernel->constants[i]);
     cdl_format_text(out + strlen(out), size - strlen(out), " %s", kernel->fp16 ? "fp16" : "fp32");
+}
+
+int cdl_kernel_named(const struct cdl_kernel *kernels, int count, const char *name) {
+    char text[160];
+    for (int i = 0; i < count; i++) {
+        cdl_kernel_name(&kernels[i], text, sizeof text);
+        if (!strcmp(name, text))
+            return i;
+    }
+    return -1;
 }
 
 // ---- weights

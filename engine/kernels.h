@@ -96,6 +96,7 @@ bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
 
 // "conv_lanes 8,8,1,1,0 fp32": shader, constants, storage.
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size);
+int cdl_kernel_named(const struct cdl_kernel *kernels, int count, const char *name); // its index; -1: none is called so
 
 // Workgroups for `count` invocations of a pointwise kernel or more.
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count);

@@ -55,19 +55,13 @@ static uint32_t even_side(int size, uint32_t longest) {
     return cdl_div_up((uint32_t)size, parts);
 }
 
-static struct cdl_conv_shape shape_of(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps) {
-    const struct cdl_value *src = &g->values[op->src], *dst = &g->values[op->dst];
-    return (struct cdl_conv_shape){.op = op, .src = src, .dst = dst, .src_c4 = cdl_padded_channels(src->channels) / 4,
-                                   .dst_c4 = cdl_padded_channels(dst->channels) / 4, .caps = caps, .fp16 = true};
-}
-
 int cdl_pair_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16, struct cdl_kernel *out,
                          struct cdl_kernel *first) {
     static const struct tile longest[] = {{8, 8}, {4, 16}, {4, 8}};
     if (!fp16 || !is_pair(graph, op, caps))
         return 0;
     const struct cdl_op *op1 = op - 1;
-    const struct cdl_conv_shape shape1 = shape_of(graph, op1, caps), shape2 = shape_of(graph, op, caps);
+    const struct cdl_conv_shape shape1 = cdl_conv_shape_of(graph, op1, caps, fp16), shape2 = cdl_conv_shape_of(graph, op, caps, fp16);
     const uint32_t window = window_of(graph, op1), middle = (uint32_t)shape2.src_c4 * 4, stride = (uint32_t)op1->stride;
     int n = 0;
     *first = (struct cdl_kernel){.shader = "conv_pair_coop", .fp16 = true, .shared_window = true};
@@ -97,17 +91,9 @@ int cdl_pair_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op,
     return n;
 }
 
-// Not of one operation: cdl_pair_kernels_for lists it.
-static int list(const struct cdl_conv_shape *shape, struct cdl_kernel *out, int cap) {
-    (void)shape;
-    (void)out;
-    (void)cap;
-    return 0;
-}
-
 static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {
     const uint64_t tiles = (uint64_t)cdl_div_up((uint32_t)p->dst_h, k->constants[TILE_H]) * cdl_div_up((uint32_t)p->dst_w, k->constants[TILE_W]);
     cdl_launch_workgroups(out, (uint64_t)p->images * tiles);
 }
 
-const struct cdl_conv_family cdl_conv_pair_coop = {"conv_pair_coop", list, launch};
+const struct cdl_conv_family cdl_conv_pair_coop = {"conv_pair_coop", NULL, launch};

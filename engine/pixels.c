@@ -160,12 +160,11 @@ struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_sour
     cdl_resample_axis(src->width, src->geometry.resized_width, src->geometry.crop_left, width, src->column_taps, *columns, *columns + width);
     cdl_resample_axis(src->height, src->geometry.resized_height, src->geometry.crop_top + row, count, src->row_taps, *rows, *rows + count);
 
-    const size_t plane = (size_t)width * (size_t)s->info.height * (s->plan.fp16 ? 8 : 16);
     struct preprocess_job *job = (struct preprocess_job *)(void *)stage_at(st, 0) + st->num_jobs++;
     const uint64_t base = st->slot->staging.address;
     *job = (struct preprocess_job){
         .columns = base + columns_at, .rows = base + rows_at,
-        .dst = s->arena.address + s->plan.value_at[0] + (size_t)image * plane,
+        .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
         .column_taps = src->column_taps, .row_taps = src->row_taps, .first_row = row, .num_rows = count,
     };
     st->max_rows = count > st->max_rows ? count : st->max_rows;
@@ -275,7 +274,7 @@ static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *
         struct cdl_launch launch = {.push_bytes = sizeof launch.push.import};
         launch.push.import = (struct import_params){
             .src = st->slot->staging.address + st->jobs_bytes,
-            .dst = s->arena.address + s->plan.value_at[0] + (size_t)image * plane * (s->plan.fp16 ? 8 : 16),
+            .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
             .images = part, .dst_h = s->info.height, .dst_w = s->info.width,
         };
         cdl_launch_invocations(&launch, (uint64_t)part * plane);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
+
 enum { ARENA_ALIGN = 256 };
 
 struct lifetime { int first, last; }; // steps; the input is born at -1
@@ -287,20 +289,13 @@ void cdl_plan_log(const struct cdl_plan *plan, const cdl_log *log) {
              plan->arena_bytes, plan->live_bytes);
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) { // FNV-1a
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
 uint64_t cdl_plan_weights_hash(const struct cdl_plan *plan) {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = CDL_HASH_START;
     for (int i = 0; i < plan->graph.num_ops; i++) {
         const struct cdl_kernel *k = &plan->steps[i].kernel;
         const int layout[] = {plan->graph.ops[i].kind, k->fp16, k->lanes, k->span, k->tap_columns, k->rows, k->shared_window};
-        hash = hash_bytes(hash, layout, sizeof layout);
-        hash = hash_bytes(hash, &plan->steps[i].weights_at, sizeof plan->steps[i].weights_at);
+        hash = cdl_hash(hash, layout, sizeof layout);
+        hash = cdl_hash(hash, &plan->steps[i].weights_at, sizeof plan->steps[i].weights_at);
     }
     return hash;
 }

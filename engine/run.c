@@ -310,9 +310,9 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
     const struct cdl_value *v = &s->plan.graph.values[value];
     const bool fp16 = s->plan.fp16 && !v->fp32;
     const size_t padded = (size_t)cdl_padded_channels(v->channels), pixels = (size_t)v->height * (size_t)v->width;
-    const size_t bytes = pixels * padded * (fp16 ? 2 : 4);
+    const size_t bytes = cdl_plan_image_bytes(&s->plan, value);
     struct cdl_buffer host;
-    const VkBufferCopy region = {s->plan.value_at[value] + (size_t)image * bytes, 0, bytes};
+    const VkBufferCopy region = {cdl_plan_value_at(&s->plan, value, image), 0, bytes};
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     struct cdl_slot *slot = &s->slots[0];
     cdl_result r = cdl_buffer_create(&host, dev, bytes, CDL_MEMORY_READBACK, "a value");

@@ -27,10 +27,9 @@ static void layout_results(struct cdl_session *s) {
     l->order = 2 * plane;
     l->size = cdl_align_up(2 * plane + batch * (size_t)l->sort_size * sizeof(uint32_t), 256);
     l->features = l->size;
-    l->features_stride = (size_t)cdl_padded_channels(s->info.num_features) * sizeof(float);
+    l->features_stride = cdl_plan_image_bytes(&s->plan, s->plan.graph.features);
     l->map = cdl_align_up(l->features + batch * l->features_stride, 256);
-    l->map_stride = s->class_weights ? (size_t)s->info.cam_width * (size_t)s->info.cam_height *
-                    (size_t)cdl_padded_channels(s->info.num_features) * (s->plan.fp16 ? 2 : 4) : 0;
+    l->map_stride = s->class_weights ? cdl_plan_image_bytes(&s->plan, s->plan.graph.map) : 0;
     l->readback_size = l->map + batch * l->map_stride;
 }
 

@@ -202,18 +202,17 @@ static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct
 
 // ---- choice
 
+const char *cdl_tuner_mode(const struct cdl_tuner *t) { return t->mode == CDL_TUNE_FULL ? "full" : "quick"; }
+
+bool cdl_tuner_recalls(struct cdl_tuner *t, const char *key, char value[CDL_TUNING_VALUE]) {
+    return cdl_tuning_recall(t->dev, key, value) && (t->mode != CDL_TUNE_FULL || !strncmp(value, "full ", 5));
+}
+
 // The kernel that an earlier tuning found, as a value "quick 12.5 us by NAME"; -1: none that helps.
 static int recall_winner(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
-    char value[CDL_TUNING_VALUE], name[160];
-    if (!cdl_tuning_recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
-        return -1;
-    const char *by = strstr(value, " by ");
-    for (int i = 0; by && i < count; i++) {
-        cdl_kernel_name(&kernels[i], name, sizeof name);
-        if (!strcmp(by + strlen(" by "), name))
-            return i;
-    }
-    return -1;
+    char value[CDL_TUNING_VALUE];
+    const char *by = cdl_tuner_recalls(t, key, value) ? strstr(value, " by ") : NULL;
+    return by ? cdl_kernel_named(kernels, count, by + strlen(" by ")) : -1;
 }
 
 // The kernels that cdl_tune_choose will look at, unless one fails its test: writes up to `cap` of them.
@@ -265,7 +264,7 @@ int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl
         chosen = tune(t, graph, op, kernels, count, &ns);
         if (chosen >= 0 && ns > 0) {
             cdl_kernel_name(&kernels[chosen], name, sizeof name);
-            cdl_format_text(value, sizeof value, "%s %.1f us by %s", t->mode == CDL_TUNE_FULL ? "full" : "quick", ns / 1e3, name);
+            cdl_format_text(value, sizeof value, "%s %.1f us by %s", cdl_tuner_mode(t), ns / 1e3, name);
             cdl_tuning_remember(t->dev, key, value);
         }
     } else {

@@ -39,6 +39,9 @@ cdl_result cdl_tune_measure(struct cdl_tuner *tuner, const struct cdl_graph *gra
                             double best_ns, double *ns);
 cdl_result cdl_tune_reserve(struct cdl_tuner *tuner, size_t size); // tuner->scratch
 cdl_result cdl_tune_fill(struct cdl_tuner *tuner); // all of it, with numbers good as values and weights
+const char *cdl_tuner_mode(const struct cdl_tuner *tuner); // the first word of what it finds
+// What an earlier tuning found that was as thorough as this one.
+bool cdl_tuner_recalls(struct cdl_tuner *tuner, const char *key, char value[CDL_TUNING_VALUE]);
 bool cdl_tuning_recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]);
 void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *value);
 void cdl_tuning_pair_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch);

@@ -26,18 +26,11 @@ static double recall_ns(struct cdl_tuner *t, const struct cdl_graph *g, const st
 
 // The winner of an earlier tuning, as a value "quick by NAME", or count for "quick by none"; -1: there was none.
 static int recall_pair(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
-    char value[CDL_TUNING_VALUE], name[160];
-    if (!cdl_tuning_recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
+    char value[CDL_TUNING_VALUE];
+    const char *by = cdl_tuner_recalls(t, key, value) ? strstr(value, " by ") : NULL;
+    if (!by)
         return -1;
-    const char *by = strstr(value, " by ");
-    if (by && !strcmp(by, " by none"))
-        return count;
-    for (int i = 0; by && i < count; i++) {
-        cdl_kernel_name(&kernels[i], name, sizeof name);
-        if (!strcmp(by + strlen(" by "), name))
-            return i;
-    }
-    return -1;
+    return strcmp(by, " by none") ? cdl_kernel_named(kernels, count, by + strlen(" by ")) : count;
 }
 
 int cdl_tune_pair(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
@@ -74,7 +67,7 @@ int cdl_tune_pair(void *tuner, const struct cdl_graph *graph, const struct cdl_o
     cdl_format_text(name, sizeof name, "none");
     if (chosen >= 0)
         cdl_kernel_name(&kernels[chosen], name, sizeof name);
-    cdl_format_text(value, sizeof value, "%s by %s", t->mode == CDL_TUNE_FULL ? "full" : "quick", name);
+    cdl_format_text(value, sizeof value, "%s by %s", cdl_tuner_mode(t), name);
     if (t->result == CDL_OK)
         cdl_tuning_remember(t->dev, key, value);
     return t->result == CDL_OK ? chosen : -1;

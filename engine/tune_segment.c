@@ -24,7 +24,7 @@ static int number_behind(const char *text, const char *before) {
 // An earlier tuning's choice, as a value "quick steps 25 images 8".
 static bool recall_segment(struct cdl_tuner *t, const char *key, const struct cdl_plan *plan, struct cdl_segment *out) {
     char value[CDL_TUNING_VALUE];
-    if (!cdl_tuning_recall(t->dev, key, value) || (t->mode == CDL_TUNE_FULL && strncmp(value, "full ", 5) != 0))
+    if (!cdl_tuner_recalls(t, key, value))
         return false;
     *out = (struct cdl_segment){number_behind(value, " steps "), number_behind(value, " images ")};
     return out->steps >= 0 && out->steps <= plan->graph.num_ops && out->images >= 0;
@@ -126,7 +126,7 @@ cdl_result cdl_tune_segment(struct cdl_tuner *t, struct cdl_plan *plan) {
             r = choose(t, plan, segments, count, ns, &best);
         if (r == CDL_OK) {
             chosen = segments[best];
-            cdl_format_text(value, sizeof value, "%s steps %d images %d", t->mode == CDL_TUNE_FULL ? "full" : "quick", chosen.steps, chosen.images);
+            cdl_format_text(value, sizeof value, "%s steps %d images %d", cdl_tuner_mode(t), chosen.steps, chosen.images);
             cdl_tuning_remember(t->dev, key, value);
         } else if (r != CDL_ERR_NOMEM) { // without the memory to measure, the session itself may still fit
             return r;

@@ -154,13 +154,14 @@ void cdl_device_destroy(cdl_device **device) {
             dev->vkd.DestroyPipelineLayout(dev->handle, dev->input_layout, NULL);
         if (dev->input_set_layout)
             dev->vkd.DestroyDescriptorSetLayout(dev->handle, dev->input_set_layout, NULL);
-        PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
-        if (!dev->imported)
-            destroy(dev->handle, NULL);
     }
-    cdl_tuning_free(&dev->tuning);
+    if (dev->handle && !dev->imported) {
+        PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
+        destroy(dev->handle, NULL);
+    }
     if (!dev->imported)
         cdl_instance_destroy(&dev->instance);
+    cdl_tuning_free(&dev->tuning);
     cdl_mutex_destroy(&dev->lock);
     free(dev);
     *device = NULL;

@@ -10,6 +10,8 @@
 
 #include "pixels.h"
 
+_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1, "the host's and ours");
+
 enum { BINDING_BUFFER, BINDING_VIEW, BINDING_CHROMA, NUM_BINDINGS };
 
 cdl_result cdl_input_layout_create(struct cdl_device *dev) {
