@@ -162,15 +162,15 @@ static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
 // Subgroup sizes: which one a kernel may count on, and whether pipelines must ask for it.
 static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_features *f, const VkPhysicalDeviceVulkan11Properties *v11,
                                 const VkPhysicalDeviceSubgroupSizeControlProperties *sizes) {
-    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     const bool control = f->sizes.subgroupSizeControl && f->sizes.computeFullSubgroups;
     dev->subgroup_size_control = control && (sizes->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
     // Without size control a driver may run a shader at another size than it reports (AMD, Intel), unless it has
     // but one; CPU drivers have one.
     const bool known = dev->subgroup_size_control || dev->info.software || (control && sizes->minSubgroupSize == sizes->maxSubgroupSize);
     dev->caps.subgroup_size = v11->subgroupSize;
-    dev->caps.subgroup_broadcast = (v11->subgroupSupportedOperations & needed) == needed &&
-                                   (v11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && known;
+    dev->caps.subgroup_shuffle = (v11->subgroupSupportedOperations & needed) == needed &&
+                                 (v11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && known;
     if (known && f->matrix.cooperativeMatrix) {
         // AMD's matrix instructions are made for waves of 32, Intel's for the narrowest subgroup there is, whatever size
         // the driver prefers elsewhere.

@@ -2,31 +2,34 @@
 //
 //   dst[m][o] = act(bias[o] + residual[m][o] + sum over ky, kx, i of src[pixel(m, ky, kx)][i] w[o][i][ky][kx])
 //
-// A workgroup is one subgroup of LANES. Lane l makes channel block LANES * column + l for ROWS pixels, in
-// groups of LANES pixels. Each pixel's input is loaded by one lane and broadcast to the others, each weight is
-// loaded once by the lane that needs it: 4 input channels take ROWS / LANES + 4 loads and feed 16 * ROWS
-// multiply-adds. Made for drivers that run a subgroup as one CPU vector: there a load is a gather that costs as
-// much as ten multiply-adds, while sums that overflow the registers live in the first-level cache at little
-// cost. WIDE_LOADS (see common.glsl) halves the gathers again.
+// A workgroup is one subgroup of LANES. Lane l makes the channel blocks LANES * column + l of COLUMNS columns for ROWS
+// pixels, in groups of LANES pixels. Each pixel's input is loaded by one lane and handed to the others, each weight is
+// loaded once by the lane that needs it: 4 input channels take ROWS / LANES + 4 * COLUMNS loads and feed
+// 16 * ROWS * COLUMNS multiply-adds. Made for drivers that run a subgroup as one CPU vector: there a load is a gather that
+// costs as much as ten multiply-adds, while sums that overflow the registers live in the first-level cache at little
+// cost. WIDE_LOADS (see common.glsl) halves the gathers again. Shuffles, not broadcasts: with a constant lane llvmpipe makes
+// one instruction of either, but in Mesa 22 a broadcast looks for the first active lane each time and the whole kernel takes
+// four times as long.
 //   weights: storage4[ceil(dst_c4 / LANES)][KERNEL_H][KERNEL_W][4 * src_c4][LANES][4 out]
-//   workgroups: ceil(pixels / ROWS) * ceil(dst_c4 / LANES), channel columns outermost
-// Precondition: groups = 1; LANES is the subgroup size; ROWS is a multiple of LANES.
+//   workgroups: ceil(pixels / ROWS) * ceil(dst_c4 / LANES / COLUMNS), channel columns outermost
+// Precondition: groups = 1; LANES is the subgroup size; ROWS is a multiple of LANES; COLUMNS divides ceil(dst_c4 / LANES).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #include "common.glsl"
 
 layout(constant_id = 0) const int LANES = 8;
 layout(constant_id = 1) const int ROWS = 8;
-layout(constant_id = 2) const int KERNEL_H = 1;
-layout(constant_id = 3) const int KERNEL_W = 1;
-layout(constant_id = 4) const int STRIDE = 1;
-layout(constant_id = 5) const int PADDING = 0;
-layout(constant_id = 6) const int RELU = 0;
-layout(constant_id = 7) const int ADD_RESIDUAL = 0;
-layout(constant_id = 8) const int THREE_CHANNELS = 0; // the input has no fourth channel: the stem
+layout(constant_id = 2) const int COLUMNS = 1;
+layout(constant_id = 3) const int KERNEL_H = 1;
+layout(constant_id = 4) const int KERNEL_W = 1;
+layout(constant_id = 5) const int STRIDE = 1;
+layout(constant_id = 6) const int PADDING = 0;
+layout(constant_id = 7) const int RELU = 0;
+layout(constant_id = 8) const int ADD_RESIDUAL = 0;
+layout(constant_id = 9) const int THREE_CHANNELS = 0; // the input has no fourth channel: the stem
 const int GROUPS = ROWS / LANES;
 
 layout(push_constant) uniform Params { conv_params p; };
@@ -36,7 +39,7 @@ void main() {
     const int row_tiles = (pixels + ROWS - 1) / ROWS;
     const int tile = int(workgroup_index());
     const int m0 = tile % row_tiles * ROWS;
-    const int column = tile / row_tiles;
+    const int column = tile / row_tiles * COLUMNS;
     if (column >= (p.dst_c4 + LANES - 1) / LANES)
         return;
     const int lane = int(gl_SubgroupInvocationID);
@@ -54,11 +57,14 @@ void main() {
         x0[g] = rest % p.dst_w * STRIDE - PADDING;
     }
 
-    vec4 sum[ROWS];
-    const vec4 bias = Floats4(p.bias).v[min(block, p.dst_c4 - 1)];
-    [[unroll]] for (int i = 0; i < ROWS; i++)
-        sum[i] = bias;
+    vec4 sum[COLUMNS * ROWS];
+    [[unroll]] for (int c = 0; c < COLUMNS; c++) {
+        const vec4 bias = Floats4(p.bias).v[min(block + c * LANES, p.dst_c4 - 1)];
+        [[unroll]] for (int i = 0; i < ROWS; i++)
+            sum[c * ROWS + i] = bias;
+    }
 
+    const int next_column = KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES;
     int w = column * KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES + lane;
     for (int ky = 0; ky < KERNEL_H; ky++)
     for (int kx = 0; kx < KERNEL_W; kx++) {
@@ -70,33 +76,38 @@ void main() {
             source[g] = inside[g] ? ((image[g] + y) * p.src_w + x) * p.src_c4 : 0;
         }
         for (int k = 0; k < p.src_c4; k++, w += 4 * LANES) {
-            vec4 weight[4];
+            vec4 weight[COLUMNS * 4];
+            [[unroll]] for (int c = 0; c < COLUMNS; c++)
             [[unroll]] for (int j = 0; j < 4; j++)
-                weight[j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + j * LANES]);
+                weight[c * 4 + j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + c * next_column + j * LANES]);
             [[unroll]] for (int g = 0; g < GROUPS; g++) {
                 const vec4 mine = inside[g] ? unpack4(src.v[source[g] + k]) : vec4(0);
                 [[unroll]] for (int i = 0; i < LANES; i++) {
-                    const vec4 v = subgroupBroadcast(mine, uint(i));
-                    vec4 add = v.x * weight[0] + v.y * weight[1] + v.z * weight[2];
-                    if (THREE_CHANNELS == 0)
-                        add += v.w * weight[3];
-                    sum[g * LANES + i] += add;
+                    const vec4 v = subgroupShuffle(mine, uint(i));
+                    [[unroll]] for (int c = 0; c < COLUMNS; c++) {
+                        vec4 add = v.x * weight[c * 4] + v.y * weight[c * 4 + 1] + v.z * weight[c * 4 + 2];
+                        if (THREE_CHANNELS == 0)
+                            add += v.w * weight[c * 4 + 3];
+                        sum[c * ROWS + g * LANES + i] += add;
+                    }
                 }
             }
         }
     }
 
-    if (block >= p.dst_c4)
-        return;
-    [[unroll]] for (int i = 0; i < ROWS; i++) {
-        if (m0 + i >= pixels)
-            break;
-        const int at = (m0 + i) * p.dst_c4 + block;
-        vec4 v = sum[i];
-        if (ADD_RESIDUAL != 0)
-            v += unpack4(Storage4(p.residual).v[at]);
-        if (RELU != 0)
-            v = max(v, vec4(0));
-        Storage4(p.dst).v[at] = pack4(v);
+    [[unroll]] for (int c = 0; c < COLUMNS; c++) {
+        if (block + c * LANES >= p.dst_c4)
+            return;
+        [[unroll]] for (int i = 0; i < ROWS; i++) {
+            if (m0 + i >= pixels)
+                break;
+            const int at = (m0 + i) * p.dst_c4 + block + c * LANES;
+            vec4 v = sum[c * ROWS + i];
+            if (ADD_RESIDUAL != 0)
+                v += unpack4(Storage4(p.residual).v[at]);
+            if (RELU != 0)
+                v = max(v, vec4(0));
+            Storage4(p.dst).v[at] = pack4(v);
+        }
     }
 }
