@@ -6,7 +6,7 @@ enum { LANES, ROWS, COLUMNS, NUM_CONSTANTS = 10 };
 
 struct tile { uint32_t rows, columns, cost; }; // pixels, blocks of channels per lane
 
-// The guess at a run's cost: a workgroup's multiply-adds, and its loads and broadcasts, which on llvmpipe equal three tenths of
+// The guess at a run's cost: a workgroup's multiply-adds, and its loads and shuffles, which on llvmpipe equal three tenths of
 // a pixel's multiply-adds for each pixel and ten pixels' for each column. SwiftShader, told by its subgroups of 4, does not
 // profit from many sums.
 static uint32_t cost(const struct cdl_conv_shape *s, uint32_t rows, uint32_t columns) {
