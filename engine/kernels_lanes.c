@@ -4,15 +4,15 @@
 
 enum { LANES, ROWS, COLUMNS, NUM_CONSTANTS = 10 };
 
-struct tile { uint32_t rows, columns, cost; }; // pixels, blocks of channels per lane
+struct tile { uint32_t rows, columns; uint64_t cost; }; // pixels, blocks of channels per lane
 
 // The guess at a run's cost: a workgroup's multiply-adds, and its loads and shuffles, which on llvmpipe equal three tenths of
 // a pixel's multiply-adds for each pixel and ten pixels' for each column. SwiftShader, told by its subgroups of 4, does not
 // profit from many sums.
-static uint32_t cost(const struct cdl_conv_shape *s, uint32_t rows, uint32_t columns) {
+static uint64_t cost(const struct cdl_conv_shape *s, uint32_t rows, uint32_t columns) {
     const uint32_t lanes = s->caps->subgroup_size, pixels = (uint32_t)s->dst->height * (uint32_t)s->dst->width;
     const uint32_t loads = lanes < 8 ? 0 : 3 * rows + 100 * columns;
-    return cdl_div_up(pixels, rows) * cdl_div_up((uint32_t)s->dst_c4, lanes * columns) * (10 * rows * columns + loads);
+    return (uint64_t)cdl_div_up(pixels, rows) * cdl_div_up((uint32_t)s->dst_c4, lanes * columns) * (10 * rows * columns + loads);
 }
 
 static int list_as(const char *shader, int rank, const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
