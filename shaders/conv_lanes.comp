@@ -64,8 +64,8 @@ void main() {
             sum[c * ROWS + i] = bias;
     }
 
-    const int next_column = KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES;
-    int w = column * KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES + lane;
+    const int column_weights = KERNEL_H * KERNEL_W * p.src_c4 * 4 * LANES;
+    int w = column * column_weights + lane;
     for (int ky = 0; ky < KERNEL_H; ky++)
     for (int kx = 0; kx < KERNEL_W; kx++) {
         int source[GROUPS];
@@ -79,7 +79,7 @@ void main() {
             vec4 weight[COLUMNS * 4];
             [[unroll]] for (int c = 0; c < COLUMNS; c++)
             [[unroll]] for (int j = 0; j < 4; j++)
-                weight[c * 4 + j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + c * next_column + j * LANES]);
+                weight[c * 4 + j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + c * column_weights + j * LANES]);
             [[unroll]] for (int g = 0; g < GROUPS; g++) {
                 const vec4 mine = inside[g] ? unpack4(src.v[source[g] + k]) : vec4(0);
                 [[unroll]] for (int i = 0; i < LANES; i++) {
