@@ -16,14 +16,18 @@ if(PREBUILT)
   file(WRITE ${HEADER} "// Generated from ${PREBUILT}.\nconst uint32_t ${NAME}[] = {\n${words}};\n")
   return()
 endif()
-# DEFINITIONS: names to define, separated by commas
+# DEFINITIONS: names to define, separated by commas. INCLUDE: a folder of included files, or nothing.
+set(include "")
+if(INCLUDE)
+  set(include -I${INCLUDE})
+endif()
 string(REPLACE "," ";" names "${DEFINITIONS}")
 set(define "")
 foreach(name ${names})
   list(APPEND define -D${name})
 endforeach()
 execute_process(
-  COMMAND ${GLSLANG} -V --target-env ${TARGET} ${define} --vn ${NAME} -o ${HEADER} ${SOURCE}
+  COMMAND ${GLSLANG} -V --target-env ${TARGET} ${include} ${define} --vn ${NAME} -o ${HEADER} ${SOURCE}
   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
 if(NOT status EQUAL 0 OR output MATCHES "WARNING")
   file(REMOVE ${HEADER})

@@ -88,7 +88,7 @@ bench() {
 torch() {
     say "PyTorch"
     # shellcheck disable=SC2086
-    limit $((torch_limit + 20)) python3 tests/gpu_torch.py --budget $torch_limit --networks "${networks// /,}" --batches $batches \
+    limit $((torch_limit + 20)) python3 tests/gpu/pytorch.py --budget $torch_limit --networks "${networks// /,}" --batches $batches \
         ${GPU_QUICK:+--size 64} "$out/torch.json" || note "PyTorch: exit status $?"
 }
 
@@ -109,6 +109,6 @@ tests() {
 for section in $sections; do
     "$section"
 done
-python3 tests/gpu_report.py "$out" "$work"/*.json || note "the report"
+python3 tests/gpu/report.py "$out" "$work"/*.json || note "the report"
 say "done, $failures failures; the table is in $out/report.md"
 [ $failures -eq 0 ]

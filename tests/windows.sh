@@ -20,7 +20,7 @@ objdump=x86_64-w64-mingw32-objdump
 cc=x86_64-w64-mingw32-gcc
 
 echo "== exports and imports"
-. "$root/tests/install/symbols.sh"
+. "$root/tests/host/install/symbols.sh"
 declared_functions "$root"/engine/include/cdl/*.h >"$tmp/declared"
 $objdump -p "$build/libcardinal.dll" | sed -n '/^\[Ordinal\/Name Pointer\] Table/,/^$/s/^\t*\[ *[0-9]*\] //p' | sort -u >"$tmp/exported"
 diff "$tmp/declared" "$tmp/exported" || fail "declared (<) and exported by the DLL (>) differ"
@@ -33,7 +33,7 @@ echo "== hosts"
 quietly cmake --install "$build" --prefix "$tmp/first"
 mv "$tmp/first" "$tmp/prefix"
 prefix=$tmp/prefix
-cp -r "$root/tests/install" "$tmp/hosts"
+cp -r "$root/tests/host/install" "$tmp/hosts"
 cd "$tmp"
 strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -I$prefix/include -I$build/headers"
 for defined in -UCDL_STATIC -DCDL_STATIC; do

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cache_folder.h"
-#include "imagenet_labels.h"
-#include "pretrained.h"
-#include "program_folder.h"
+#include "system/cache_folder.h"
+#include "pretrained/imagenet_labels.h"
+#include "pretrained/pretrained.h"
+#include "system/program_folder.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cdl/cdl_vulkan.h"
-#include "overlay.h"
+#include "picture/overlay.h"
 
 static const double smoothing_ms = 350; // a change is shown by two thirds after so long
 

@@ -2,7 +2,7 @@
 #ifndef DEMO_CLASSIFIER_H_
 #define DEMO_CLASSIFIER_H_
 
-#include "overlay.h"
+#include "picture/overlay.h"
 #include "prepare.h"
 #include "renderer.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pretrained.h"
+#include "pretrained/pretrained.h"
 
 // ---- pickers
 

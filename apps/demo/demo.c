@@ -10,8 +10,8 @@
 #include <SDL_vulkan.h>
 #include <jansson.h>
 
-#include "pretrained.h"
-#include "report.h"
+#include "pretrained/pretrained.h"
+#include "commands/report.h"
 
 static void wake(void *ctx) { // any thread
     struct demo *d = ctx;

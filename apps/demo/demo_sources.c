@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program_folder.h"
+#include "system/program_folder.h"
 
 enum { WATCH_MS = 2000 };
 

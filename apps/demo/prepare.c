@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache_folder.h"
+#include "system/cache_folder.h"
 
 struct preparation {
     const struct vulkan *vk;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "overlay.h"
+#include "picture/overlay.h"
 
 enum { DRAW_BEGIN, DRAW_END, WORK_BEGIN, WORK_END, NUM_QUERIES };
 

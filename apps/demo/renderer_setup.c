@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "overlay.h"
+#include "picture/overlay.h"
 
 #include "picture_vert.h"
 #include "picture_frag.h"

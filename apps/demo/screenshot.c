@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "overlay.h"
+#include "picture/overlay.h"
 
 struct shot {
     uint8_t *rgba;

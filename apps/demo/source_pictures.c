@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "picture.h"
+#include "picture/picture.h"
 
 static const char *file_name(const char *path) {
     const char *name = path;

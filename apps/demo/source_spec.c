@@ -10,8 +10,8 @@
 #include <SDL.h>
 #include <libavdevice/avdevice.h>
 
-#include "folder.h"
-#include "inputs.h"
+#include "inputs/folder.h"
+#include "inputs/inputs.h"
 
 enum { MAX_FILES = 100000 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes apps/cardinal/imagenet_labels.c from torchvision's ImageNet-1K category names (BSD-3-Clause).
+"""Makes apps/cardinal/pretrained/imagenet_labels.c from torchvision's ImageNet-1K category names (BSD-3-Clause).
 
 Run it with a Python that has torchvision (Debian: python3-torchvision). --check compares instead of writing.
 """
@@ -8,7 +8,7 @@ import sys
 
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../apps/cardinal/imagenet_labels.c")
+OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../apps/cardinal/pretrained/imagenet_labels.c")
 
 HEAD = """\
 // Made by tests/golden/make_imagenet_labels.py from torchvision's models/_meta.py. Do not edit.

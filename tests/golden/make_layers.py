@@ -17,7 +17,7 @@ import sys
 import torch
 from torch import nn
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pytorch"))
 from torch_networks import Network, make_weights, write_safetensors
 
 LIMIT = 150_000  # bytes per file: they are committed

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the small weights files of tests/golden/models, for tests/test_model.c.
+"""Makes the small weights files of tests/golden/models, for tests/unit/test_model.c.
 
 Run it with PyTorch 1.13 or newer; the files are committed, so that tests need no PyTorch. Every
 float tensor holds the values of `pattern`, which the test computes again: they are multiples of

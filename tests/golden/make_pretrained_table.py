@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes apps/cardinal/pretrained_table.c from torchvision's own list of published weights.
+"""Makes apps/cardinal/pretrained/table.c from torchvision's own list of published weights.
 
 Run it with a Python that has torchvision (Debian: python3-torchvision). --check compares instead of writing.
 """
@@ -9,7 +9,7 @@ import sys
 
 from torchvision.models import resnet
 
-OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../apps/cardinal/pretrained_table.c")
+OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../apps/cardinal/pretrained/table.c")
 ARCHITECTURES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
                  "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
 

@@ -1,0 +1,164 @@
+// eval.c - cardinal eval: accuracy over a folder of class folders.
+#include "commands/report.h"
+#include "commands/workspace.h"
+
+#include <string.h>
+
+#ifdef _WIN32
+#include <io.h>
+#define isatty _isatty
+#define fileno _fileno
+#else
+#include <unistd.h>
+#endif
+
+enum { DEFAULT_BATCH = 32 };
+
+struct eval {
+    struct report predictions; // .file NULL: none
+    struct input_stream *inputs;
+    int num_ranks; // classes a picture that the runner gives: 5 for top-5, or as many as --topk wants written
+    uint64_t images, failed, top1, top5;
+    double started_at, shown_at;
+    bool progress;
+};
+
+static void show_progress(struct eval *e, bool last) {
+    const double now = now_ms();
+    if (!e->progress || (!last && now - e->shown_at < 200))
+        return;
+    e->shown_at = now;
+    const double seconds = (now - e->started_at) / 1e3, images = e->images ? (double)e->images : 1;
+    fprintf(stderr, "\r%llu images, %.1f images/s, top-1 %.2f %%, top-5 %.2f %%%s", (unsigned long long)e->images,
+            seconds > 0 ? (double)e->images / seconds : 0, 100 * (double)e->top1 / images, 100 * (double)e->top5 / images, last ? "\n" : "  ");
+    fflush(stderr);
+}
+
+static void on_outcome(void *ctx, const struct outcome *o) {
+    struct eval *e = ctx;
+    if (o->error) {
+        if (e->progress)
+            fputc('\n', stderr);
+        complain("%s", o->error);
+        e->failed++;
+    } else {
+        e->images++;
+        for (int i = 0; i < 5 && i < e->num_ranks; i++)
+            if (o->top[i].id == o->decoded->class_index) {
+                e->top1 += i == 0;
+                e->top5++;
+            }
+    }
+    if (e->predictions.file)
+        report_picture(&e->predictions, o);
+    show_progress(e, false);
+}
+
+static void print_summary(const struct eval *e, const struct workspace *w, enum output_format format) {
+    const double seconds = (now_ms() - e->started_at) / 1e3, images = e->images ? (double)e->images : 1;
+    const double top1 = (double)e->top1 / images, top5 = (double)e->top5 / images, rate = (double)e->images / seconds;
+    const char *precision = precision_name(w->session_info.precision);
+    if (format == FORMAT_JSON) {
+        json_t *o = json_object();
+        json_object_set_new(o, "images", json_integer((json_int_t)e->images));
+        json_object_set_new(o, "failed", json_integer((json_int_t)e->failed));
+        json_object_set_new(o, "top1", json_real(top1));
+        json_object_set_new(o, "top5", json_real(top5));
+        json_object_set_new(o, "images_per_s", json_real(rate));
+        json_object_set_new(o, "seconds", json_real(seconds));
+        json_object_set_new(o, "batch", json_integer(w->session_info.max_batch));
+        json_object_set_new(o, "model", json_text(w->model.name));
+        json_object_set_new(o, "device", json_text(w->device_info.name));
+        json_object_set_new(o, "driver", json_text(w->device_info.driver));
+        json_object_set_new(o, "precision", json_text(precision));
+        json_line(stdout, o);
+    } else if (format == FORMAT_CSV) {
+        printf("images,failed,top1,top5,images_per_s,seconds\n%llu,%llu,%.6f,%.6f,%.2f,%.2f\n", (unsigned long long)e->images,
+               (unsigned long long)e->failed, top1, top5, rate, seconds);
+    } else {
+        printf("images      %llu%s\n", (unsigned long long)e->images, e->failed ? "" : ", none failed");
+        if (e->failed)
+            printf("failed      %llu (not counted)\n", (unsigned long long)e->failed);
+        printf("top-1       %.2f %%\ntop-5       %.2f %%\nimages/s    %.1f (%.1f s, decoding included)\n", 100 * top1, 100 * top5, rate, seconds);
+    }
+}
+
+// Folder names that are labels of other classes: the accuracy would be that of a shuffled list.
+static void check_order(const struct eval *e, const struct workspace *w) {
+    for (int i = 0; i < inputs_num_classes(e->inputs); i++)
+        for (int j = 0; j < w->model.info.num_classes; j++)
+            if (j != i && !strcmp(inputs_class_name(e->inputs, i), class_label(&w->model, j))) {
+                complain("warning: folder %s counts as class %d (folders in order of name), but the model calls class %d so",
+                         inputs_class_name(e->inputs, i), i, j);
+                return;
+            }
+}
+
+static enum exit_status evaluate(const struct options *options, struct workspace *w, struct eval *e) {
+    const struct decode_pool_params pool_params = {.threads = options->threads, .max_pictures = 2 * w->session_info.max_batch + 4};
+    if (inputs_num_classes(e->inputs) > w->model.info.num_classes) {
+        complain("%s has %d class folders, the model only %d classes", options->inputs[0], inputs_num_classes(e->inputs),
+                 w->model.info.num_classes);
+        return EXIT_USAGE;
+    }
+    check_order(e, w);
+    struct decode_pool *pool = decode_pool_create(e->inputs, &pool_params);
+    if (!pool) {
+        complain("no memory or threads to decode pictures");
+        return EXIT_NO_DEVICE;
+    }
+    e->started_at = now_ms();
+    const cdl_result r = runner_run(&(struct runner_params){
+        .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = e->num_ranks,
+        .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
+        .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = e,
+    });
+    show_progress(e, true);
+    decode_pool_destroy(&pool);
+    if (r != CDL_OK)
+        return status_of(r);
+    print_summary(e, w, options->format);
+    if (inputs_num_skipped(e->inputs))
+        complain("warning: %llu files of kinds that cannot be decoded (TIFF, WebP) were passed over",
+                 (unsigned long long)inputs_num_skipped(e->inputs));
+    return e->failed || inputs_num_skipped(e->inputs) ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
+}
+
+int command_eval(const struct options *options) {
+    char error[512];
+    struct workspace w = {0};
+    struct eval e = {.progress = !options->quiet && isatty(fileno(stderr))};
+    if (options->num_inputs != 1) {
+        complain("eval needs one folder, with a folder for every class in it; see cardinal eval --help");
+        return EXIT_USAGE;
+    }
+    enum exit_status status = EXIT_SOME_FAILED;
+    if (!(e.inputs = inputs_open_labelled(options->inputs[0], error, sizeof error)))
+        complain("%s", error);
+    else
+        status = workspace_open(&w, options, DEFAULT_BATCH);
+    if (status == EXIT_ALL_DONE) {
+        const int wanted = options->topk ? options->topk : 5, ranks = wanted > 5 ? wanted : 5, classes = w.model.info.num_classes;
+        e.num_ranks = ranks < classes ? ranks : classes;
+        e.predictions = (struct report){
+            .format = FORMAT_JSON, .model = &w.model, .device = w.device_info.name,
+            .precision = precision_name(w.session_info.precision), .topk = wanted < classes ? wanted : classes,
+        };
+        if (options->predictions && !(e.predictions.file = fopen(options->predictions, "w"))) {
+            complain("%s: cannot be written", options->predictions);
+            status = EXIT_USAGE;
+        }
+    }
+    if (status == EXIT_ALL_DONE)
+        status = evaluate(options, &w, &e);
+    if (e.predictions.file) {
+        const bool damaged = ferror(e.predictions.file) != 0;
+        if (fclose(e.predictions.file) != 0 || damaged) {
+            complain("%s: could not be written whole; is the disk full?", options->predictions);
+            status = status == EXIT_ALL_DONE ? EXIT_SOME_FAILED : status;
+        }
+    }
+    inputs_close(&e.inputs);
+    workspace_close(&w);
+    return (int)status;
+}

@@ -1,0 +1,26 @@
+// report.h - results as text, JSON Lines and CSV.
+#ifndef CARDINAL_REPORT_H_
+#define CARDINAL_REPORT_H_
+
+#include <jansson.h>
+
+#include "commands/runner.h"
+
+struct report {
+    FILE *file;
+    enum output_format format;
+    const struct loaded_model *model;
+    const char *device;
+    const char *precision;
+    int topk;
+};
+
+void report_begin(const struct report *r); // CSV's header
+void report_picture(const struct report *r, const struct outcome *o);
+
+// A JSON string of text in any encoding: bytes that are not UTF-8 become U+FFFD.
+json_t *json_text(const char *text);
+// One object on its own line, floats with 9 significant digits (each fp32 value its own); frees it.
+void json_line(FILE *file, json_t *object);
+
+#endif // CARDINAL_REPORT_H_

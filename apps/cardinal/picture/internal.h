@@ -1,0 +1,67 @@
+// picture_internal.h - what picture.c and the readers of the single formats share.
+#ifndef CARDINAL_PICTURE_INTERNAL_H_
+#define CARDINAL_PICTURE_INTERNAL_H_
+
+#include "picture/picture.h"
+
+#if defined(__GNUC__)
+#define PICTURE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define PICTURE_PRINTF(fmt, args)
+#endif
+
+// The bytes under work and where the reason goes when they are no good.
+struct picture_source {
+    const uint8_t *data;
+    size_t size;
+    const char *name;
+    struct picture_limits limits; // defaults filled in
+    char *error;
+    size_t error_size;
+};
+
+// What a header tells. exif points into the source, or is NULL: the TIFF structure that
+// holds the orientation, without the "Exif\0\0" that precedes it in JPEG.
+struct picture_layout {
+    int width, height;
+    const uint8_t *exif;
+    size_t exif_size;
+};
+
+// Writes "name: text" into the error buffer; always false, so that `return picture_fail(...)` reads well.
+bool picture_fail(const struct picture_source *s, const char *fmt, ...) PICTURE_PRINTF(2, 3);
+bool picture_fail_truncated(const struct picture_source *s, const char *kind, const char *what);
+
+// Checks the sides against the limits and stores them; 64-bit, as headers can claim anything.
+bool picture_check_size(const struct picture_source *s, int64_t width, int64_t height, struct picture_layout *out);
+
+// malloc of width * height * 4 bytes into out->rgba, and its sides.
+bool picture_allocate(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+
+// Per format: the header with its checks; then the pixels into an all-zero *out, which the
+// caller frees on failure too.
+bool picture_jpeg_layout(const struct picture_source *s, struct picture_layout *out);
+bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+bool picture_png_layout(const struct picture_source *s, struct picture_layout *out);
+bool picture_png_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+bool picture_gif_layout(const struct picture_source *s, struct picture_layout *out);
+bool picture_gif_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+bool picture_bmp_layout(const struct picture_source *s, struct picture_layout *out);
+bool picture_bmp_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *out);
+bool picture_pnm_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+
+// 1..8 from a TIFF structure; 1 when there is none, or it is damaged or senseless.
+int picture_exif_orientation(const uint8_t *tiff, size_t size);
+
+// stb_image. max_alloc bounds each of its allocations, for a compressed stream can claim more
+// than the picture needs. `kind` ("PNG") begins the reason. Fails also when the size differs from layout's.
+bool picture_stb_decode(const struct picture_source *s, const struct picture_layout *layout, const char *kind,
+                        uint64_t max_alloc, struct picture *out);
+
+static inline uint32_t picture_le16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
+static inline uint32_t picture_le32(const uint8_t *p) { return picture_le16(p) | picture_le16(p + 2) << 16; }
+static inline uint32_t picture_be16(const uint8_t *p) { return (uint32_t)p[0] << 8 | (uint32_t)p[1]; }
+static inline uint32_t picture_be32(const uint8_t *p) { return picture_be16(p) << 16 | picture_be16(p + 2); }
+
+#endif // CARDINAL_PICTURE_INTERNAL_H_

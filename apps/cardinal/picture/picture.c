@@ -1,0 +1,304 @@
+// picture.c - see picture.h: files, formats by content, limits and error lines.
+#include "picture/internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define DEFAULT_MAX_SIDE 65535
+#define DEFAULT_MAX_PIXELS ((uint64_t)1 << 28)
+#define DEFAULT_MAX_FILE_BYTES ((uint64_t)512 << 20)
+
+#if defined(_WIN32)
+typedef struct _stat64 file_status;
+static int read_status(const char *path, file_status *st) { return _stat64(path, st); }
+static bool is_folder(const file_status *st) { return (st->st_mode & _S_IFMT) == _S_IFDIR; }
+static bool is_regular(const file_status *st) { return (st->st_mode & _S_IFMT) == _S_IFREG; }
+#else
+typedef struct stat file_status;
+static int read_status(const char *path, file_status *st) { return stat(path, st); }
+static bool is_folder(const file_status *st) { return S_ISDIR(st->st_mode); }
+static bool is_regular(const file_status *st) { return S_ISREG(st->st_mode); }
+#endif
+
+bool picture_fail(const struct picture_source *s, const char *fmt, ...)
+{
+    if (s->error_size == 0)
+        return false;
+    // The reason must fit, so of a very long path only the end is told.
+    size_t length = strlen(s->name), most = s->error_size / 2;
+    bool shorten = length > most;
+    int used = snprintf(s->error, s->error_size, "%s%s: ", shorten ? "..." : "",
+                        shorten ? s->name + (length - most) : s->name);
+    if (used >= 0 && (size_t)used < s->error_size) {
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(s->error + used, s->error_size - (size_t)used, fmt, args);
+        va_end(args);
+    }
+    // A file may be named with a newline, and libraries' texts come from elsewhere: keep it one line.
+    for (char *c = s->error; *c != '\0'; ++c)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = ' ';
+    return false;
+}
+
+bool picture_fail_truncated(const struct picture_source *s, const char *kind, const char *what)
+{
+    return picture_fail(s, "truncated %s (%s); copy or download it again", kind, what);
+}
+
+bool picture_check_size(const struct picture_source *s, int64_t width, int64_t height, struct picture_layout *out)
+{
+    if (width <= 0 || height <= 0)
+        return picture_fail(s, "corrupt file: a picture of %lldx%lld pixels", (long long)width, (long long)height);
+    if (width > s->limits.max_side || height > s->limits.max_side)
+        return picture_fail(s, "%lldx%lld pixels is too large: at most %d a side; scale it down first",
+                            (long long)width, (long long)height, s->limits.max_side);
+    if ((uint64_t)width * (uint64_t)height > s->limits.max_pixels)
+        return picture_fail(s, "%lldx%lld pixels is too large: at most %llu million; scale it down first",
+                            (long long)width, (long long)height, (unsigned long long)(s->limits.max_pixels / 1000000));
+    out->width = (int)width;
+    out->height = (int)height;
+    return true;
+}
+
+bool picture_allocate(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
+{
+    uint64_t bytes = (uint64_t)layout->width * (uint64_t)layout->height * 4;
+    out->rgba = bytes <= SIZE_MAX ? malloc((size_t)bytes) : NULL;
+    if (!out->rgba)
+        return picture_fail(s, "not enough memory for %dx%d pixels", layout->width, layout->height);
+    out->width = layout->width;
+    out->height = layout->height;
+    return true;
+}
+
+struct format {
+    enum picture_format format;
+    bool (*layout)(const struct picture_source *s, struct picture_layout *out);
+    bool (*decode)(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
+};
+
+static const struct format formats[] = {
+    {PICTURE_JPEG, picture_jpeg_layout, picture_jpeg_decode}, {PICTURE_PNG, picture_png_layout, picture_png_decode},
+    {PICTURE_BMP, picture_bmp_layout, picture_bmp_decode},    {PICTURE_GIF, picture_gif_layout, picture_gif_decode},
+    {PICTURE_PNM, picture_pnm_layout, picture_pnm_decode},
+};
+
+static bool begins(const struct picture_source *s, size_t at, const char *magic, size_t length)
+{
+    return s->size >= at + length && memcmp(s->data + at, magic, length) == 0;
+}
+
+static enum picture_format sniff(const struct picture_source *s)
+{
+    if (begins(s, 0, "\xff\xd8", 2))
+        return PICTURE_JPEG;
+    if (begins(s, 0, "\x89PNG\r\n\x1a\n", 8))
+        return PICTURE_PNG;
+    if (begins(s, 0, "GIF87a", 6) || begins(s, 0, "GIF89a", 6))
+        return PICTURE_GIF;
+    // "BM" also begins words: demand the reserved fields to be zero or a known header size.
+    if (begins(s, 0, "BM", 2) && (s->size < 18 || picture_le32(s->data + 14) <= 256))
+        return PICTURE_BMP;
+    if ((begins(s, 0, "P5", 2) || begins(s, 0, "P6", 2)) && s->size > 2 && strchr(" \t\r\n#", s->data[2]))
+        return PICTURE_PNM;
+    return PICTURE_UNKNOWN;
+}
+
+static bool looks_like_text(const uint8_t *data, size_t size)
+{
+    size_t n = size < 512 ? size : 512;
+    for (size_t i = 0; i < n; ++i)
+        if ((data[i] < ' ' && !(data[i] >= '\t' && data[i] <= '\r') && data[i] != 27) || data[i] == 127)
+            return false;
+    return true;
+}
+
+static bool fail_unknown(const struct picture_source *s)
+{
+    static const struct {
+        size_t at;
+        const char *magic;
+        size_t length;
+        const char *text;
+    } known[] = {
+        {8, "WEBP", 4, "WebP is not supported; convert it to JPEG or PNG"},
+        {0, "II*\0", 4, "TIFF is not supported; convert it to PNG"},
+        {0, "MM\0*", 4, "TIFF is not supported; convert it to PNG"},
+        {4, "ftyp", 4, "HEIF, AVIF and video are not supported; convert it to JPEG or PNG"},
+        {0, "\xff\x0a", 2, "JPEG XL is not supported; convert it to JPEG or PNG"},
+        {0, "\0\0\0\x0cjP  ", 8, "JPEG 2000 is not supported; convert it to JPEG or PNG"},
+        {0, "%PDF", 4, "not a picture: PDF; export the page as PNG"},
+        {0, "PK\x03\x04", 4, "not a picture: a zip archive; unpack it first"},
+        {0, "\x1f\x8b", 2, "not a picture: gzip; unpack it first"},
+        {0, "version https://git-lfs", 23, "not a picture: a Git LFS pointer; run `git lfs pull`"},
+        {0, "\x89PNG", 4, "damaged PNG signature; copy or download it again in binary mode"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); ++i)
+        if (begins(s, known[i].at, known[i].magic, known[i].length))
+            return picture_fail(s, "%s", known[i].text);
+    if (s->size >= 3 && s->data[0] == 'P' && strchr("12347", s->data[1]) && strchr(" \t\r\n", s->data[2]))
+        return picture_fail(s, "P%c pictures are not supported; convert it to PNG", s->data[1]);
+    if (looks_like_text(s->data, s->size))
+        return picture_fail(s, "not a picture: text");
+    return picture_fail(s, "not a picture, or of an unknown kind; JPEG, PNG, BMP, GIF and PPM are read");
+}
+
+static struct picture_source make_source(const char *name, const struct picture_limits *limits, char *error,
+                                         size_t error_size)
+{
+    struct picture_source s = {.name = name, .error = error, .error_size = error_size};
+    if (limits)
+        s.limits = *limits;
+    if (s.limits.max_side <= 0 || s.limits.max_side > DEFAULT_MAX_SIDE)
+        s.limits.max_side = DEFAULT_MAX_SIDE;
+    if (s.limits.max_pixels == 0 || s.limits.max_pixels > DEFAULT_MAX_PIXELS)
+        s.limits.max_pixels = DEFAULT_MAX_PIXELS; // the readers' int and size_t arithmetic relies on it
+    if (s.limits.max_file_bytes == 0 || s.limits.max_file_bytes > DEFAULT_MAX_FILE_BYTES)
+        s.limits.max_file_bytes = DEFAULT_MAX_FILE_BYTES;
+    if (error_size > 0)
+        error[0] = '\0';
+    return s;
+}
+
+static const struct format *read_layout(const struct picture_source *s, struct picture_layout *layout)
+{
+    memset(layout, 0, sizeof(*layout));
+    if (s->size == 0) {
+        picture_fail(s, "the file is empty");
+        return NULL;
+    }
+    if (s->size > s->limits.max_file_bytes) {
+        picture_fail(s, "a file of %llu MiB is too large: at most %llu MiB", (unsigned long long)(s->size >> 20),
+                     (unsigned long long)(s->limits.max_file_bytes >> 20));
+        return NULL;
+    }
+    enum picture_format kind = sniff(s);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); ++i)
+        if (formats[i].format == kind)
+            return formats[i].layout(s, layout) ? &formats[i] : NULL;
+    fail_unknown(s);
+    return NULL;
+}
+
+bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
+                         struct picture_header *out, char *error, size_t error_size)
+{
+    memset(out, 0, sizeof(*out));
+    struct picture_source s = make_source(name, limits, error, error_size);
+    s.data = data;
+    s.size = size;
+    struct picture_layout layout;
+    const struct format *format = read_layout(&s, &layout);
+    if (!format)
+        return false;
+    *out = (struct picture_header){format->format, layout.width, layout.height};
+    return true;
+}
+
+bool picture_decode(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
+                    struct picture *out, char *error, size_t error_size)
+{
+    memset(out, 0, sizeof(*out));
+    struct picture_source s = make_source(name, limits, error, error_size);
+    s.data = data;
+    s.size = size;
+    struct picture_layout layout;
+    const struct format *format = read_layout(&s, &layout);
+    if (!format)
+        return false;
+    if (!format->decode(&s, &layout, out)) {
+        picture_free(out);
+        return false;
+    }
+    out->orientation = picture_exif_orientation(layout.exif, layout.exif_size);
+    return true;
+}
+
+// Reads until the end rather than by the size told: the file may grow or shrink meanwhile.
+static uint8_t *read_stream(const struct picture_source *s, FILE *file, uint64_t size_hint, size_t *size)
+{
+    size_t capacity = (size_t)size_hint + 1; // one more, so that the end shows without growing
+    uint8_t *data = malloc(capacity);
+    size_t used = 0;
+    while (data) {
+        used += fread(data + used, 1, capacity - used, file);
+        if (used < capacity)
+            break;
+        if (used > s->limits.max_file_bytes) {
+            picture_fail(s, "the file grew past %llu MiB while being read",
+                         (unsigned long long)(s->limits.max_file_bytes >> 20));
+            free(data);
+            return NULL;
+        }
+        capacity = capacity < 2048 ? 4096 : capacity * 2;
+        uint8_t *larger = realloc(data, capacity);
+        if (!larger)
+            free(data);
+        data = larger;
+    }
+    if (!data) {
+        picture_fail(s, "not enough memory to read it");
+    } else if (ferror(file)) {
+        picture_fail(s, "cannot read: %s", strerror(errno));
+        free(data);
+        data = NULL;
+    } else if (used == 0) {
+        picture_fail(s, "the file is empty");
+        free(data);
+        data = NULL;
+    }
+    *size = data ? used : 0;
+    return data;
+}
+
+bool picture_read_file(const char *path, const struct picture_limits *limits, uint8_t **data, size_t *size,
+                       char *error, size_t error_size)
+{
+    *data = NULL;
+    *size = 0;
+    struct picture_source s = make_source(path, limits, error, error_size);
+    file_status st;
+    if (read_status(path, &st) != 0)
+        return picture_fail(&s, "cannot open: %s", strerror(errno));
+    if (is_folder(&st))
+        return picture_fail(&s, "is a folder, not a picture");
+    if (!is_regular(&st)) // a FIFO or device could block for ever
+        return picture_fail(&s, "is not a regular file; save it as a file first");
+    if ((uint64_t)st.st_size > s.limits.max_file_bytes)
+        return picture_fail(&s, "a file of %llu MiB is too large: at most %llu MiB",
+                            (unsigned long long)st.st_size >> 20, (unsigned long long)s.limits.max_file_bytes >> 20);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return picture_fail(&s, "cannot open: %s", strerror(errno));
+    *data = read_stream(&s, file, (uint64_t)st.st_size, size);
+    fclose(file);
+    return *data != NULL;
+}
+
+bool picture_load(const char *path, const struct picture_limits *limits, struct picture *out, char *error,
+                  size_t error_size)
+{
+    memset(out, 0, sizeof(*out));
+    uint8_t *data = NULL;
+    size_t size = 0;
+    if (!picture_read_file(path, limits, &data, &size, error, error_size))
+        return false;
+    bool ok = picture_decode(data, size, path, limits, out, error, error_size);
+    free(data);
+    return ok;
+}
+
+void picture_free(struct picture *p)
+{
+    if (!p)
+        return;
+    free(p->rgba);
+    memset(p, 0, sizeof(*p));
+}

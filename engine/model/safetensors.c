@@ -1,0 +1,348 @@
+// .safetensors: u64 header length, JSON header, tensor bytes. All little-endian; see
+// https://github.com/huggingface/safetensors#format
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file_write.h"
+#include "model/model.h"
+
+enum { PREFIX_SIZE = 8, MAX_HEADER = 100000000, MAX_METADATA = 4096 };
+
+// ---- reading
+
+static uint64_t load_u64(const uint8_t *p) {
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
+
+bool cdl_is_safetensors(const uint8_t *data, size_t size) {
+    // A header length above 2^40 is no truncated or hostile safetensors file but something else.
+    return size > PREFIX_SIZE && data[PREFIX_SIZE] == '{' && load_u64(data) < (uint64_t)1 << 40;
+}
+
+enum use { USE_TENSOR, USE_SKIP, USE_REFUSE };
+
+static const struct type {
+    const char *name;
+    int size;
+    enum use use;
+    cdl_dtype dtype; // of USE_TENSOR
+} TYPES[] = {
+    { "F32", 4, USE_TENSOR, CDL_DTYPE_F32 },
+    { "F16", 2, USE_TENSOR, CDL_DTYPE_F16 },
+    { "BF16", 2, USE_TENSOR, CDL_DTYPE_BF16 },
+    { "F64", 8, USE_REFUSE, 0 },
+    { "F8_E4M3", 1, USE_REFUSE, 0 },
+    { "F8_E5M2", 1, USE_REFUSE, 0 },
+    { "BOOL", 1, USE_SKIP, 0 },
+    { "U8", 1, USE_SKIP, 0 },
+    { "I8", 1, USE_SKIP, 0 },
+    { "U16", 2, USE_SKIP, 0 },
+    { "I16", 2, USE_SKIP, 0 },
+    { "U32", 4, USE_SKIP, 0 },
+    { "I32", 4, USE_SKIP, 0 },
+    { "U64", 8, USE_SKIP, 0 },
+    { "I64", 8, USE_SKIP, 0 },
+};
+
+struct reader {
+    struct cdl_tensor_list *list;
+    const uint8_t *bytes; // after the header
+    size_t size;          // of `bytes`
+    const char *what;
+    const cdl_log *log;
+};
+
+struct span { // of one entry, within reader.bytes
+    size_t begin, end;
+    const char *name;
+};
+
+// A malformed entry: one line naming it.
+static cdl_result bad_entry(const struct reader *r, const char *name, const char *problem) {
+    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s: %s; the file is damaged, convert or download it again", r->what,
+                    name, problem);
+}
+
+static cdl_result read_shape(const struct reader *r, const char *name, const json_t *shape, struct cdl_tensor *t, size_t *count) {
+    const size_t num_dims = json_array_size(shape);
+    if (!json_is_array(shape))
+        return bad_entry(r, name, "its shape is missing or no array");
+    if (num_dims > CDL_MAX_DIMS)
+        return bad_entry(r, name, "it has more than 8 dimensions");
+    *count = 1;
+    for (size_t d = 0; d < num_dims; d++) {
+        const json_t *extent = json_array_get(shape, d);
+        if (!json_is_integer(extent) || json_integer_value(extent) < 0)
+            return bad_entry(r, name, "its shape holds something other than numbers from 0");
+        t->shape[d] = json_integer_value(extent);
+        if ((uint64_t)t->shape[d] > SIZE_MAX || !cdl_mul_size(*count, (size_t)t->shape[d], count) || *count > INT64_MAX)
+            return bad_entry(r, name, "its shape is too large");
+    }
+    t->num_dims = (int)num_dims;
+    int64_t stride = 1;
+    for (int d = t->num_dims - 1; d >= 0; d--) {
+        t->stride[d] = stride;
+        stride *= *count ? t->shape[d] : 0; // an empty tensor's other extents were not multiplied
+    }
+    return CDL_OK;
+}
+
+static cdl_result read_entry(const struct reader *r, const char *name, const json_t *entry, struct span *span) {
+    const char *type_name = json_string_value(json_object_get(entry, "dtype"));
+    const json_t *offsets = json_object_get(entry, "data_offsets");
+    const struct type *type = NULL;
+    for (size_t i = 0; type_name && i < CDL_COUNT(TYPES); i++) {
+        if (strcmp(TYPES[i].name, type_name) == 0)
+            type = &TYPES[i];
+    }
+    if (!type_name)
+        return bad_entry(r, name, "its dtype is missing");
+    if (!type || (type->use == USE_REFUSE && !cdl_tensor_name_ignored(name))) {
+        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s is %.32s; convert it to F32, F16 or BF16", r->what, name,
+                        type_name);
+    }
+    struct cdl_tensor t = { .name = name, .dtype = type->dtype };
+    size_t count, bytes;
+    const cdl_result shape_result = read_shape(r, name, json_object_get(entry, "shape"), &t, &count);
+    if (shape_result != CDL_OK)
+        return shape_result;
+    const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
+        return bad_entry(r, name, "its data_offsets are no pair of numbers");
+    const json_int_t begin = json_integer_value(first), end = json_integer_value(last);
+    if (begin < 0 || end < begin || (uint64_t)end > r->size)
+        return bad_entry(r, name, "its data_offsets lie outside the file");
+    if (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin))
+        return bad_entry(r, name, "its data_offsets do not fit its shape and dtype");
+    *span = (struct span) { (size_t)begin, (size_t)end, name };
+    if (type->use != USE_TENSOR || cdl_tensor_name_ignored(name))
+        return CDL_OK;
+    if (bytes == 0)
+        return bad_entry(r, name, "it is empty");
+    t.data = r->bytes + begin;
+    return cdl_tensor_list_add(r->list, &t, r->log);
+}
+
+static cdl_result read_metadata(const struct reader *r, json_t *metadata) {
+    if (!json_is_object(metadata) || json_object_size(metadata) > MAX_METADATA) {
+        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ is no object of at most %d strings; convert the file again",
+                        r->what, MAX_METADATA);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(metadata, key, value) {
+        if (!json_is_string(value)) {
+            return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ %.200s is no string; convert the file again", r->what, key);
+        }
+        const cdl_result result = cdl_tensor_list_set_metadata(r->list, key, json_string_value(value), r->log);
+        if (result != CDL_OK)
+            return result;
+    }
+    return CDL_OK;
+}
+
+static int compare_spans(const void *a, const void *b) {
+    const struct span *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+// The entries must cover the bytes exactly: an overlap is an attack or damage, and a gap could hide
+// something another reader sees.
+static cdl_result check_coverage(const struct reader *r, struct span *spans, size_t count) {
+    qsort(spans, count, sizeof(*spans), compare_spans);
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (spans[i].begin < end)
+            return bad_entry(r, spans[i].name, "its bytes overlap another tensor's");
+        if (spans[i].begin > end)
+            return bad_entry(r, spans[i].name, "there is a gap before its bytes");
+        end = spans[i].end;
+    }
+    if (end == r->size)
+        return CDL_OK;
+    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: %zu bytes follow the last tensor; the file is damaged, convert or download it again",
+                    r->what, r->size - end);
+}
+
+static cdl_result read_header(const struct reader *r, json_t *header) {
+    const size_t capacity = json_object_size(header) + 1;
+    struct span *spans = calloc(capacity, sizeof(*spans));
+    if (!spans)
+        return cdl_fail(r->log, CDL_ERR_NOMEM, "%s: out of memory for %zu tensors", r->what, capacity);
+    size_t count = 0;
+    cdl_result result = CDL_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach(header, name, entry) {
+        if (strcmp(name, "__metadata__") == 0)
+            result = read_metadata(r, entry);
+        else
+            result = read_entry(r, name, entry, &spans[count++]);
+        if (result != CDL_OK)
+            break;
+    }
+    if (result == CDL_OK)
+        result = check_coverage(r, spans, count);
+    free(spans);
+    return result;
+}
+
+cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
+                                 const cdl_log *log) {
+    const uint64_t length = size >= PREFIX_SIZE ? load_u64(data) : 0;
+    if (length > MAX_HEADER) {
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header of %llu bytes is above the limit of %d; the file is damaged", what,
+                        (unsigned long long)length, MAX_HEADER);
+    }
+    if (size < PREFIX_SIZE || length > size - PREFIX_SIZE)
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: ends within its header; the file was cut short, download it again", what);
+    json_error_t error;
+    json_t *header = json_loadb((const char *)data + PREFIX_SIZE, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (!header && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
+        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header of %llu bytes", what, (unsigned long long)length);
+    if (!json_is_object(header)) {
+        json_decref(header);
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d; the file is damaged", what,
+                        header ? "another value" : error.text, header ? PREFIX_SIZE : PREFIX_SIZE + error.position);
+    }
+    const struct reader r = {
+        .list = list, .bytes = data + PREFIX_SIZE + length, .size = size - PREFIX_SIZE - (size_t)length, .what = what, .log = log,
+    };
+    const cdl_result result = read_header(&r, header);
+    json_decref(header);
+    return result;
+}
+
+// ---- writing
+
+static const char *dtype_name(cdl_dtype dtype) {
+    return dtype == CDL_DTYPE_F32 ? "F32" : dtype == CDL_DTYPE_F16 ? "F16" : "BF16";
+}
+
+static bool is_utf8(const char *text) { // or there is no memory to tell
+    json_t *checked = json_string(text), *unchecked = checked ? NULL : json_string_nocheck(text);
+    const bool malformed = unchecked != NULL;
+    json_decref(checked);
+    json_decref(unchecked);
+    return !malformed;
+}
+
+// The header's JSON text, padded with spaces so that the tensors start at a multiple of 8.
+// To be freed; NULL: out of memory.
+static char *make_header(const struct cdl_model *model, const struct cdl_tensor_list *metadata, cdl_dtype dtype) {
+    json_t *root = json_object(), *texts = json_object();
+    bool ok = root && texts;
+    for (int i = 0; ok && i < metadata->num_metadata; i++)
+        ok = json_object_set_new(texts, metadata->metadata[i].key, json_string(metadata->metadata[i].value)) == 0;
+    ok = json_object_set_new(root, "__metadata__", texts) == 0 && ok; // takes texts in any case
+    int64_t offset = 0;
+    for (int i = 0; ok && i < model->list.count; i++) {
+        const struct cdl_tensor *t = &model->list.items[i];
+        const int64_t end = offset + cdl_tensor_count(t) * (int64_t)cdl_dtype_size(dtype);
+        json_t *shape = json_array();
+        for (int d = 0; d < t->num_dims; d++)
+            ok = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && ok;
+        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(dtype), "shape", shape, "data_offsets",
+                                  (json_int_t)offset, (json_int_t)end);
+        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // takes entry in any case
+        offset = end;
+    }
+    char *text = NULL;
+    const size_t length = ok ? json_dumpb(root, NULL, 0, JSON_COMPACT) : 0;
+    const size_t padded = cdl_align_up(length, 8);
+    if (length > 0)
+        text = malloc(padded + 1);
+    if (text && json_dumpb(root, text, length, JSON_COMPACT) != length) { // the second time, memory may be short
+        free(text);
+        text = NULL;
+    }
+    if (text) {
+        memset(text + length, ' ', padded - length);
+        text[padded] = 0;
+    }
+    json_decref(root);
+    return text;
+}
+
+// Converts one row; -1, or the index of the first value that `dtype` cannot hold.
+static int64_t convert_row(cdl_dtype dtype, const float *row, int64_t n, uint16_t *out) {
+    const uint16_t infinity = dtype == CDL_DTYPE_F16 ? 0x7c00u : 0x7f80u;
+    int64_t bad = -1;
+    for (int64_t i = n - 1; i >= 0; i--) {
+        out[i] = dtype == CDL_DTYPE_F16 ? cdl_f32_to_f16(row[i]) : cdl_f32_to_bf16(row[i]);
+        if ((out[i] & 0x7fffu) >= infinity)
+            bad = i;
+    }
+    return bad;
+}
+
+static cdl_result write_tensors(struct cdl_file_write *w, const struct cdl_model *model, cdl_dtype dtype, const cdl_log *log) {
+    int64_t row_size = 1;
+    for (int i = 0; i < model->list.count; i++) {
+        const int64_t n = cdl_tensor_row_size(&model->list.items[i]);
+        row_size = n > row_size ? n : row_size;
+    }
+    float *row = malloc((size_t)row_size * sizeof(*row)); // the model's check had room for as much
+    uint16_t *half = malloc((size_t)row_size * sizeof(*half));
+    cdl_result r = row && half ? CDL_OK : cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", w->path);
+    for (int i = 0; i < model->list.count && r == CDL_OK; i++) {
+        const struct cdl_tensor *t = &model->list.items[i];
+        const int64_t rows = cdl_tensor_rows(t), n = cdl_tensor_row_size(t);
+        for (int64_t k = 0; k < rows && r == CDL_OK; k++) {
+            cdl_tensor_read_row(t, k, row);
+            if (dtype == CDL_DTYPE_F32) {
+                cdl_file_write_bytes(w, row, (size_t)n * sizeof(*row));
+                continue;
+            }
+            const int64_t bad = convert_row(dtype, row, n, half);
+            if (bad >= 0) {
+                r = cdl_fail(log, CDL_ERR_INVALID, "%s: tensor %s: element %lld is %g, above the range of %s; save as F32",
+                             w->path, t->name, (long long)(k * n + bad), (double)row[bad], dtype_name(dtype));
+            }
+            cdl_file_write_bytes(w, half, (size_t)n * sizeof(*half));
+        }
+    }
+    free(row);
+    free(half);
+    return r;
+}
+
+cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log) {
+    CDL_REQUIRE(log, model != NULL);
+    CDL_REQUIRE(log, path != NULL);
+    CDL_REQUIRE(log, dtype == CDL_DTYPE_F32 || dtype == CDL_DTYPE_F16 || dtype == CDL_DTYPE_BF16);
+    struct cdl_tensor_list metadata = { 0 };
+    cdl_result r = cdl_model_collect_metadata(model, &metadata, log);
+    char *header = NULL;
+    for (int i = 0; r == CDL_OK && i < metadata.num_metadata; i++)
+        if (!is_utf8(metadata.metadata[i].key) || !is_utf8(metadata.metadata[i].value))
+            r = cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path, metadata.metadata[i].key);
+    if (r == CDL_OK) {
+        header = make_header(model, &metadata, dtype);
+        if (!header)
+            r = cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header", path);
+    }
+    struct cdl_file_write w;
+    if (r == CDL_OK)
+        r = cdl_file_write_begin(&w, path, log);
+    if (r == CDL_OK) {
+        const size_t length = strlen(header);
+        uint8_t prefix[PREFIX_SIZE];
+        for (int i = 0; i < PREFIX_SIZE; i++)
+            prefix[i] = (uint8_t)((uint64_t)length >> 8 * i);
+        cdl_file_write_bytes(&w, prefix, sizeof(prefix));
+        cdl_file_write_bytes(&w, header, length);
+        r = write_tensors(&w, model, dtype, log);
+        const cdl_result end = cdl_file_write_end(&w, r == CDL_OK, log);
+        r = r == CDL_OK ? end : r;
+    }
+    free(header);
+    cdl_tensor_list_free(&metadata);
+    return r;
+}

@@ -1,0 +1,350 @@
+// host_run.c - runs on a host's own terms: its images and buffers as pictures, its command buffers, its semaphores.
+//
+// A host's pictures come by descriptors, two sets for each place in a slot's batch, written while the slot is idle;
+// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had both,
+// the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read all
+// the same (lavapipe 22.3.6, when the set is bound).
+#include "vulkan/host.h"
+
+#include <stdlib.h>
+
+#include "session/pixels.h"
+
+_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1, "the host's and ours");
+
+enum { BINDING_BUFFER, BINDING_VIEW, BINDING_CHROMA, NUM_BINDINGS };
+
+cdl_result cdl_input_layout_create(struct cdl_device *dev) {
+    cdl_result r = CDL_OK;
+    const VkDescriptorSetLayoutBinding bindings[NUM_BINDINGS] = {
+        {BINDING_BUFFER, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {BINDING_VIEW, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {BINDING_CHROMA, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+    };
+    const VkDescriptorSetLayoutCreateInfo set = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = NUM_BINDINGS, .pBindings = bindings,
+    };
+    CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->input_set_layout));
+    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
+    const VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &dev->input_set_layout,
+        .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+    };
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->input_layout));
+error:
+    return r;
+}
+
+// ---- session
+
+static cdl_result create_pipelines(struct cdl_session *s) {
+    const struct { VkPipeline *out; const char *shader; } all[] = {
+        {&s->from_view, "preprocess_view"}, {&s->from_nv12, "preprocess_nv12"}, {&s->from_buffer, "preprocess_buffer"},
+    };
+    cdl_result r = CDL_OK;
+    for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(all); i++) {
+        struct cdl_kernel kernel;
+        cdl_pointwise_kernel(&kernel, all[i].shader, s->plan.fp16);
+        kernel.host_input = true;
+        r = cdl_pipeline_get(all[i].out, s->dev, &kernel);
+    }
+    return r;
+}
+
+cdl_result cdl_create_inputs(struct cdl_session *s) {
+    struct cdl_device *dev = s->dev;
+    const uint32_t batch = (uint32_t)s->info.max_batch, sets = 2 * batch * (uint32_t)s->info.num_slots;
+    const VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets}, {VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 2 * sets}};
+    const VkDescriptorPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = sets, .poolSizeCount = CDL_COUNT(sizes), .pPoolSizes = sizes,
+    };
+    VkDescriptorSetLayout *layouts = malloc(2 * batch * sizeof *layouts);
+    cdl_result r = layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
+    if (r != CDL_OK)
+        goto error;
+    CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, NULL, &s->inputs));
+    for (uint32_t i = 0; i < 2 * batch; i++)
+        layouts[i] = dev->input_set_layout;
+    const VkDescriptorSetAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->inputs, .descriptorSetCount = 2 * batch, .pSetLayouts = layouts,
+    };
+    for (int i = 0; i < s->info.num_slots; i++) {
+        VkDescriptorSet *slot_sets = calloc(2 * batch, sizeof *slot_sets);
+        s->slots[i].inputs = slot_sets;
+        if (!slot_sets) {
+            r = cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
+            goto error;
+        }
+        CDL_VK(dev, AllocateDescriptorSets(dev->handle, &allocate, slot_sets));
+    }
+error:
+    free(layouts);
+    return r;
+}
+
+// ---- a host's pictures
+
+// The classified part of an input.
+struct part { int x, y, width, height; };
+
+static struct part part_of(const struct cdl_vk_input *in) {
+    const struct part whole = {0, 0, in->width, in->height};
+    const bool cropped = in->crop.x || in->crop.y || in->crop.width || in->crop.height;
+    return cropped ? (struct part){in->crop.x, in->crop.y, in->crop.width, in->crop.height} : whole;
+}
+
+static size_t stride_of(const struct cdl_vk_input *in) { return in->stride ? in->stride : (size_t)in->width * 4; }
+
+static cdl_result check_input(const struct cdl_session *s, const struct cdl_vk_input *in) {
+    const struct cdl_device *dev = s->dev;
+    const cdl_log *log = &dev->log;
+    CDL_REQUIRE(log, in->width >= 1 && in->width <= CDL_MAX_PICTURE_SIDE && in->height >= 1 && in->height <= CDL_MAX_PICTURE_SIDE);
+    const struct part part = part_of(in);
+    CDL_REQUIRE(log, part.x >= 0 && part.y >= 0 && part.width >= 1 && part.height >= 1);
+    CDL_REQUIRE(log, part.width <= in->width - part.x && part.height <= in->height - part.y);
+    CDL_REQUIRE(log, in->orientation >= 0 && in->orientation <= 8);
+    CDL_REQUIRE(log, (in->view != VK_NULL_HANDLE) != (in->buffer != VK_NULL_HANDLE));
+    if (in->view) {
+        CDL_REQUIRE(log, in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL);
+        return CDL_OK;
+    }
+    CDL_REQUIRE(log, in->chroma_view == VK_NULL_HANDLE);
+    CDL_REQUIRE(log, in->format == CDL_FORMAT_RGBA8 || in->format == CDL_FORMAT_BGRA8);
+    CDL_REQUIRE(log, in->offset % 4 == 0 && in->stride % 4 == 0 && cdl_stride_fits(in->format, in->width, in->stride));
+    if (stride_of(in) * (uint64_t)in->height > dev->max_storage_range - dev->storage_align)
+        return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: a buffer of %dx%d pixels; shaders reach %llu MB of one", dev->info.name, in->width,
+                        in->height, (unsigned long long)dev->max_storage_range >> 20);
+    return CDL_OK;
+}
+
+static VkDescriptorSet *set_of(const struct cdl_slot *slot, int place, const struct cdl_vk_input *in) {
+    return &slot->inputs[2 * place + (in->buffer ? 1 : 0)];
+}
+
+// Points the place's descriptor set to the picture. Returns the byte of the buffer's binding where it begins.
+static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set, const struct cdl_vk_input *in) {
+    struct cdl_device *dev = s->dev;
+    const VkDeviceSize skipped = in->offset % dev->storage_align; // bindings begin at multiples of that
+    const VkDescriptorBufferInfo buffer = {in->buffer, in->offset - skipped, skipped + stride_of(in) * ((size_t)in->height - 1) + (size_t)in->width * 4};
+    const VkDescriptorImageInfo images[] = {{.imageView = in->view, .imageLayout = in->layout},
+                                            {.imageView = in->chroma_view ? in->chroma_view : in->view, .imageLayout = in->layout}};
+    VkWriteDescriptorSet writes[2];
+    uint32_t count = 0;
+    if (in->buffer) {
+        writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_BUFFER,
+            .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &buffer};
+    } else {
+        for (uint32_t i = 0; i < CDL_COUNT(images); i++)
+            writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_VIEW + i,
+                .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, .pImageInfo = &images[i]};
+    }
+    dev->vkd.UpdateDescriptorSets(dev->handle, count, writes, 0, NULL);
+    return (size_t)skipped;
+}
+
+static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input *in, int place) {
+    struct cdl_session *s = stage->s;
+    const struct part part = part_of(in);
+    struct cdl_source source;
+    struct cdl_pixel_walk walk;
+    int32_t *columns, *rows;
+    cdl_result r = cdl_describe_source(s, part.width, part.height, in->orientation, &source);
+    if (r != CDL_OK)
+        return r;
+    if (stage->used + cdl_stage_job_bytes(stage, &source) > s->info.staging_bytes)
+        return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
+                        place + 1, s->info.staging_bytes >> 20);
+    const size_t skipped = write_descriptors(s, *set_of(stage->slot, place, in), in);
+    struct preprocess_job *job = cdl_stage_job(stage, &source, place, 0, s->info.height, &columns, &rows);
+    const size_t stride = in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
+    cdl_orient(in->orientation, part.width, part.height, stride, 1, &walk);
+    const int64_t first = (int64_t)(skipped / 4) + part.y * (int64_t)stride + part.x;
+    job->base = (int)(uint32_t)(first + walk.base); // wraps, as the kernel's sums do
+    job->step_x = (int)walk.step_x;
+    job->step_y = (int)walk.step_y;
+    job->swap_rb = in->buffer && in->format == CDL_FORMAT_BGRA8;
+    job->linear = in->linear;
+    return CDL_OK;
+}
+
+// ---- recording
+
+static int num_slices_of(const struct cdl_vk_run *run) { return run->num_slices ? run->num_slices : 1; }
+
+static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run) {
+    const cdl_log *log = &s->dev->log;
+    if (!s->inputs)
+        return cdl_fail(log, CDL_ERR_INVALID, "the session was created without `vulkan`: it takes no run of a host's");
+    CDL_REQUIRE(log, run->num_slices >= 0 && run->num_slices <= s->info.max_slices);
+    CDL_REQUIRE(log, run->slice >= 0 && run->slice < num_slices_of(run));
+    CDL_REQUIRE(log, run->probs_offset % 4 == 0);
+    cdl_result r = cdl_device_check(s->dev);
+    if (r != CDL_OK)
+        return r;
+    if (run->slice > 0) {
+        CDL_REQUIRE(log, run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING);
+        const struct cdl_slot *slot = &s->slots[run->slot];
+        CDL_REQUIRE(log, run->slice == slot->next_slice && run->num_slices == slot->num_slices && run->count == slot->num_images);
+        return CDL_OK;
+    }
+    if (!cdl_idle_slot(s, run->slot))
+        return cdl_fail(log, CDL_ERR_INVALID, "slot %d is out of range or busy, or a run is half recorded", run->slot);
+    CDL_REQUIRE(log, run->inputs != NULL && run->count >= 1 && run->count <= s->info.max_batch);
+    for (int i = 0; r == CDL_OK && i < run->count; i++)
+        r = check_input(s, &run->inputs[i]);
+    return r;
+}
+
+static VkPipeline pipeline_of(const struct cdl_session *s, const struct cdl_vk_input *in) {
+    return in->buffer ? s->from_buffer : in->chroma_view ? s->from_nv12 : s->from_view;
+}
+
+static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, const struct cdl_vk_run *run) {
+    struct cdl_device *dev = stage->s->dev;
+    struct cdl_launch launch;
+    for (int i = 0; i < run->count; i++) {
+        cdl_stage_launch(stage, i, 1, &launch);
+        dev->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_of(stage->s, &run->inputs[i]));
+        dev->vkd.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dev->input_layout, 0, 1,
+                                       set_of(stage->slot, i, &run->inputs[i]), 0, NULL);
+        dev->vkd.CmdPushConstants(commands, dev->input_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch.push_bytes, launch.push.bytes);
+        dev->vkd.CmdDispatch(commands, launch.groups[0], launch.groups[1], 1);
+    }
+}
+
+// The first dispatch behind slice `slice` of `count`: so that the slices take about equal work, and one each at least.
+static int slice_end(const struct cdl_plan *plan, int images, int slice, int count) {
+    const struct cdl_graph *g = &plan->graph;
+    const int num = cdl_plan_num_dispatches(plan, images);
+    double total = 0, sum = 0;
+    // Where GPUs and CPU drivers balance: so many operations take the time of one byte.
+    const double flops_per_byte = 16;
+    for (int pass = 0; pass < 2; pass++) {
+        int closed = 0; // slices
+        for (int i = 0; i < num; i++) {
+            const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+            const struct cdl_op *op = &g->ops[d.step];
+            const double bytes = (double)(cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst)) * d.images +
+                                 (double)plan->steps[d.step].kernel.weight_bytes;
+            const double cost = (double)cdl_op_flops(g, op, d.images) + flops_per_byte * bytes;
+            if (pass == 0) {
+                total += cost;
+                continue;
+            }
+            sum += cost;
+            const int left = num - 1 - i, slices_left = count - 1 - closed;
+            if (slices_left > 0 && (sum >= total * (closed + 1) / count || left <= slices_left) && closed++ == slice)
+                return i + 1;
+        }
+    }
+    return num;
+}
+
+// The slot's staging buffer and descriptors take the run's pictures.
+static cdl_result stage_inputs(struct cdl_stage *stage, const struct cdl_vk_run *run) {
+    cdl_result r = CDL_OK;
+    for (int i = 0; r == CDL_OK && i < run->count; i++)
+        r = stage_input(stage, &run->inputs[i], i);
+    return r == CDL_OK ? cdl_buffer_flush(&stage->slot->staging, stage->s->dev) : r;
+}
+
+static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const struct cdl_vk_run *run) {
+    struct cdl_slot *slot = &s->slots[run->slot];
+    const int num_slices = num_slices_of(run);
+    if (run->slice == 0) {
+        struct cdl_stage stage = cdl_stage_begin(s, slot);
+        slot->num_images = 0;
+        const cdl_result r = stage_inputs(&stage, run);
+        if (r != CDL_OK)
+            return r;
+        cdl_record_begin(s, slot, commands, true);
+        record_inputs(&stage, commands, run);
+    }
+    const int first = run->slice ? slice_end(&s->plan, run->count, run->slice - 1, num_slices) : 0;
+    cdl_record_steps(s, slot, commands, run->count, first, slice_end(&s->plan, run->count, run->slice, num_slices));
+    if (run->slice == num_slices - 1) {
+        cdl_record_results(s, slot, commands, run->count);
+        const VkBufferCopy region = {s->results_at + s->results.probs, run->probs_offset,
+                                     (VkDeviceSize)run->count * (VkDeviceSize)s->info.num_classes * sizeof(float)};
+        if (run->probs)
+            s->dev->vkd.CmdCopyBuffer(commands, s->arena.handle, run->probs, 1, &region);
+    }
+    slot->num_images = run->count;
+    slot->num_slices = run->num_slices;
+    slot->next_slice = run->slice + 1;
+    slot->state = run->slice == num_slices - 1 ? CDL_SLOT_RECORDED : CDL_SLOT_RECORDING;
+    return CDL_OK;
+}
+
+cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *given) {
+    struct cdl_vk_run copy, *run = &copy;
+    CDL_REQUIRE(&s->dev->log, cmd != VK_NULL_HANDLE && given != NULL && cdl_read_params(run, sizeof *run, given));
+    const cdl_result r = check_run(s, run);
+    return r == CDL_OK ? record(s, cmd, run) : r;
+}
+
+cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
+    const cdl_log *log = &s->dev->log;
+    CDL_REQUIRE(log, slot_index >= 0 && slot_index < s->info.num_slots);
+    struct cdl_slot *slot = &s->slots[slot_index];
+    CDL_REQUIRE(log, slot->state == CDL_SLOT_RECORDED || (slot->state == CDL_SLOT_RECORDING && !executed));
+    slot->state = CDL_SLOT_IDLE;
+    cdl_result r = cdl_device_check(s->dev);
+    if (r == CDL_OK && executed)
+        r = cdl_take_results(s, slot);
+    if (r != CDL_OK || !executed)
+        slot->num_images = 0;
+    return r;
+}
+
+// ---- submission
+
+cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const cdl_vk_sem *waits, int num_waits, const cdl_vk_sem *signals,
+                         int num_signals) {
+    struct cdl_device *dev = s->dev;
+    const cdl_log *log = &dev->log;
+    struct cdl_vk_run copy, *run = &copy;
+    CDL_REQUIRE(log, given != NULL && cdl_read_params(run, sizeof *run, given));
+    CDL_REQUIRE(log, run->num_slices == 0 || run->num_slices == 1);
+    CDL_REQUIRE(log, num_waits >= 0 && num_waits <= CDL_VK_MAX_SEMAPHORES && (waits != NULL || num_waits == 0));
+    CDL_REQUIRE(log, num_signals >= 0 && num_signals <= CDL_VK_MAX_SEMAPHORES && (signals != NULL || num_signals == 0));
+    for (int i = 0; i < num_waits; i++)
+        CDL_REQUIRE(log, waits[i].sem != VK_NULL_HANDLE);
+    for (int i = 0; i < num_signals; i++)
+        CDL_REQUIRE(log, signals[i].sem != VK_NULL_HANDLE);
+    cdl_result r = check_run(s, run);
+    if (r != CDL_OK)
+        return r;
+
+    struct cdl_slot *slot = &s->slots[run->slot];
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
+    r = record(s, slot->preprocess, run);
+    slot->state = CDL_SLOT_IDLE;
+    if (r != CDL_OK) {
+        dev->vkd.EndCommandBuffer(slot->preprocess); // the slot's next run begins it again
+        goto error;
+    }
+    CDL_VK(dev, EndCommandBuffer(slot->preprocess));
+    struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals + 1};
+    for (int i = 0; i < num_waits; i++) {
+        all.waits[i] = waits[i].sem;
+        all.wait_values[i] = waits[i].value;
+    }
+    for (int i = 0; i < num_signals; i++) {
+        all.signals[i] = signals[i].sem;
+        all.signal_values[i] = signals[i].value;
+    }
+    all.signals[num_signals] = slot->done;
+    all.signal_values[num_signals] = slot->submitted + 1;
+    r = cdl_queue_submit_with(dev, &slot->preprocess, 1, &all);
+    if (r != CDL_OK)
+        goto error;
+    slot->submitted++;
+    slot->state = CDL_SLOT_SUBMITTED;
+    return CDL_OK;
+error:
+    slot->num_images = 0;
+    return r;
+}

@@ -1,0 +1,289 @@
+// pixels.c - pictures of any size through a staging buffer of fixed size, to the preprocess kernel.
+//
+// Per picture the staging buffer gets coefficient tables and the rectangle of stored pixels that the crop
+// reads, nothing else. What does not fit goes in a further part, after the GPU is done with the
+// one before; a picture larger than the whole buffer is cut into bands of output rows.
+#include "session/pixels.h"
+
+#include <limits.h>
+#include <string.h>
+
+struct rectangle { int x, y, width, height; };
+
+struct cdl_stage cdl_stage_begin(struct cdl_session *s, struct cdl_slot *slot) {
+    const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
+    return (struct cdl_stage){.s = s, .slot = slot, .used = jobs, .jobs_bytes = jobs};
+}
+
+static void stage_reset(struct cdl_stage *st) {
+    st->used = st->jobs_bytes;
+    st->num_jobs = st->max_rows = 0;
+}
+
+static uint8_t *stage_at(const struct cdl_stage *st, size_t offset) { return (uint8_t *)st->slot->staging.mapped + offset; }
+static size_t stage_free(const struct cdl_stage *st) { return st->s->info.staging_bytes - st->used; }
+
+// Takes `bytes`, which fit, and returns their offset.
+static size_t stage_take(struct cdl_stage *st, size_t bytes) {
+    const size_t at = st->used;
+    st->used += cdl_align_up(bytes, 16);
+    return at;
+}
+
+cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation, struct cdl_source *out) {
+    struct cdl_pixel_walk walk;
+    cdl_orient(orientation, stored_width, stored_height, (size_t)stored_width, 1, &walk);
+    *out = (struct cdl_source){.stored_width = stored_width, .stored_height = stored_height, .orientation = orientation,
+                               .width = walk.width, .height = walk.height};
+    if (!cdl_resize_geometry(walk.width, walk.height, s->resize_size, s->info.width, s->info.height, &out->geometry))
+        return cdl_fail(&s->dev->log, CDL_ERR_INVALID, "a picture of %dx%d pixels; sides of 1 to %d are possible", stored_width,
+                        stored_height, CDL_MAX_PICTURE_SIDE);
+    out->column_taps = cdl_resample_taps(out->width, out->geometry.resized_width);
+    out->row_taps = cdl_resample_taps(out->height, out->geometry.resized_height);
+    return CDL_OK;
+}
+
+// The range of inputs that outputs of one axis read; start and coef as cdl_resample_axis gives them. Black
+// border, all of whose coefficients are zero, reads nothing; a band of border alone gets one input.
+static void axis_range(const int32_t *start, const int32_t *coef, int count, int taps, int *first, int *size) {
+    int low = INT_MAX, high = 0;
+    for (int i = 0; i < count; i++) {
+        int reads = 0;
+        for (int t = 0; t < taps; t++)
+            reads |= coef[i * taps + t];
+        if (!reads)
+            continue;
+        low = start[i] < low ? start[i] : low;
+        high = start[i] + taps > high ? start[i] + taps : high;
+    }
+    *first = high ? low : 0;
+    *size = high ? high - low : 1;
+}
+
+// The stored rectangle under an upright one.
+static struct rectangle stored_rectangle(const struct cdl_source *src, struct rectangle r) {
+    struct cdl_pixel_walk walk;
+    const int64_t w = src->stored_width;
+    cdl_orient(src->orientation, src->stored_width, src->stored_height, (size_t)w, 1, &walk);
+    const int64_t a = walk.base + r.x * walk.step_x + r.y * walk.step_y;
+    const int64_t b = walk.base + (r.x + r.width - 1) * walk.step_x + (r.y + r.height - 1) * walk.step_y;
+    const int ax = (int)(a % w), ay = (int)(a / w), bx = (int)(b % w), by = (int)(b / w);
+    const int x = ax < bx ? ax : bx, y = ay < by ? ay : by;
+    return (struct rectangle){x, y, (ax < bx ? bx : ax) - x + 1, (ay < by ? by : ay) - y + 1};
+}
+
+// Bytes from one row to the next where the caller's rows are tight.
+static size_t tight_stride(cdl_format format, int width) {
+    switch (format) {
+    case CDL_FORMAT_RGB8: return (size_t)width * 3;
+    case CDL_FORMAT_GRAY8: return (size_t)width;
+    case CDL_FORMAT_NV12: return ((size_t)width + 1) / 2 * 2; // of the pairs
+    default: return (size_t)width * 4;
+    }
+}
+
+bool cdl_stride_fits(cdl_format format, int width, size_t stride) { return stride == 0 || stride >= tight_stride(format, width); }
+
+static uint8_t byte_of(int v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
+
+// BT.709, limited range, in 8-bit fixed point; preprocess.comp has the same lines. Right shifts of negative numbers are
+// divisions that round down, as everywhere this compiles for.
+static void copy_nv12(const struct cdl_pixels *p, size_t stride, struct rectangle r, uint8_t *out) {
+    const uint8_t *luma = p->data, *chroma = luma + stride * (size_t)p->height;
+    for (int y = r.y; y < r.y + r.height; y++) {
+        for (int x = r.x; x < r.x + r.width; x++, out += 4) {
+            const uint8_t *pair = chroma + stride * (size_t)(y / 2) + (size_t)(x / 2) * 2;
+            const int level = 298 * (luma[stride * (size_t)y + (size_t)x] - 16) + 128, cb = pair[0] - 128, cr = pair[1] - 128;
+            out[0] = byte_of((level + 459 * cr) >> 8);
+            out[1] = byte_of((level - 55 * cb - 136 * cr) >> 8);
+            out[2] = byte_of((level + 541 * cb) >> 8);
+            out[3] = 255;
+        }
+    }
+}
+
+static void copy_pixels(const struct cdl_pixels *p, struct rectangle r, uint8_t *out) {
+    const size_t bytes = p->format == CDL_FORMAT_RGB8 ? 3 : p->format == CDL_FORMAT_GRAY8 ? 1 : 4;
+    const size_t stride = p->stride ? p->stride : tight_stride(p->format, p->width);
+    if (p->format == CDL_FORMAT_NV12) {
+        copy_nv12(p, stride, r, out);
+        return;
+    }
+    for (int y = 0; y < r.height; y++, out += 4 * (size_t)r.width) {
+        const uint8_t *row = (const uint8_t *)p->data + (size_t)(r.y + y) * stride + (size_t)r.x * bytes;
+        if (bytes == 4) {
+            memcpy(out, row, 4 * (size_t)r.width);
+            continue;
+        }
+        for (size_t x = 0; x < (size_t)r.width; x++) {
+            out[4 * x] = row[x * bytes];
+            out[4 * x + 1] = row[x * bytes + bytes / 3];
+            out[4 * x + 2] = row[x * bytes + bytes / 3 * 2];
+            out[4 * x + 3] = 255;
+        }
+    }
+}
+
+static size_t table_bytes(int count, int taps) { return (size_t)count * (size_t)(taps + 1) * sizeof(int32_t); }
+
+// How many output rows from `row` on fit into what is free; 0: none.
+static int rows_that_fit(const struct cdl_stage *st, const struct cdl_source *src, int row) {
+    const int width = st->s->info.width, height = st->s->info.height;
+    const size_t columns = table_bytes(width, src->column_taps) + 64; // 64: alignment of what is taken
+    if (stage_free(st) <= columns)
+        return 0;
+    const size_t room = stage_free(st) - columns;
+    // Upper bounds, cheap and safe: all source columns of the crop, and a row's window per output row.
+    const double scale_x = (double)src->width / src->geometry.resized_width, scale_y = (double)src->height / src->geometry.resized_height;
+    double columns_read = width * scale_x + src->column_taps + 2;
+    columns_read = columns_read < src->width ? columns_read : src->width;
+    const double per_row = 4 * columns_read * scale_y + (double)table_bytes(1, src->row_taps);
+    const double once = 4 * columns_read * (src->row_taps + 2);
+    if (once + per_row > (double)room)
+        return 0;
+    const double fit = ((double)room - once) / per_row;
+    return fit < height - row ? (int)fit : height - row;
+}
+
+size_t cdl_stage_job_bytes(const struct cdl_stage *st, const struct cdl_source *src) {
+    return table_bytes(st->s->info.width, src->column_taps) + table_bytes(st->s->info.height, src->row_taps) + 32; // 32: alignment
+}
+
+struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_source *src, int image, int row, int count,
+                                     int32_t **columns, int32_t **rows) {
+    struct cdl_session *s = st->s;
+    const int width = s->info.width;
+    const size_t columns_at = stage_take(st, table_bytes(width, src->column_taps));
+    const size_t rows_at = stage_take(st, table_bytes(count, src->row_taps));
+    *columns = (int32_t *)(void *)stage_at(st, columns_at);
+    *rows = (int32_t *)(void *)stage_at(st, rows_at);
+    cdl_resample_axis(src->width, src->geometry.resized_width, src->geometry.crop_left, width, src->column_taps, *columns, *columns + width);
+    cdl_resample_axis(src->height, src->geometry.resized_height, src->geometry.crop_top + row, count, src->row_taps, *rows, *rows + count);
+
+    struct preprocess_job *job = (struct preprocess_job *)(void *)stage_at(st, 0) + st->num_jobs++;
+    const uint64_t base = st->slot->staging.address;
+    *job = (struct preprocess_job){
+        .columns = base + columns_at, .rows = base + rows_at,
+        .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
+        .column_taps = src->column_taps, .row_taps = src->row_taps, .first_row = row, .num_rows = count,
+    };
+    st->max_rows = count > st->max_rows ? count : st->max_rows;
+    return job;
+}
+
+// Puts output rows [row, row + count) of a picture into the stage, as a job, with the pixels that they read.
+static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, const struct cdl_source *src, int image, int row, int count) {
+    const int width = st->s->info.width;
+    int32_t *columns, *rows;
+    struct preprocess_job *job = cdl_stage_job(st, src, image, row, count, &columns, &rows);
+    struct rectangle upright;
+    axis_range(columns, columns + width, width, src->column_taps, &upright.x, &upright.width);
+    axis_range(rows, rows + count, count, src->row_taps, &upright.y, &upright.height);
+    for (int i = 0; i < width; i++) // the kernel counts from the rectangle's corner; black border stays inside
+        columns[i] = columns[i] > upright.x ? columns[i] - upright.x : 0;
+    for (int i = 0; i < count; i++)
+        rows[i] = rows[i] > upright.y ? rows[i] - upright.y : 0;
+
+    const struct rectangle stored = stored_rectangle(src, upright);
+    const size_t pixels_at = stage_take(st, 4 * (size_t)stored.width * (size_t)stored.height);
+    copy_pixels(pixels, stored, stage_at(st, pixels_at));
+    struct cdl_pixel_walk walk; // within the rectangle, in words
+    cdl_orient(src->orientation, stored.width, stored.height, (size_t)stored.width, 1, &walk);
+    job->pixels = st->slot->staging.address + pixels_at;
+    job->base = (int)walk.base;
+    job->step_x = (int)walk.step_x;
+    job->step_y = (int)walk.step_y;
+    job->swap_rb = pixels->format == CDL_FORMAT_BGRA8;
+}
+
+void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct cdl_launch *out) {
+    const struct cdl_recipe *recipe = &st->s->model->recipe;
+    *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
+    out->push.preprocess = (struct preprocess_params){
+        .jobs = st->slot->staging.address + (uint64_t)first * sizeof(struct preprocess_job), .num_jobs = count,
+        .dst_w = st->s->info.width, .max_rows = st->max_rows,
+        .mean_r = recipe->mean[0], .mean_g = recipe->mean[1], .mean_b = recipe->mean[2],
+        .std_r = recipe->std[0], .std_g = recipe->std[1], .std_b = recipe->std[2],
+    };
+    cdl_launch_invocations(out, (uint64_t)count * (uint64_t)st->max_rows * (uint64_t)st->s->info.width);
+}
+
+// Submits what is staged; with the last part, the network behind it.
+static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const struct cdl_launch *launch, bool first, bool last) {
+    struct cdl_session *s = st->s;
+    struct cdl_device *dev = s->dev;
+    const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    cdl_result r = cdl_buffer_flush(&st->slot->staging, dev);
+    if (r != CDL_OK)
+        return r;
+    CDL_VK(dev, BeginCommandBuffer(st->slot->preprocess, &begin));
+    cdl_record_begin(s, st->slot, st->slot->preprocess, first);
+    cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
+    CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));
+    r = cdl_queue_submit(dev, commands, last ? 2 : 1, st->slot->done, st->slot->submitted + 1);
+    if (r == CDL_OK)
+        st->slot->submitted++;
+    if (r == CDL_OK && !last)
+        r = cdl_slot_wait(s, st->slot, UINT64_MAX);
+error:
+    return r;
+}
+
+static cdl_result submit_pictures(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
+    cdl_result r = CDL_OK;
+    struct cdl_launch launch;
+    bool first = true;
+    stage_reset(st);
+    for (int image = 0; r == CDL_OK && image < count; image++) {
+        struct cdl_source src;
+        r = cdl_describe_source(st->s, images[image].width, images[image].height, images[image].orientation, &src);
+        for (int row = 0; r == CDL_OK && row < st->s->info.height;) {
+            const int rows = rows_that_fit(st, &src, row);
+            if (rows > 0 && st->num_jobs < st->s->info.max_batch) {
+                stage_band(st, &images[image], &src, image, row, rows);
+                row += rows;
+                if (row == st->s->info.height)
+                    break; // the next picture may join this part
+            } else if (st->num_jobs == 0) {
+                return cdl_fail(&st->s->dev->log, CDL_ERR_NOMEM, "a picture of %dx%d pixels does not fit through a staging buffer of %zu MB; "
+                                "raise staging_bytes", images[image].width, images[image].height, st->s->info.staging_bytes >> 20);
+            }
+            cdl_stage_launch(st, 0, st->num_jobs, &launch);
+            r = submit_part(st, st->s->preprocess, &launch, first, false);
+            first = false;
+            stage_reset(st);
+        }
+    }
+    if (r != CDL_OK)
+        return r;
+    cdl_stage_launch(st, 0, st->num_jobs, &launch);
+    return submit_part(st, st->s->preprocess, &launch, first, true);
+}
+
+static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
+    struct cdl_session *s = st->s;
+    const size_t plane = (size_t)s->info.width * (size_t)s->info.height, bytes = plane * 12;
+    const int fit = (int)((s->info.staging_bytes - st->jobs_bytes) / bytes);
+    cdl_result r = CDL_OK;
+    for (int image = 0; r == CDL_OK && image < count; image += fit) {
+        const int part = count - image < fit ? count - image : fit;
+        for (int i = 0; i < part; i++)
+            memcpy(stage_at(st, st->jobs_bytes + (size_t)i * bytes), images[image + i].data, bytes);
+        struct cdl_launch launch = {.push_bytes = sizeof launch.push.import};
+        launch.push.import = (struct import_params){
+            .src = st->slot->staging.address + st->jobs_bytes,
+            .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
+            .images = part, .dst_h = s->info.height, .dst_w = s->info.width,
+        };
+        cdl_launch_invocations(&launch, (uint64_t)part * plane);
+        r = submit_part(st, s->import, &launch, image == 0, image + part == count);
+    }
+    return r;
+}
+
+cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count) {
+    struct cdl_stage st = cdl_stage_begin(s, slot);
+    return images[0].format == CDL_FORMAT_TENSOR_F32 ? submit_tensors(&st, images, count) : submit_pictures(&st, images, count);
+}

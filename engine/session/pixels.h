@@ -1,0 +1,39 @@
+// pixels.h - the staging buffer: jobs of the preprocess kernel, their coefficient tables, and pixels.
+#ifndef CDL_PIXELS_H_
+#define CDL_PIXELS_H_
+
+#include "session/preprocess.h"
+#include "session/session.h"
+
+// What a slot's staging buffer holds so far.
+struct cdl_stage {
+    struct cdl_session *s;
+    struct cdl_slot *slot;
+    size_t used, jobs_bytes;
+    int num_jobs, max_rows;
+};
+struct cdl_stage cdl_stage_begin(struct cdl_session *s, struct cdl_slot *slot);
+
+// A picture on its way: what does not depend on the band.
+struct cdl_source {
+    int stored_width, stored_height, orientation;
+    int width, height; // upright
+    struct cdl_geometry geometry;
+    int column_taps, row_taps;
+};
+cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation, struct cdl_source *out);
+
+// Appends a job for output rows [row, row + count) of a picture: its tables and where it writes; the caller tells where the
+// pixels are. *columns, *rows: the tables, whose first source columns and rows the caller may shift. There is room.
+struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_source *source, int image, int row, int count,
+                                     int32_t **columns, int32_t **rows);
+// What cdl_stage_job takes for the whole height of a picture.
+size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
+
+// The dispatch of `count` staged jobs from `first` on.
+void cdl_stage_launch(const struct cdl_stage *stage, int first, int count, struct cdl_launch *out);
+
+// Whether one row of a format's pixels takes `stride` bytes or less; 0: tight.
+bool cdl_stride_fits(cdl_format format, int width, size_t stride);
+
+#endif // CDL_PIXELS_H_

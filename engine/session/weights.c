@@ -1,0 +1,138 @@
+// weights.c - packs a model's weights for a plan's kernels, straight into device memory where it can be mapped.
+#include "session/session.h"
+#include "vulkan/one_shot.h"
+
+#include <stdlib.h>
+
+enum { UPLOAD_CHUNK = 32 << 20 };
+
+struct upload {
+    struct cdl_buffer staging;
+    struct cdl_once once;
+};
+
+// Copies the first `size` bytes of staging to `to` + at, and waits.
+static cdl_result upload_flush(struct upload *u, const struct cdl_buffer *to, VkDeviceSize at, VkDeviceSize size) {
+    struct cdl_device *dev = u->once.dev;
+    const VkBufferCopy region = {.dstOffset = at, .size = size};
+    if (size == 0)
+        return CDL_OK;
+    cdl_result r = cdl_buffer_flush(&u->staging, dev);
+    if (r == CDL_OK)
+        r = cdl_once_begin(&u->once);
+    if (r != CDL_OK)
+        return r;
+    dev->vkd.CmdCopyBuffer(u->once.commands, u->staging.handle, to->handle, 1, &region);
+    cdl_once_barrier(&u->once);
+    return cdl_once_run(&u->once, 0);
+}
+
+static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan, float *scratch) {
+    struct upload u = {0};
+    size_t chunk = UPLOAD_CHUNK;
+    for (int i = 0; i < plan->graph.num_ops; i++)
+        if (plan->steps[i].kernel.weight_bytes > chunk)
+            chunk = plan->steps[i].kernel.weight_bytes;
+    cdl_result r = cdl_once_create(&u.once, dev);
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&u.staging, dev, chunk, CDL_MEMORY_UPLOAD, "the weights' way to the device");
+    size_t first = 0, end = 0; // the range of the weights that staging holds
+    for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++) {
+        const struct cdl_step *step = &plan->steps[i];
+        if (step->weights_at + step->kernel.weight_bytes - first > chunk) {
+            r = upload_flush(&u, &w->buffer, first, end - first);
+            first = step->weights_at;
+        }
+        if (r == CDL_OK && step->kernel.weight_bytes)
+            cdl_kernel_pack(&step->kernel, &plan->graph, &plan->graph.ops[i], scratch,
+                            (uint8_t *)u.staging.mapped + (step->weights_at - first));
+        end = step->weights_at + step->kernel.weight_bytes;
+    }
+    if (r == CDL_OK)
+        r = upload_flush(&u, &w->buffer, first, end - first);
+    cdl_buffer_destroy(&u.staging, dev);
+    cdl_once_destroy(&u.once);
+    return r;
+}
+
+static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan) {
+    size_t floats = 1;
+    for (int i = 0; i < plan->graph.num_ops; i++) {
+        const size_t needed = cdl_kernel_scratch(&plan->graph.ops[i]);
+        floats = needed > floats ? needed : floats;
+    }
+    float *scratch = malloc(floats * sizeof *scratch);
+    if (!scratch)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
+    cdl_result r = cdl_buffer_create(&w->buffer, dev, plan->weights_bytes ? plan->weights_bytes : 16, CDL_MEMORY_DEVICE, "weights");
+    if (r == CDL_OK && !w->buffer.mapped) {
+        r = pack_through_staging(w, dev, plan, scratch);
+    } else if (r == CDL_OK) {
+        for (int i = 0; i < plan->graph.num_ops; i++)
+            if (plan->steps[i].kernel.weight_bytes)
+                cdl_kernel_pack(&plan->steps[i].kernel, &plan->graph, &plan->graph.ops[i], scratch,
+                                (uint8_t *)w->buffer.mapped + plan->steps[i].weights_at);
+        r = cdl_buffer_flush(&w->buffer, dev);
+    }
+    free(scratch);
+    return r;
+}
+
+static struct cdl_weights *find_shared(struct cdl_device *dev, const struct cdl_model *model, uint64_t hash) {
+    struct cdl_weights *found = dev->weights;
+    while (found && (found->model != model || found->hash != hash))
+        found = found->next;
+    return found;
+}
+
+cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model, const struct cdl_plan *plan) {
+    const uint64_t hash = cdl_plan_weights_hash(plan);
+    cdl_mutex_lock(&dev->lock);
+    *out = find_shared(dev, model, hash);
+    if (*out)
+        (*out)->references++;
+    cdl_mutex_unlock(&dev->lock);
+    if (*out)
+        return CDL_OK;
+
+    struct cdl_weights *w = calloc(1, sizeof *w);
+    if (!w)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
+    cdl_result r = pack(w, dev, plan);
+    if (r != CDL_OK) {
+        cdl_buffer_destroy(&w->buffer, dev);
+        free(w);
+        return r;
+    }
+    w->model = model;
+    w->hash = hash;
+    w->references = 1;
+    cdl_model_retain(model);
+    cdl_mutex_lock(&dev->lock);
+    w->next = dev->weights;
+    dev->weights = w;
+    cdl_mutex_unlock(&dev->lock);
+    *out = w;
+    return CDL_OK;
+}
+
+void cdl_weights_release(struct cdl_weights **weights, struct cdl_device *dev) {
+    struct cdl_weights *w = *weights;
+    *weights = NULL;
+    if (!w)
+        return;
+    cdl_mutex_lock(&dev->lock);
+    const bool last = --w->references == 0;
+    if (last) {
+        struct cdl_weights **link = &dev->weights;
+        while (*link != w)
+            link = &(*link)->next;
+        *link = w->next;
+    }
+    cdl_mutex_unlock(&dev->lock);
+    if (!last)
+        return;
+    cdl_buffer_destroy(&w->buffer, dev);
+    cdl_model_destroy(&w->model);
+    free(w);
+}

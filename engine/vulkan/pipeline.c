@@ -1,0 +1,79 @@
+// pipeline.c - compute pipelines from the embedded SPIR-V.
+#include "vulkan/spirv.h"
+#include "vulkan/vk.h"
+
+#include <string.h>
+
+static const struct cdl_spirv *find_spirv(const char *shader, bool fp16) {
+    for (int i = 0; i < cdl_num_spirv; i++)
+        if (cdl_spirv[i].fp16 == fp16 && !strcmp(cdl_spirv[i].shader, shader))
+            return &cdl_spirv[i];
+    return NULL;
+}
+
+VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkSpecializationMapEntry entries[CDL_MAX_CONSTANTS];
+    *out = VK_NULL_HANDLE;
+    const struct cdl_spirv *spirv = find_spirv(kernel->shader, kernel->fp16);
+    if (!spirv)
+        return VK_ERROR_FEATURE_NOT_PRESENT;
+    for (int i = 0; i < kernel->num_constants; i++)
+        entries[i] = (VkSpecializationMapEntry){(uint32_t)i, (uint32_t)i * 4, 4};
+    const VkSpecializationInfo constants = {
+        (uint32_t)kernel->num_constants, entries, (size_t)kernel->num_constants * 4, kernel->constants,
+    };
+    const VkShaderModuleCreateInfo code = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = spirv->size, .pCode = spirv->words,
+    };
+    VkResult result = dev->vkd.CreateShaderModule(dev->handle, &code, NULL, &module);
+    if (result < 0)
+        return result;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = kernel->subgroup_size ? kernel->subgroup_size : dev->caps.subgroup_size,
+    };
+    VkPipelineCreationFeedback whole = {0}, stage = {0};
+    const VkPipelineCreationFeedbackCreateInfo feedback = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
+        .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage,
+    };
+    const bool pins = kernel->subgroup_size > 0 && dev->subgroup_size_control;
+    const VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = dev->pipeline_feedback ? &feedback : NULL,
+        .flags = dev->capture_statistics && dev->executable_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .stage = {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+            .pNext = pins ? &size : NULL,
+            .flags = pins ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+            .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module, .pName = "main", .pSpecializationInfo = &constants,
+        },
+        .layout = kernel->host_input ? dev->input_layout : dev->pipeline_layout,
+    };
+    result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
+    dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
+    if (result < 0) {
+        *out = VK_NULL_HANDLE;
+        return result;
+    }
+    cdl_mutex_lock(&dev->lock);
+    dev->pipelines.created++;
+    dev->pipelines.told += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_VALID_BIT ? 1 : 0;
+    dev->pipelines.hits += whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT ? 1 : 0;
+    cdl_mutex_unlock(&dev->lock);
+    return result;
+}
+
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+    char name[160];
+    *out = VK_NULL_HANDLE;
+    cdl_kernel_name(kernel, name, sizeof name);
+    if (!find_spirv(kernel->shader, kernel->fp16))
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
+    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
+    const VkResult result = cdl_pipeline_compile(out, dev, kernel);
+    if (result >= 0)
+        return CDL_OK;
+    cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
+    return cdl_vk_failed(dev, result, "vkCreateComputePipelines");
+}

@@ -1,0 +1,174 @@
+// test_pairs.c - kernels that do two operations, a grouped 3x3 convolution and the 1x1 behind it: by themselves, beside plain C,
+// and in whole networks.
+// Devices without matrix units have none.
+#include <math.h>
+
+#include "support/harness.h"
+#include "tune/kernel_check.h"
+#include "tune/tune.h"
+
+static const struct pair_case {
+    int channels, groups, stride, height, width, dst_channels; // height and width: of the result
+    bool residual, relu;
+} cases[] = {
+    {128, 32, 1, 56, 56, 256, true, true},  // resnext50_32x4d layer1
+    {256, 32, 2, 28, 28, 512, true, true},  // layer2.0
+    {512, 32, 1, 14, 14, 1024, true, true}, // too much for 48 KB of shared memory
+    {64, 2, 1, 17, 23, 40, false, true},    // a window of 32 channels; channels that fill no matrix
+    {64, 16, 2, 9, 5, 24, true, false},
+    {128, 2, 1, 7, 7, 128, true, true},     // a window of 64 channels
+    {32, 32, 1, 1, 1, 8, false, false},     // one pixel
+};
+
+static struct { int kernels, cases; } t;
+
+static void check_case(const struct pair_case *c, struct cdl_once *once) {
+    struct cdl_value values[4] = {
+        {(c->height - 1) * c->stride + 1, (c->width - 1) * c->stride + 1, c->channels, false},
+        {c->height, c->width, c->channels, false},
+        {c->height, c->width, c->dst_channels, false},
+        {c->height, c->width, c->dst_channels, false},
+    };
+    struct cdl_op ops[2] = {
+        {.kind = CDL_OP_CONV, .name = "conv2", .src = 0, .residual = -1, .dst = 1, .relu = true, .kernel_h = 3, .kernel_w = 3,
+         .stride = c->stride, .padding = 1, .groups = c->groups},
+        {.kind = CDL_OP_CONV, .name = "conv3", .src = 1, .residual = c->residual ? 2 : -1, .dst = 3, .relu = c->relu, .kernel_h = 1,
+         .kernel_w = 1, .stride = 1, .groups = 1},
+    };
+    const struct cdl_graph graph = {.ops = ops, .values = values, .num_ops = 2, .num_values = 4, .map = 3, .features = 3};
+    struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
+    const int count = cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, true, kernels, &first);
+    assert_true(count >= 0 && count <= CDL_MAX_KERNELS); // no assert_in_range: see op_instance.c
+    assert_int_equal(cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, false, kernels, &first), 0);
+    assert_int_equal(cdl_pair_kernels_for(&graph, &ops[0], &harness.dev->caps, true, kernels, &first), 0);
+    cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, true, kernels, &first);
+    for (int i = 0; i < count; i++) {
+        char name[160];
+        bool passed;
+        cdl_kernel_name(&kernels[i], name, sizeof name);
+        harness_expect_ok(cdl_self_test(&passed, once, &graph, &ops[1], &kernels[i]), name);
+        if (!passed)
+            fail_msg("%s: wrong results", name);
+    }
+    t.kernels += count;
+    t.cases += count > 0;
+}
+
+static void test_cases(void **state) {
+    (void)state;
+    struct cdl_once once;
+    harness_expect_ok(cdl_once_create(&once, harness.dev), "once");
+    for (size_t i = 0; i < CDL_COUNT(cases); i++)
+        check_case(&cases[i], &once);
+    cdl_once_destroy(&once);
+    print_message("%s: %d kernels for pairs of operations, of %d shapes\n", harness.info.name, t.kernels, t.cases);
+    assert_int_equal(t.kernels > 0, harness.dev->caps.matrix_m > 0);
+}
+
+// ---- in networks
+
+enum { SIDE = 48, BATCH = 7, MAX_CLASSES = 16 };
+
+// Writes into the tuner's table that every pair is to run in its `which`-th kernel (-1: apart); returns how many there are.
+static int choose_pairs(const cdl_session *s, int which) {
+    const struct cdl_graph *g = &s->plan.graph;
+    struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160];
+    int pairs = 0;
+    for (int i = 0; i < g->num_ops; i++) {
+        const int count = cdl_pair_kernels_for(g, &g->ops[i], &harness.dev->caps, s->plan.fp16, kernels, &first);
+        if (count == 0)
+            continue;
+        cdl_kernel_name(&kernels[which < count ? which < 0 ? 0 : which : count - 1], name, sizeof name);
+        snprintf(value, sizeof value, "quick by %s", which < 0 ? "none" : name);
+        cdl_tuning_pair_key(key, g, &g->ops[i], BATCH);
+        cdl_tuning_remember(harness.dev, key, value);
+        pairs++;
+    }
+    return pairs;
+}
+
+static cdl_session *open_session(cdl_model *model, bool timings) {
+    cdl_session *s;
+    harness_expect_ok(cdl_session_create(&s, harness.dev, model, cdl_session_params(.max_batch = BATCH, .precision = CDL_PRECISION_FP16, .timings = timings,
+                                                                                    .width = SIDE, .height = SIDE)), "session");
+    return s;
+}
+
+static void run(cdl_session *s, const float *tensors, int count, float logits[BATCH][MAX_CLASSES]) {
+    struct cdl_pixels pixels[BATCH];
+    assert_true(s->plan.graph.num_classes <= MAX_CLASSES);
+    for (int i = 0; i < count; i++)
+        pixels[i] = (struct cdl_pixels){.data = tensors + (size_t)i * 3 * SIDE * SIDE, .width = SIDE, .height = SIDE, .format = CDL_FORMAT_TENSOR_F32};
+    harness_expect_ok(cdl_session_run(s, pixels, count), "run");
+    for (int i = 0; i < count; i++)
+        memcpy(logits[i], cdl_session_logits(s, 0, i), (size_t)s->plan.graph.num_classes * sizeof(float));
+}
+
+static void check_timings(const cdl_session *s, int pairs) {
+    struct cdl_timing timings[256];
+    int num, together = 0;
+    harness_expect_ok(cdl_session_timings(s, 0, timings, 256, &num), "timings");
+    for (int i = 0; i < num; i++) {
+        assert_true(timings[i].flops > 0 && timings[i].bytes > 0);
+        together += strchr(timings[i].operation, ',') != NULL;
+    }
+    assert_int_equal(num, harness.info.timestamps ? s->plan.num_order : 0);
+    assert_int_equal(together, num ? pairs : 0);
+}
+
+static int check_network(const char *name, const float *tensors) {
+    float apart[BATCH][MAX_CLASSES], together[BATCH][MAX_CLASSES];
+    char path[512];
+    cdl_model *model;
+    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
+    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
+    cdl_session *s = open_session(model, false);
+    const int classes = s->plan.graph.num_classes, pairs = choose_pairs(s, 0);
+    run(s, tensors, BATCH, apart);
+    assert_int_equal(s->plan.num_order, s->plan.graph.num_ops); // without a measurement, apart
+    cdl_session_destroy(&s);
+    if (pairs) {
+        s = open_session(model, true);
+        assert_int_equal(s->plan.num_order, s->plan.graph.num_ops - pairs);
+        for (int count = BATCH; count >= 1; count -= 3) {
+            double largest = 0, worst = 0;
+            run(s, tensors, count, together);
+            for (int i = 0; i < count * classes; i++) {
+                largest = fmax(largest, fabs((double)apart[i / classes][i % classes]));
+                worst = fmax(worst, fabs((double)apart[i / classes][i % classes] - (double)together[i / classes][i % classes]));
+            }
+            if (!(worst <= 1e-2 * largest))
+                fail_msg("%s: off by %g, largest %g", name, worst, largest);
+            check_timings(s, pairs);
+        }
+        choose_pairs(s, -1);
+        cdl_session_destroy(&s);
+        s = open_session(model, false);
+        assert_int_equal(s->plan.num_order, s->plan.graph.num_ops);
+        cdl_session_destroy(&s);
+    }
+    cdl_model_destroy(&model);
+    return pairs;
+}
+
+static void test_networks(void **state) {
+    (void)state;
+    static const char *const names[] = {"bottleneck_g2", "bottleneck_g8", "bottleneck_g32"};
+    struct random r = random_of(11);
+    float *tensors = must_alloc((size_t)BATCH * 3 * SIDE * SIDE, sizeof *tensors);
+    int pairs = 0;
+    for (size_t i = 0; i < (size_t)BATCH * 3 * SIDE * SIDE; i++)
+        tensors[i] = random_float(&r);
+    for (size_t i = 0; i < CDL_COUNT(names); i++)
+        pairs += check_network(names[i], tensors);
+    print_message("%d pairs in networks\n", pairs);
+    assert_int_equal(pairs > 0, harness.dev->caps.matrix_m > 0);
+    free(tensors);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_networks)};
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    return cmocka_run_group_tests_name("pairs", tests, harness_open, harness_close);
+}

@@ -1,0 +1,298 @@
+// test_tune.c - kernels chosen by measurement, and kernels that fail their self-test.
+#include <math.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+#include "tune/kernel_check.h"
+#include "tune/tune.h"
+
+enum { WIDTH = 5, HEIGHT = 7, CLASSES = 10, BATCH = 3 };
+
+static struct {
+    cdl_model *model;
+    float tensors[BATCH][3 * WIDTH * HEIGHT];
+    struct cdl_pixels pixels[BATCH];
+} t;
+
+static int open_all(void **state) {
+    char path[512];
+    struct random r = random_of(1);
+    if (harness_open(state))
+        return -1;
+    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
+    harness_expect_ok(cdl_model_load_file(&t.model, path, cdl_model_params(.log = harness_log())), path);
+    for (int i = 0; i < BATCH; i++) {
+        for (size_t k = 0; k < 3 * WIDTH * HEIGHT; k++)
+            t.tensors[i][k] = 2 * random_float(&r);
+        t.pixels[i] = (struct cdl_pixels){.data = t.tensors[i], .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32};
+    }
+    return 0;
+}
+
+static int close_all(void **state) {
+    cdl_model_destroy(&t.model);
+    return harness_close(state);
+}
+
+static cdl_device *open_device(const char *cache_dir) {
+    cdl_device *dev;
+    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = cache_dir,
+                                                                .validate = harness.dev->instance.messenger != NULL)), "device");
+    return dev;
+}
+
+static cdl_session *open_session(cdl_device *dev, cdl_precision precision, cdl_tune tune) {
+    cdl_session *s;
+    harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = BATCH, .precision = precision, .tune = tune)), "session");
+    return s;
+}
+
+static void run(cdl_session *s, float logits[BATCH][CLASSES]) {
+    harness_expect_ok(cdl_session_run(s, t.pixels, BATCH), "run");
+    for (int i = 0; i < BATCH; i++)
+        memcpy(logits[i], cdl_session_logits(s, 0, i), CLASSES * sizeof(float));
+}
+
+static void expect_close(float a[BATCH][CLASSES], float b[BATCH][CLASSES], double limit, const char *what) {
+    double largest = 0, worst = 0;
+    for (int i = 0; i < BATCH * CLASSES; i++) {
+        largest = fmax(largest, fabs((double)a[i / CLASSES][i % CLASSES]));
+        worst = fmax(worst, fabs((double)a[i / CLASSES][i % CLASSES] - (double)b[i / CLASSES][i % CLASSES]));
+    }
+    if (!(worst <= limit * largest))
+        fail_msg("%s: off by %g, largest %g", what, worst, largest);
+}
+
+static int take_warnings(void) {
+    const int n = harness.warnings;
+    harness.warnings = 0;
+    return n;
+}
+
+// Entries whose key begins with `prefix`.
+static int count_entries(const cdl_device *dev, const char *prefix) {
+    int n = 0;
+    for (int i = 0; i < dev->tuning.count; i++)
+        n += !strncmp(dev->tuning.items[i].key, prefix, strlen(prefix));
+    return n;
+}
+
+// ---- tuning
+
+static void check_tuned(cdl_precision precision, double limit) {
+    float untuned[BATCH][CLASSES], tuned[BATCH][CLASSES];
+    cdl_device *dev = open_device(NULL);
+    cdl_session *s = open_session(dev, precision, CDL_TUNE_OFF);
+    run(s, untuned);
+    cdl_session_destroy(&s);
+    assert_int_equal(count_entries(dev, "shape "), 0);
+    const cdl_tune modes[] = {CDL_TUNE_QUICK, CDL_TUNE_FULL, CDL_TUNE_QUICK, CDL_TUNE_OFF};
+    int shapes = 0;
+    for (size_t i = 0; i < 4; i++) {
+        s = open_session(dev, precision, modes[i]);
+        run(s, tuned);
+        expect_close(untuned, tuned, limit, "tuned");
+        cdl_session_destroy(&s);
+        if (harness.info.timestamps && i == 0)
+            assert_true((shapes = count_entries(dev, "shape ")) > 0);
+        assert_int_equal(count_entries(dev, "shape "), shapes);
+    }
+    for (int i = 0; i < dev->tuning.count; i++) { // the full ones replaced the quick ones; and every kernel passed
+        if (!strncmp(dev->tuning.items[i].key, "shape ", 6))
+            assert_true(!strncmp(dev->tuning.items[i].value, "full ", 5));
+        else if (!strncmp(dev->tuning.items[i].key, "test ", 5))
+            assert_string_equal(dev->tuning.items[i].value, "passed");
+    }
+    cdl_device_destroy(&dev);
+}
+
+static void test_tuned_fp32(void **state) {
+    (void)state;
+    check_tuned(CDL_PRECISION_FP32, 1e-4);
+}
+
+static void test_tuned_fp16(void **state) {
+    (void)state;
+    check_tuned(CDL_PRECISION_FP16, 2e-2);
+}
+
+// A winner of the table is used, one that the shape's list does not have is passed over.
+static void test_table_is_used(void **state) {
+    (void)state;
+    char key[CDL_TUNING_KEY], name[160], value[CDL_TUNING_VALUE];
+    cdl_device *dev = open_device(NULL);
+    cdl_session *s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    const struct cdl_graph *g = &s->plan.graph;
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    const int count = cdl_kernels_for(g, &g->ops[0], &dev->caps, false, kernels);
+    assert_true(count > 1);
+    cdl_kernel_name(&kernels[count - 1], name, sizeof name);
+    cdl_tuning_shape_key(key, g, &g->ops[0], BATCH, false);
+    snprintf(value, sizeof value, "quick 1.0 us by %s", name);
+    assert_true(cdl_tuning_set(&dev->tuning, key, value));
+    cdl_session_destroy(&s);
+    s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    cdl_kernel_name(&s->plan.steps[0].kernel, value, sizeof value);
+    assert_string_equal(value, name);
+    cdl_session_destroy(&s);
+    const char *const senseless[] = {"quick 1.0 us by conv_none 1,2,3 fp32", "quick", "", "by", " by ", "quick 1.0 us by conv_direct"};
+    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
+        assert_true(cdl_tuning_set(&dev->tuning, key, senseless[i]));
+        s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+        cdl_session_destroy(&s);
+    }
+    cdl_device_destroy(&dev);
+}
+
+// A device that a few images fill, and whose cache holds few: the segment that is measured is remembered and used again.
+static void test_tuned_segment(void **state) {
+    (void)state;
+    enum { SIDE = 64, IMAGES = 12 };
+    static float tensor[3 * SIDE * SIDE];
+    float first[IMAGES][CLASSES];
+    struct cdl_pixels pixels[IMAGES];
+    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    struct random r = random_of(3);
+    for (size_t i = 0; i < CDL_COUNT(tensor); i++)
+        tensor[i] = random_float(&r);
+    for (int i = 0; i < IMAGES; i++)
+        pixels[i] = (struct cdl_pixels){.data = tensor, .width = SIDE, .height = SIDE, .format = CDL_FORMAT_TENSOR_F32};
+    cdl_device *dev = open_device(NULL);
+    dev->caps.fill_outputs = 1;
+    dev->caps.cache_bytes = 2 << 20;
+    const cdl_tune modes[] = {CDL_TUNE_OFF, CDL_TUNE_QUICK, CDL_TUNE_QUICK, CDL_TUNE_FULL, CDL_TUNE_OFF};
+    struct cdl_segment found = {0, 0};
+    for (size_t i = 0; i < CDL_COUNT(modes); i++) {
+        cdl_session *s;
+        struct cdl_segment list[CDL_MAX_SEGMENTS];
+        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE, .tune = modes[i],
+                                                                                  .precision = CDL_PRECISION_FP32)), "session");
+        const struct cdl_segment used = s->plan.segment;
+        cdl_tuning_segment_key(key, &s->plan);
+        if (modes[i] == CDL_TUNE_OFF && i == 0) { // by rule, and there is a rule's segment
+            assert_int_equal(count_entries(dev, "segment "), 0);
+            assert_true(used.steps > 0 && used.images > 0 && used.images < IMAGES);
+        } else if (harness.info.timestamps) {
+            assert_int_equal(count_entries(dev, "segment "), 1);
+            snprintf(value, sizeof value, "%s steps %d images %d", i < 3 ? "quick" : "full", used.steps, used.images);
+            assert_string_equal(cdl_tuning_find(&dev->tuning, key), value);
+            if (i == 2 || i == 4) // recalled
+                assert_true(used.steps == found.steps && used.images == found.images);
+        }
+        assert_true(cdl_plan_segments(&s->plan, &dev->caps, list) > 1);
+        found = used;
+        harness_expect_ok(cdl_session_run(s, pixels, IMAGES), "run");
+        for (int k = 0; k < IMAGES; k++)
+            memcpy(first[k], cdl_session_logits(s, 0, k), sizeof first[k]);
+        for (int k = 1; k < IMAGES; k++) // the same picture, in every sub-batch
+            assert_memory_equal(first[0], first[k], sizeof first[0]);
+        cdl_session_destroy(&s);
+    }
+    const char *const senseless[] = {"quick", "", "quick steps -1 images 2", "quick steps 99999999999999999999 images 1", "quick steps 1000 images 2",
+                                     "quick images 3", "quick steps 3 images", "quick steps x images y"};
+    for (size_t i = 0; i < CDL_COUNT(senseless); i++) {
+        cdl_session *s;
+        cdl_tuning_remember(dev, key, senseless[i]);
+        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
+                                                                                  .precision = CDL_PRECISION_FP32)), senseless[i]);
+        assert_true(s->plan.segment.steps <= s->plan.graph.num_ops && s->plan.segment.images <= IMAGES);
+        cdl_session_destroy(&s);
+    }
+    cdl_device_destroy(&dev);
+}
+
+// ---- self-tests
+
+static void test_failing_kernel(void **state) {
+    (void)state;
+    char folder[] = "/tmp/cardinal-tune-XXXXXX", path[CDL_CACHE_PATH], failing[160], name[160];
+    const char *const kinds[] = {"pipelines", "tuning"};
+    float expected[BATCH][CLASSES], logits[BATCH][CLASSES];
+    assert_non_null(mkdtemp(folder));
+    cdl_session *s = open_session(harness.dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    run(s, expected);
+    int op = 0; // the first convolution that has another kernel
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    const struct cdl_graph *g = &s->plan.graph;
+    while (g->ops[op].kind != CDL_OP_CONV || cdl_kernels_for(g, &g->ops[op], &harness.dev->caps, false, kernels) < 2)
+        op++;
+    cdl_kernel_name(&s->plan.steps[op].kernel, failing, sizeof failing);
+    cdl_session_destroy(&s);
+
+    // In the second round nothing is made to fail: the verdict comes from the cache.
+    for (int round = 0; round < 2; round++) {
+        cdl_device *dev = open_device(folder);
+        dev->failing_kernel = round == 0 ? failing : NULL;
+        s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+        assert_int_equal(take_warnings(), round == 0 ? 1 : 0); // once, however many layers want it
+        if (round == 0)
+            assert_non_null(strstr(harness.last, failing));
+        for (int i = 0; i < s->plan.graph.num_ops; i++) {
+            cdl_kernel_name(&s->plan.steps[i].kernel, name, sizeof name);
+            assert_string_not_equal(name, failing);
+        }
+        run(s, logits);
+        expect_close(expected, logits, 1e-4, "without its favourite kernel");
+        cdl_session_destroy(&s);
+        for (size_t i = 0; round == 1 && i < 2; i++)
+            if (cdl_cache_path(path, sizeof path, folder, kinds[i], &dev->cache_key))
+                unlink(path);
+        dev->cache_dir[0] = 0; // nothing more is written
+        cdl_device_destroy(&dev);
+    }
+    rmdir(folder);
+}
+
+static void test_nothing_works(void **state) {
+    (void)state;
+    cdl_session *s;
+    cdl_device *dev = open_device(NULL);
+    dev->failing_kernel = "conv"; // all of them
+    harness_expect_failure(cdl_session_create(&s, dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)), CDL_ERR_UNSUPPORTED,
+                           "no kernel left");
+    assert_null(s);
+    assert_true(take_warnings() > 0);
+    cdl_device_destroy(&dev);
+
+    dev = open_device(NULL);
+    dev->failing_kernel = " fp16"; // AUTO falls back to fp32, where it would have taken fp16
+    const cdl_result r = cdl_session_create(&s, dev, t.model, NULL);
+    assert_int_equal(r, CDL_OK);
+    assert_int_equal(s->info.precision, CDL_PRECISION_FP32);
+    harness_take_errors();
+    take_warnings();
+    cdl_session_destroy(&s);
+    cdl_device_destroy(&dev);
+}
+
+// Every kernel of every shape of a network passes where the test suite passes, and twice the same.
+static void test_self_tests(void **state) {
+    (void)state;
+    struct cdl_once once;
+    cdl_session *s = open_session(harness.dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    const struct cdl_graph *g = &s->plan.graph;
+    harness_expect_ok(cdl_once_create(&once, harness.dev), "commands");
+    for (int i = 0; i < g->num_ops; i++)
+        for (int fp16 = 0; g->ops[i].kind == CDL_OP_CONV && fp16 < 2; fp16++) {
+            struct cdl_kernel kernels[CDL_MAX_KERNELS];
+            const int count = cdl_kernels_for(g, &g->ops[i], &harness.dev->caps, fp16, kernels);
+            for (int k = 0; k < count; k++) {
+                char name[160];
+                bool passed;
+                cdl_kernel_name(&kernels[k], name, sizeof name);
+                harness_expect_ok(cdl_self_test(&passed, &once, g, &g->ops[i], &kernels[k]), name);
+                if (!passed)
+                    fail_msg("%s: %s fails its self-test", g->ops[i].name, name);
+            }
+        }
+    cdl_once_destroy(&once);
+    cdl_session_destroy(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tuned_fp32), cmocka_unit_test(test_tuned_fp16), cmocka_unit_test(test_table_is_used), cmocka_unit_test(test_tuned_segment),
+        cmocka_unit_test(test_failing_kernel), cmocka_unit_test(test_nothing_works), cmocka_unit_test(test_self_tests),
+    };
+    return cmocka_run_group_tests_name("tune", tests, open_all, close_all);
+}

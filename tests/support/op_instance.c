@@ -1,0 +1,137 @@
+// op_instance.c - see op_instance.h.
+#include "support/op_instance.h"
+
+#include <math.h>
+
+static void set_tensor(struct cdl_tensor *t, const char *name, const float *data, int num_dims, const int64_t *shape) {
+    *t = (struct cdl_tensor){.name = name, .dtype = CDL_DTYPE_F32, .num_dims = num_dims, .data = (const uint8_t *)data};
+    int64_t stride = 1;
+    for (int i = num_dims - 1; i >= 0; i--) {
+        t->shape[i] = shape[i];
+        t->stride[i] = stride;
+        stride *= shape[i];
+    }
+}
+
+static void set_weights(struct op_instance *out) {
+    const struct op_case *c = out->c;
+    const size_t channels = (size_t)c->dst_channels;
+    const int64_t vector[] = {c->dst_channels};
+    struct cdl_op *op = &out->op;
+    if (c->kind == CASE_CONV || c->kind == CASE_LINEAR) {
+        const int64_t shape[] = {c->dst_channels, c->channels / c->groups, c->kernel_h, c->kernel_w};
+        out->products = (size_t)(c->channels / c->groups * c->kernel_h * c->kernel_w);
+        out->weight = must_alloc(channels * out->products, sizeof(float));
+        out->bias = must_alloc(channels, sizeof(float));
+        set_tensor(&out->weight_tensor, "weight", out->weight, c->kind == CASE_LINEAR ? 2 : 4, shape);
+        set_tensor(&out->bias_tensor, "bias", out->bias, 1, vector);
+        op->weight = &out->weight_tensor;
+        op->bias = c->norm ? NULL : &out->bias_tensor;
+    }
+    if (c->norm || c->kind == CASE_BATCH_NORM) {
+        static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
+        for (int i = 0; i < 4; i++) {
+            out->norm[i] = must_alloc(channels, sizeof(float));
+            set_tensor(&out->norm_tensors[i], names[i], out->norm[i], 1, vector);
+        }
+        op->norm = (struct cdl_batch_norm){&out->norm_tensors[0], &out->norm_tensors[1], &out->norm_tensors[2], &out->norm_tensors[3]};
+    }
+}
+
+void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bool fp16) {
+    static const enum cdl_op_kind kinds[] = {
+        [CASE_CONV] = CDL_OP_CONV, [CASE_LINEAR] = CDL_OP_CONV, [CASE_BATCH_NORM] = CDL_OP_BATCH_NORM,
+        [CASE_MAX_POOL] = CDL_OP_MAX_POOL, [CASE_AVG_POOL] = CDL_OP_AVG_POOL,
+    };
+    const int height = case_dst_height(c), width = case_dst_width(c);
+    const bool linear = c->kind == CASE_LINEAR;
+    *out = (struct op_instance){.c = c, .fp16 = fp16};
+    out->values[0] = (struct cdl_value){c->height, c->width, c->channels, linear};
+    out->values[1] = (struct cdl_value){height, width, c->dst_channels, false};
+    out->values[2] = (struct cdl_value){height, width, c->dst_channels, linear || c->kind == CASE_AVG_POOL};
+    out->op = (struct cdl_op){
+        .kind = kinds[c->kind], .name = "case", .src = 0, .residual = c->residual ? 1 : -1, .dst = 2, .relu = c->relu,
+        .kernel_h = c->kernel_h, .kernel_w = c->kernel_w, .stride = c->stride, .padding = c->padding, .groups = c->groups,
+    };
+    out->graph = (struct cdl_graph){.ops = &out->op, .values = out->values, .num_ops = 1, .num_values = 3};
+    out->outputs = (size_t)c->images * (size_t)height * (size_t)width * (size_t)c->dst_channels;
+    set_weights(out);
+}
+
+bool value_is_fp16(const struct op_instance *i, int value) { return i->fp16 && !i->values[value].fp32; }
+
+static float pick(struct random *r, enum op_data data, float scale) {
+    return data == DATA_EXACT ? (float)(random_below(r, 5) - 2) / 2 : scale * random_float(r);
+}
+
+// scale: the largest magnitude. half: rounded to what half precision storage holds.
+static void fill(float *out, size_t count, struct random *r, enum op_data data, float scale, bool half) {
+    for (size_t i = 0; i < count; i++) {
+        out[i] = pick(r, data, scale);
+        if (half)
+            out[i] = cdl_f16_to_f32(cdl_f32_to_f16(out[i]));
+    }
+}
+
+void op_instance_init(struct op_instance *out, const struct op_case *c, enum op_data data, bool fp16, uint64_t stream) {
+    struct random r = random_of(stream);
+    op_instance_init_shape(out, c, fp16);
+    const size_t channels = (size_t)c->dst_channels;
+    const size_t sources = (size_t)c->images * (size_t)c->height * (size_t)c->width * (size_t)c->channels;
+    out->src = must_alloc(sources, sizeof(float));
+    fill(out->src, sources, &r, data, 2, value_is_fp16(out, 0));
+    if (c->residual) {
+        out->residual = must_alloc(out->outputs, sizeof(float));
+        fill(out->residual, out->outputs, &r, data, 2, value_is_fp16(out, 1));
+    }
+    if (out->weight) {
+        // Folded weights are rounded after folding; others are what storage holds, so the product is exact.
+        fill(out->weight, channels * out->products, &r, data, sqrtf(3.0f / (float)out->products), fp16 && !c->norm);
+        fill(out->bias, channels, &r, data, 1, false);
+    }
+    for (size_t i = 0; out->norm[0] && i < channels; i++) {
+        out->norm[0][i] = 1 + 0.5f * random_float(&r);
+        out->norm[1][i] = random_float(&r);
+        out->norm[2][i] = 0.5f * random_float(&r);
+        out->norm[3][i] = 1 + 0.9f * random_float(&r);
+    }
+}
+
+void op_instance_free(struct op_instance *i) {
+    free(i->weight);
+    free(i->bias);
+    for (int k = 0; k < 4; k++)
+        free(i->norm[k]);
+    free(i->src);
+    free(i->residual);
+    *i = (struct op_instance){0};
+}
+
+static bool same_kernel(const struct cdl_kernel *a, const struct cdl_kernel *b) {
+    struct cdl_kernel x, y; // by bytes: later members take part without a word here; a difference in padding costs a second run
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    x.rank = y.rank = 0;
+    return !memcmp(&x, &y, sizeof x);
+}
+
+int legal_kernels(const struct op_instance *instance, const struct cdl_caps *caps, struct cdl_kernel *out) {
+    struct cdl_kernel found[2][CDL_MAX_KERNELS];
+    int count[2], n = 0;
+    for (int turn = 0; turn < 2; turn++) {
+        struct cdl_caps variant = *caps;
+        variant.software = caps->software != (turn == 1);
+        count[turn] = cdl_kernels_for(&instance->graph, &instance->op, &variant, instance->fp16, found[turn]);
+        assert_true(count[turn] >= 1 && count[turn] <= CDL_MAX_KERNELS); // no assert_in_range: cmocka 2 lacks its symbol, and the lab has that
+    }
+    for (int i = 0; i < 2 * CDL_MAX_KERNELS; i++) {
+        int same = 0;
+        if (i / 2 >= count[i % 2])
+            continue;
+        while (same < n && !same_kernel(&out[same], &found[i % 2][i / 2]))
+            same++;
+        if (same == n)
+            out[n++] = found[i % 2][i / 2];
+    }
+    return n;
+}
