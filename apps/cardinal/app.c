@@ -61,10 +61,15 @@ static void report(struct diagnostics *d, const char *fmt, ...) {
 
 cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->level}; }
 
-const char *precision_name(cdl_precision p) { return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto"; }
+const char *precision_name(cdl_precision p) {
+    return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto";
+}
 
 enum exit_status status_of(cdl_result r) {
-    return r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : r == CDL_ERR_FORMAT || r == CDL_ERR_IO ? EXIT_NO_MODEL : EXIT_NO_DEVICE;
+    return r == CDL_OK                              ? EXIT_ALL_DONE
+           : r == CDL_ERR_INVALID                   ? EXIT_USAGE
+           : r == CDL_ERR_FORMAT || r == CDL_ERR_IO ? EXIT_NO_MODEL
+                                                    : EXIT_NO_DEVICE;
 }
 
 // Labels, one a line; empty lines at the end are none. NULL after a line on stderr.
@@ -73,15 +78,18 @@ static json_t *read_label_lines(FILE *file, const char *path) {
     json_t *labels = json_array();
     while (labels && fgets(line, sizeof line, file)) {
         const size_t length = strcspn(line, "\r\n");
-        const char *mark = json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
+        const char *mark =
+            json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
         json_t *label = line[length] || feof(file) ? (line[length] = 0, json_string(mark)) : NULL;
         if (!label || json_array_append_new(labels, label) != 0) {
-            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1, sizeof line - 2);
+            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1,
+                     sizeof line - 2);
             json_decref(labels);
             return NULL;
         }
     }
-    while (labels && json_array_size(labels) && !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
+    while (labels && json_array_size(labels) &&
+           !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
         json_array_remove(labels, json_array_size(labels) - 1);
     if (!labels)
         complain("%s: out of memory while reading labels", path);
@@ -125,7 +133,8 @@ static bool file_exists(const char *path) { // not opened: a FIFO would block
 }
 
 // The file that `name` means, downloaded if need be, and the recipe that goes with it.
-static bool find_model_file(const char *name, bool quiet, struct diagnostics *d, char *path, size_t size, const struct pretrained **recipe) {
+static bool find_model_file(const char *name, bool quiet, struct diagnostics *d, char *path, size_t size,
+                            const struct pretrained **recipe) {
     char error[1024];
     *recipe = NULL;
     if (!name) {
@@ -135,8 +144,10 @@ static bool find_model_file(const char *name, bool quiet, struct diagnostics *d,
         return false;
     }
     if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
-        report(d, "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, resnext101_32x8d@v1 and "
-                  "others (see README.md)", name);
+        report(d,
+               "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, "
+               "resnext101_32x8d@v1 and others (see README.md)",
+               name);
         return false;
     }
     if (file_exists(name) || !(*recipe = pretrained_find(name))) {
@@ -150,7 +161,8 @@ static bool find_model_file(const char *name, bool quiet, struct diagnostics *d,
     return false;
 }
 
-enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options, struct diagnostics *d) {
+enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
+                                 struct diagnostics *d) {
     struct cdl_pair pairs[PRETRAINED_RECIPE_PAIRS + MAX_METADATA + 1];
     struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
     const struct pretrained *recipe = NULL;
@@ -175,7 +187,11 @@ enum exit_status open_model_from(struct loaded_model *out, const char *model, co
     if (r != CDL_OK)
         return r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
     cdl_model_get_info(out->model, &out->info);
-    snprintf(out->name, sizeof out->name, "%s", options->arch ? options->arch : recipe ? recipe->name : model ? model : out->info.architecture);
+    snprintf(out->name, sizeof out->name, "%s",
+             options->arch ? options->arch
+             : recipe      ? recipe->name
+             : model       ? model
+                           : out->info.architecture);
     out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
     return EXIT_ALL_DONE;
 }
@@ -194,7 +210,8 @@ enum exit_status open_device(cdl_device **out, const struct options *options, st
     char folder[1024], error[256];
     // Without a folder every start compiles and tests its kernels anew, which is no reason to fail.
     const bool cache = cache_folder("", folder, sizeof folder, error, sizeof error) && make_folders(folder);
-    const cdl_result r = cdl_device_create(out, cdl_device_params(.log = diagnostics_log(d), .name = name, .validate = options->validate,
-                                                                  .cache_dir = cache ? folder : NULL));
+    const cdl_result r =
+        cdl_device_create(out, cdl_device_params(.log = diagnostics_log(d), .name = name, .validate = options->validate,
+                                                 .cache_dir = cache ? folder : NULL));
     return r == CDL_OK ? EXIT_ALL_DONE : EXIT_NO_DEVICE;
 }

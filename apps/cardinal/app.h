@@ -19,7 +19,9 @@ enum exif_mode { EXIF_DEFAULT, EXIF_ON, EXIF_OFF };
 enum { MAX_METADATA = 32, MAX_LIST = 16 };
 
 // What an option that takes a list, "1,8,32", was given; commands that take one value see the first.
-struct int_list { int items[MAX_LIST], count; };
+struct int_list {
+    int items[MAX_LIST], count;
+};
 
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
@@ -56,21 +58,22 @@ cdl_log diagnostics_log(struct diagnostics *d);
 struct loaded_model {
     cdl_model *model;
     struct cdl_model_info info;
-    char name[512]; // as the user would call it
+    char name[512];       // as the user would call it
     bool imagenet_labels; // a 1000-class file that brings none
 };
 // The model that --model, --arch or neither (the bundled one) mean, with --metadata and --label-file applied.
 // EXIT_ALL_DONE, or the exit status after a line on stderr.
 enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d);
 // The same for a given file or name.
-enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options, struct diagnostics *d);
+enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
+                                 struct diagnostics *d);
 const char *class_label(const struct loaded_model *m, int id); // "" where it has none
 
 enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d);
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
 const char *precision_name(cdl_precision p); // "fp32"
-double now_ms(void); // monotonic
+double now_ms(void);                         // monotonic
 
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);

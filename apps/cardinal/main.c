@@ -39,8 +39,7 @@ static void prepare_console(void) {}
     "  --threads N           decoding threads, default one a processor\n" \
     "  --no-fold             keep batch norm as layers of their own\n" \
     "  --validate            run under the Khronos validation layer\n"
-#define COMMON_OPTIONS \
-    "  --quiet, --verbose    less, or much more, on stderr\n"
+#define COMMON_OPTIONS "  --quiet, --verbose    less, or much more, on stderr\n"
 
 static const struct {
     const char *name, *summary, *help;
@@ -49,17 +48,16 @@ static const struct {
     {"classify", "what is in these pictures",
      "cardinal classify [OPTION]... IMAGE|FOLDER|- ...\n\n"
      "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given; a folder is\n"
-     "all its pictures, - a list of paths on standard input.\n\n"
-     MODEL_OPTIONS RUN_OPTIONS
+     "all its pictures, - a list of paths on standard input.\n\n" MODEL_OPTIONS RUN_OPTIONS
      "  --format F            text, json (one object a line) or csv\n"
-     "  --cam DIR             also writes every picture to DIR as a PNG, with what speaks for its best class in colour\n" COMMON_OPTIONS
+     "  --cam DIR             also writes every picture to DIR as a PNG, with what speaks for its best class in\n"
+     "                        colour\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_classify},
     {"eval", "accuracy over a folder of class folders",
      "cardinal eval [OPTION]... FOLDER\n\n"
-     "FOLDER holds a folder for every class; sorted by name they are classes 0, 1, ... (ImageFolder).\n\n"
-     MODEL_OPTIONS RUN_OPTIONS
-     "  --format F            text, json or csv\n"
+     "FOLDER holds a folder for every class; sorted by name they are classes 0, 1, ... (ImageFolder).\n\n" MODEL_OPTIONS
+         RUN_OPTIONS "  --format F            text, json or csv\n"
      "  --predictions FILE    one JSON line per picture\n" COMMON_OPTIONS,
      command_eval},
     {"bench", "how fast networks run, and why",

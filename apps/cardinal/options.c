@@ -122,7 +122,7 @@ static bool parse_metadata(const char *text, void *out) {
 
 static const struct {
     const char *name;
-    size_t offset; // of the bool, or of what parse fills
+    size_t offset;                              // of the bool, or of what parse fills
     bool (*parse)(const char *text, void *out); // NULL: a flag
     const char *expects;
 } table[] = {
@@ -203,7 +203,8 @@ bool options_parse(struct options *out, int argc, char **argv) {
         return false;
     }
     if (strcmp(argv[0], "bench") != 0 && (out->batches.count > 1 || out->precisions.count > 1)) {
-        complain("%s takes one value, not a list; see cardinal %s --help", out->batches.count > 1 ? "--batch" : "--precision", argv[0]);
+        complain("%s takes one value, not a list; see cardinal %s --help",
+                 out->batches.count > 1 ? "--batch" : "--precision", argv[0]);
         return false;
     }
     out->inputs = (const char *const *)(argv + 1);

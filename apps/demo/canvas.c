@@ -11,7 +11,8 @@ void canvas_begin(struct canvas *c) {
 }
 
 static uint32_t bytes_of(uint32_t colour) { // 0xRRGGBBAA to bytes in that order, on any machine
-    const uint8_t bytes[4] = {(uint8_t)(colour >> 24), (uint8_t)(colour >> 16), (uint8_t)(colour >> 8), (uint8_t)colour};
+    const uint8_t bytes[4] = {(uint8_t)(colour >> 24), (uint8_t)(colour >> 16), (uint8_t)(colour >> 8),
+                              (uint8_t)colour};
     uint32_t out;
     memcpy(&out, bytes, sizeof out);
     return out;
@@ -24,11 +25,22 @@ static void add(struct canvas *c, struct quad quad) {
 
 void canvas_rect(struct canvas *c, float x, float y, float width, float height, uint32_t colour, float radius) {
     const float limit = 0.5f * (width < height ? width : height);
-    add(c, (struct quad){.x = x, .y = y, .width = width, .height = height, .radius = radius < limit ? radius : limit, .rgba = bytes_of(colour)});
+    add(c, (struct quad){.x = x,
+                         .y = y,
+                         .width = width,
+                         .height = height,
+                         .radius = radius < limit ? radius : limit,
+                         .rgba = bytes_of(colour)});
 }
 
 void canvas_colour_map(struct canvas *c, float x, float y, float width, float height, float radius) {
-    add(c, (struct quad){.x = x, .y = y, .width = width, .height = height, .radius = radius, .glyph = 2, .rgba = bytes_of(0xFFFFFFFF)});
+    add(c, (struct quad){.x = x,
+                         .y = y,
+                         .width = width,
+                         .height = height,
+                         .radius = radius,
+                         .glyph = 2,
+                         .rgba = bytes_of(0xFFFFFFFF)});
 }
 
 float canvas_line_height(struct font font) { return ceilf(1.2f * (float)font.size); }
@@ -57,21 +69,29 @@ static size_t fitting(struct canvas *c, struct font font, const char *text, floa
     return (size_t)(at - text);
 }
 
-static float draw(struct canvas *c, float x, float y, struct font font, uint32_t colour, const char *text, size_t bytes) {
+static float draw(struct canvas *c, float x, float y, struct font font, uint32_t colour, const char *text,
+                  size_t bytes) {
     const uint32_t rgba = bytes_of(colour);
     const float start = x;
     for (const char *end = text + bytes; text < end;) {
         const struct glyph *g = text_glyph(c->text, font.face, font.size, text_next(&text));
         if (!g)
             continue;
-        add(c, (struct quad){.x = x + (float)g->left, .y = y, .width = (float)g->width, .height = (float)g->height,
-                             .u = (float)g->x, .v = (float)g->y, .glyph = 1, .rgba = rgba});
+        add(c, (struct quad){.x = x + (float)g->left,
+                             .y = y,
+                             .width = (float)g->width,
+                             .height = (float)g->height,
+                             .u = (float)g->x,
+                             .v = (float)g->y,
+                             .glyph = 1,
+                             .rgba = rgba});
         x += (float)g->advance;
     }
     return x - start;
 }
 
-float canvas_text(struct canvas *c, float x, float y, struct font font, uint32_t colour, enum align align, float max_width, const char *text) {
+float canvas_text(struct canvas *c, float x, float y, struct font font, uint32_t colour, enum align align,
+                  float max_width, const char *text) {
     static const char ellipsis[] = "\xE2\x80\xA6";
     float width = canvas_text_width(c, font, text), dots = 0;
     size_t bytes = strlen(text);
@@ -88,7 +108,8 @@ float canvas_text(struct canvas *c, float x, float y, struct font font, uint32_t
     return drawn + (dots > 0 ? draw(c, x + drawn, y, font, colour, ellipsis, sizeof ellipsis - 1) : 0);
 }
 
-float canvas_paragraph(struct canvas *c, float x, float y, struct font font, uint32_t colour, float max_width, const char *text) {
+float canvas_paragraph(struct canvas *c, float x, float y, struct font font, uint32_t colour, float max_width,
+                       const char *text) {
     const float top = y;
     while (*text) {
         float width;

@@ -96,7 +96,9 @@ bool classifier_collect(struct classifier *c, const struct renderer *r, bool *fa
     struct cdl_region seen;
     c->results++;
     c->classified_frame = c->frame_number;
-    c->interval_ms = c->results == 1 ? 0 : c->interval_ms == 0 ? interval : c->interval_ms + 0.1 * (interval - c->interval_ms);
+    c->interval_ms = c->results == 1       ? 0
+                     : c->interval_ms == 0 ? interval
+                                           : c->interval_ms + 0.1 * (interval - c->interval_ms);
     c->last_at = now;
     c->work_ms = c->work_ms == 0 ? work : c->work_ms + 0.2 * (work - c->work_ms);
     const double preprocess = (double)cdl_session_preprocess_ns(c->bundle.session, 0) / 1e6;
@@ -125,8 +127,8 @@ static int by_time(const struct classifier *c, const struct renderer *r, double 
     return c->work_ms == 0 ? c->bundle.info.max_slices : (int)ceil(c->work_ms / budget);
 }
 
-// A CPU driver's time stamps count what other threads do, too. So: fewer parts as long as few frames are late; the first
-// part, with the preprocessing, may well be.
+// A CPU driver's time stamps count what other threads do, too. So: fewer parts as long as few frames are late; the
+// first part, with the preprocessing, may well be.
 static int by_experience(struct classifier *c, double frame_ms, uint64_t late) {
     const double now = now_ms(), most = c->bundle.info.max_slices;
     if (c->results == 0) {
@@ -143,7 +145,8 @@ static int by_experience(struct classifier *c, double frame_ms, uint64_t late) {
 
 static int choose_slices(struct classifier *c, const struct renderer *r, double frame_ms, uint64_t late) {
     const bool time_known = r->gpu->timestamp_ns > 0 && !c->bundle.machine->info.software;
-    const int most = c->bundle.info.max_slices, slices = time_known ? by_time(c, r, frame_ms) : by_experience(c, frame_ms, late);
+    const int most = c->bundle.info.max_slices,
+              slices = time_known ? by_time(c, r, frame_ms) : by_experience(c, frame_ms, late);
     return slices < 1 ? 1 : slices > most ? most : slices;
 }
 
@@ -153,13 +156,18 @@ bool classifier_wants(const struct classifier *c, const struct frame *frame) {
     return c->running ? c->next_slice < c->slices : frame->number != 0 && frame->number != c->classified_frame;
 }
 
-void classifier_record(struct classifier *c, struct renderer *r, const struct frame *frame, double frame_ms, uint64_t late) {
+void classifier_record(struct classifier *c, struct renderer *r, const struct frame *frame, double frame_ms,
+                       uint64_t late) {
     if (!classifier_wants(c, frame) || r->shape.width == 0)
         return;
     const bool nv12 = r->shape.format == FRAME_NV12, turned = r->shape.orientation >= 5;
     const struct cdl_vk_input input = {
-        .width = r->shape.width, .height = r->shape.height, .orientation = r->shape.orientation, .view = r->luma.view,
-        .chroma_view = nv12 ? r->chroma.view : VK_NULL_HANDLE, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
+        .width = r->shape.width,
+        .height = r->shape.height,
+        .orientation = r->shape.orientation,
+        .view = r->luma.view,
+        .chroma_view = nv12 ? r->chroma.view : VK_NULL_HANDLE,
+        .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
     if (!c->running) {
         c->slices = choose_slices(c, r, frame_ms, late);
@@ -175,8 +183,9 @@ void classifier_record(struct classifier *c, struct renderer *r, const struct fr
         c->picture_height = turned ? r->shape.width : r->shape.height;
     }
     VkCommandBuffer commands = renderer_work(r);
-    if (commands && cdl_vk_record(c->bundle.session, commands, cdl_vk_run(.slot = 0, .inputs = &input, .count = 1, .slice = c->next_slice,
-                                                                          .num_slices = c->slices)) == CDL_OK) {
+    if (commands && cdl_vk_record(c->bundle.session, commands,
+                                  cdl_vk_run(.slot = 0, .inputs = &input, .count = 1, .slice = c->next_slice,
+                                             .num_slices = c->slices)) == CDL_OK) {
         c->running = true;
         c->next_slice++;
         c->last_serial = r->serial;

@@ -77,7 +77,11 @@ static void fill_models(struct demo *d, struct menu *m) {
         }
         if (!strcmp(name, d->choice.model))
             m->marked = m->count;
-        add_item(m, name[0] ? slash ? slash + 1 : name : d->options.app.arch ? d->options.app.arch : "resnext20_16x4d for CIFAR-10", note, false);
+        add_item(m,
+                 name[0]               ? slash ? slash + 1 : name
+                 : d->options.app.arch ? d->options.app.arch
+                                       : "resnext20_16x4d for CIFAR-10",
+                 note, false);
     }
 }
 
@@ -137,7 +141,9 @@ static void choose_item(struct demo *d, int item) {
 
 static void toggle_fullscreen(struct demo *d) {
     if (d->window)
-        SDL_SetWindowFullscreen(d->window, SDL_GetWindowFlags(d->window) & SDL_WINDOW_FULLSCREEN_DESKTOP ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+        SDL_SetWindowFullscreen(d->window, SDL_GetWindowFlags(d->window) & SDL_WINDOW_FULLSCREEN_DESKTOP
+                                               ? 0
+                                               : SDL_WINDOW_FULLSCREEN_DESKTOP);
 }
 
 static void choose_class(struct demo *d, int id) {
@@ -208,11 +214,19 @@ static void menu_key(struct demo *d, SDL_Keycode key) {
 }
 
 static void press(struct demo *d, SDL_Keycode key, Uint16 mods) {
-    static const struct { SDL_Keycode key; enum action action; int value; } keys[] = {
-        {SDLK_c, ACT_MENU, MENU_SOURCE}, {SDLK_m, ACT_MENU, MENU_MODEL}, {SDLK_g, ACT_MENU, MENU_GPU}, {SDLK_p, ACT_MENU, MENU_PRECISION},
-        {SDLK_SPACE, ACT_PAUSE, 0}, {SDLK_h, ACT_CAM, 0}, {SDLK_s, ACT_SHOT, 0}, {SDLK_F12, ACT_SHOT, 0}, {SDLK_f, ACT_FULLSCREEN, 0},
-        {SDLK_F11, ACT_FULLSCREEN, 0}, {SDLK_F1, ACT_HELP, 0}, {SDLK_QUESTION, ACT_HELP, 0}, {SDLK_LEFT, ACT_SKIP, -1},
-        {SDLK_RIGHT, ACT_SKIP, 1}, {SDLK_q, ACT_QUIT, 0},
+    static const struct {
+        SDL_Keycode key;
+        enum action action;
+        int value;
+    } keys[] = {
+        {SDLK_c, ACT_MENU, MENU_SOURCE}, {SDLK_m, ACT_MENU, MENU_MODEL},
+        {SDLK_g, ACT_MENU, MENU_GPU},    {SDLK_p, ACT_MENU, MENU_PRECISION},
+        {SDLK_SPACE, ACT_PAUSE, 0},      {SDLK_h, ACT_CAM, 0},
+        {SDLK_s, ACT_SHOT, 0},           {SDLK_F12, ACT_SHOT, 0},
+        {SDLK_f, ACT_FULLSCREEN, 0},     {SDLK_F11, ACT_FULLSCREEN, 0},
+        {SDLK_F1, ACT_HELP, 0},          {SDLK_QUESTION, ACT_HELP, 0},
+        {SDLK_LEFT, ACT_SKIP, -1},       {SDLK_RIGHT, ACT_SKIP, 1},
+        {SDLK_q, ACT_QUIT, 0},
     };
     const struct classifier *c = &d->classifier;
     const SDL_Keycode letter = d->menu.kind != MENU_NONE && key != SDLK_F12 ? SDLK_UNKNOWN : key;

@@ -66,11 +66,14 @@ static bool open_window(struct demo *d) {
         if (o->frames > 0)
             return SDL_Init(SDL_INIT_EVENTS) == 0 || fail(d, EXIT_NO_DEVICE, SDL_GetError());
         SDL_Quit();
-        return fail(d, EXIT_NO_DEVICE, "there is no display for a window (is DISPLAY or WAYLAND_DISPLAY set?); without one, "
-                                       "--frames N --screenshot FILE draws into a file");
+        return fail(d, EXIT_NO_DEVICE,
+                    "there is no display for a window (is DISPLAY or WAYLAND_DISPLAY set?); without one, "
+                    "--frames N --screenshot FILE draws into a file");
     }
-    const Uint32 flags = SDL_WINDOW_VULKAN | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | (o->fullscreen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
-    d->window = SDL_CreateWindow("Cardinal", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, o->width, o->height, flags);
+    const Uint32 flags = SDL_WINDOW_VULKAN | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI |
+                         (o->fullscreen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+    d->window =
+        SDL_CreateWindow("Cardinal", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, o->width, o->height, flags);
     if (!d->window) {
         char error[512];
         snprintf(error, sizeof error, "no window for Vulkan can be opened: %s", SDL_GetError());
@@ -272,7 +275,8 @@ static bool recover(struct demo *d) {
     renderer_destroy(&d->renderer);
     machine_close(&d->machine);
     d->machine = calloc(1, sizeof *d->machine);
-    if (!d->machine || !(d->machine->gpu = gpu_open(&d->vk, d->choice.gpu, d->surface, error, sizeof error)) || create_renderer(d) < 0)
+    if (!d->machine || !(d->machine->gpu = gpu_open(&d->vk, d->choice.gpu, d->surface, error, sizeof error)) ||
+        create_renderer(d) < 0)
         return false;
     text_touch_all(d->canvas.text);
     const struct choice choice = d->choice;
@@ -292,7 +296,9 @@ static double wanted_frame_ms(struct demo *d) {
     return ms < 4 ? 4 : ms > 100 ? 100 : ms;
 }
 
-static bool live(const struct demo *d) { return d->source && d->source_worked && d->active.kind != SOURCE_PICTURES && !d->paused; }
+static bool live(const struct demo *d) {
+    return d->source && d->source_worked && d->active.kind != SOURCE_PICTURES && !d->paused;
+}
 
 static void count_frame(struct demo *d, bool fresh, double now) {
     if (d->classifier.results == 0)
@@ -308,8 +314,8 @@ static void record_history(struct demo *d) {
     const struct classifier *c = &d->classifier;
     struct frame_record *h = &d->history[d->history_at++ % HISTORY];
     const double preprocess = c->running && c->next_slice == 1 ? c->preprocess_ms : 0, work = d->renderer.times.work_ms;
-    *h = (struct frame_record){(float)d->frame.capture_ms, (float)preprocess, (float)(work > preprocess ? work - preprocess : 0),
-                               (float)d->renderer.times.draw_ms};
+    *h = (struct frame_record){(float)d->frame.capture_ms, (float)preprocess,
+                               (float)(work > preprocess ? work - preprocess : 0), (float)d->renderer.times.draw_ms};
 }
 
 // Figures change four times a second.
@@ -324,7 +330,10 @@ static void refresh_figures(struct demo *d, double now) {
     const double oldest = count > 1 ? d->frame_times[(d->frame_times_at - count) % 64] : now;
     d->shown.at = now;
     d->shown.rate = count > 2 ? 1000 * (count - 1) / (now - oldest) : 0;
-    d->shown.results_rate = d->active.kind != SOURCE_PICTURES && c->interval_ms > 0 && now - c->last_at < 5 * c->interval_ms + 500 ? 1000 / c->interval_ms : 0;
+    d->shown.results_rate =
+        d->active.kind != SOURCE_PICTURES && c->interval_ms > 0 && now - c->last_at < 5 * c->interval_ms + 500
+            ? 1000 / c->interval_ms
+            : 0;
     d->shown.capture = d->frame.capture_ms;
     d->shown.preprocess = c->preprocess_ms;
     d->shown.network = network > 0 ? network : 0;
@@ -354,7 +363,8 @@ static VkResult draw(struct demo *d, double now) {
         d->frames_late++;
     classifier_record(&d->classifier, r, &d->frame, wanted_frame_ms(d), d->frames_late);
     const float step = (float)(now - d->drawn_at) / 200, wanted = d->cam_on ? 1 : 0;
-    d->cam_strength = wanted > d->cam_strength ? fminf(wanted, d->cam_strength + step) : fmaxf(wanted, d->cam_strength - step);
+    d->cam_strength =
+        wanted > d->cam_strength ? fminf(wanted, d->cam_strength + step) : fmaxf(wanted, d->cam_strength - step);
     if (fresh)
         d->frame_times[d->frame_times_at++ % 64] = now;
     refresh_figures(d, now);
@@ -376,7 +386,8 @@ static VkResult draw(struct demo *d, double now) {
 static bool anything_to_draw(struct demo *d, double now) {
     if (d->frame_new || d->dirty || now >= d->next_draw)
         return true;
-    const bool waiting = live(d) && now - d->drawn_at < 1.5 * wanted_frame_ms(d); // the next frame takes the next slice along
+    const bool waiting =
+        live(d) && now - d->drawn_at < 1.5 * wanted_frame_ms(d); // the next frame takes the next slice along
     return classifier_wants(&d->classifier, &d->frame) && !waiting;
 }
 
@@ -433,7 +444,8 @@ void demo_print_stats(struct demo *d) {
     json_object_set_new(line, "source_fps", json_real(status.rate));
     json_object_set_new(line, "shown_fps", json_real(seconds > 0 ? (double)d->fresh_counted / seconds : 0));
     json_object_set_new(line, "dropped", json_integer((json_int_t)status.dropped));
-    json_object_set_new(line, "classified_per_s", json_real(seconds > 0 ? (double)(c->results - d->results_before) / seconds : 0));
+    json_object_set_new(line, "classified_per_s",
+                        json_real(seconds > 0 ? (double)(c->results - d->results_before) / seconds : 0));
     json_object_set_new(line, "slices", json_integer(c->slices));
     json_object_set_new(line, "max_slices", json_integer(c->bundle.info.max_slices));
     json_t *ms = json_object();
@@ -453,6 +465,7 @@ void demo_print_stats(struct demo *d) {
     }
     json_object_set_new(line, "top", top);
     json_object_set_new(line, "cam_class", json_integer(c->cam_shown));
-    json_object_set_new(line, "validation_messages", d->vk.validating ? json_integer(SDL_AtomicGet(&d->vk.validation_messages)) : json_null());
+    json_object_set_new(line, "validation_messages",
+                        d->vk.validating ? json_integer(SDL_AtomicGet(&d->vk.validation_messages)) : json_null());
     json_line(stdout, line);
 }

@@ -13,14 +13,16 @@ struct demo_options {
     int num_sources;
     const char *screenshot, *font, *class_name;
     int frames, width, height; // frames 0: until closed
-    double seconds; // a picture
+    double seconds;            // a picture
     bool cam, offscreen, fullscreen, validate, stats, list, help;
 };
 // false: a line on stderr said what is wrong.
 bool demo_options_parse(struct demo_options *out, int argc, char **argv);
 extern const char demo_usage[];
 
-struct frame_record { float capture, preprocess, network, draw; }; // ms of a frame shown; the network's share of its run
+struct frame_record {
+    float capture, preprocess, network, draw;
+}; // ms of a frame shown; the network's share of its run
 
 // What the pointer may hit on the last frame.
 struct hot {
@@ -75,13 +77,13 @@ struct demo {
     struct menu menu;
     bool help, cam_on;
     float cam_strength; // fades
-    char *dropped[64]; // until the drop is complete; SDL's
+    char *dropped[64];  // until the drop is complete; SDL's
     int num_dropped;
     char toast[600];
     bool toast_bad;
     double toast_until;
     bool quit;
-    bool dirty; // something to draw although no frame came
+    bool dirty;       // something to draw although no frame came
     double next_draw; // of what moves by itself
 
     // figures
@@ -90,9 +92,11 @@ struct demo {
     double frame_times[64]; // now_ms of the last frames shown
     int frame_times_at;
     uint64_t frames_shown, frames_late; // late: by half and more
-    struct { double at, rate, results_rate, capture, preprocess, network, draw, total; } shown; // refreshed now and then, to be legible
+    struct {
+        double at, rate, results_rate, capture, preprocess, network, draw, total;
+    } shown; // refreshed now and then, to be legible
     double drawn_at;
-    int losses; // of the GPU
+    int losses;              // of the GPU
     uint64_t frames_counted; // towards options.frames
     uint64_t fresh_counted;  // of these, with a picture that was not shown before
     double counting_since;
@@ -104,7 +108,9 @@ struct demo {
 // demo.c
 bool demo_open(struct demo *d); // false: d->status, after a line on stderr
 void demo_close(struct demo *d);
-bool demo_frame(struct demo *d); // one round: events were handled; draws where there is something new. false: the GPU is gone for good
+bool demo_frame(
+    struct demo
+        *d); // one round: events were handled; draws where there is something new. false: the GPU is gone for good
 void demo_toast(struct demo *d, bool bad, const char *fmt, ...);
 void demo_prepare(struct demo *d, const struct choice *choice);
 void demo_fill_menu(struct demo *d, enum menu_kind kind);
@@ -112,12 +118,13 @@ void demo_print_stats(struct demo *d);
 int demo_add_model(struct demo *d, const char *name); // its index
 
 // sources of the demo: demo_sources.c
-bool source_same(const struct source_spec *a, const struct source_spec *b); // a camera by its name: plugged in again, it may have another address
+bool source_same(const struct source_spec *a,
+                 const struct source_spec *b); // a camera by its name: plugged in again, it may have another address
 bool demo_sources_open(struct demo *d);
 void demo_sources_close(struct demo *d);
 void demo_show_source(struct demo *d, const struct source_spec *spec);
-void demo_next_source(struct demo *d, const char *why); // after one that does not work
-void demo_watch_source(struct demo *d); // takes its newest frame and what it has to say
+void demo_next_source(struct demo *d, const char *why);        // after one that does not work
+void demo_watch_source(struct demo *d);                        // takes its newest frame and what it has to say
 void demo_take_paths(struct demo *d, char **texts, int count); // dropped, pasted
 
 // controls.c

@@ -33,7 +33,8 @@ const char demo_usage[] =
     "  --stats               prints figures as a line of JSON at the end\n"
     "  --validate            runs under the Khronos validation layer; a message makes the exit status 1\n"
     "  --verbose             the engine's whole account on stderr\n\n"
-    "Keys: F1 shows them. Exit status: 0; 1 a source or file failed; 2 usage; 3 no usable device or display; 4 no model.\n";
+    "Keys: F1 shows them. Exit status: 0; 1 a source or file failed; 2 usage; 3 no usable device or display;\n"
+    "4 no model.\n";
 
 static bool parse_size(const char *text, struct demo_options *o) {
     char first[16];
@@ -54,7 +55,9 @@ static bool parse_cam(const char *text, struct demo_options *o) {
     return o->cam || !strcmp(text, "off");
 }
 
-static bool parse_frames(const char *text, struct demo_options *o) { return parse_int_in(text, 1, 100000000, &o->frames); }
+static bool parse_frames(const char *text, struct demo_options *o) {
+    return parse_int_in(text, 1, 100000000, &o->frames);
+}
 
 static bool parse_seconds(const char *text, struct demo_options *o) {
     char *end;
@@ -78,7 +81,9 @@ static const struct {
     {.name = "--model", .expects = "a file or a name", .text = offsetof(struct demo_options, app.model)},
     {.name = "--arch", .expects = "a name", .text = offsetof(struct demo_options, app.arch)},
     {.name = "--label-file", .expects = "a file", .text = offsetof(struct demo_options, app.label_file)},
-    {.name = "--device", .expects = "an index, UUID or part of a name", .text = offsetof(struct demo_options, app.device)},
+    {.name = "--device",
+     .expects = "an index, UUID or part of a name",
+     .text = offsetof(struct demo_options, app.device)},
     {.name = "--precision", .expects = "auto, fp32 or fp16", .parse = parse_precision},
     {.name = "--cam", .expects = "on or off", .parse = parse_cam},
     {.name = "--class", .expects = "a class", .text = offsetof(struct demo_options, class_name)},

@@ -170,7 +170,8 @@ static void choose_first(struct demo *d) {
         if (came)
             demo_toast(d, false, "%s is there.", camera.name);
     } else if (!d->source) {
-        complain(cameras_supported() ? "no camera was found; the bundled pictures are shown" : "this FFmpeg has no cameras; the bundled pictures are shown");
+        complain(cameras_supported() ? "no camera was found; the bundled pictures are shown"
+                                     : "this FFmpeg has no cameras; the bundled pictures are shown");
         show_bundled(d, "No camera was found.");
     }
 }
@@ -237,7 +238,8 @@ void demo_take_paths(struct demo *d, char **texts, int count) {
         demo_show_source(d, &spec);
     }
     struct source_spec all;
-    if (num_pictures > 1 && num_pictures == count && source_of_files(pictures, num_pictures, &all)) { // several pictures: one after another
+    if (num_pictures > 1 && num_pictures == count &&
+        source_of_files(pictures, num_pictures, &all)) { // several pictures: one after another
         snprintf(all.name, sizeof all.name, "%d pictures", num_pictures);
         demo_show_source(d, &all);
         source_spec_free(&all);

@@ -15,7 +15,8 @@ static VkPhysicalDevice find_physical(const struct vulkan *vk, int index) {
         return VK_NULL_HANDLE;
     for (uint32_t i = 0; i < count; i++) {
         VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
-        VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &id};
+        VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                                  .pNext = &id};
         char uuid[37], *at = uuid;
         vk->vki.GetPhysicalDeviceProperties2(all[i], &properties);
         for (int j = 0; j < (int)VK_UUID_SIZE; j++)
@@ -36,7 +37,8 @@ static bool find_family(struct gpu *gpu, VkSurfaceKHR surface) {
         VkBool32 presents = VK_TRUE;
         if ((families[i].queueFlags & needed) != needed)
             continue;
-        if (surface && (gpu->vk->vki.GetPhysicalDeviceSurfaceSupportKHR(gpu->physical, i, surface, &presents) < 0 || !presents))
+        if (surface &&
+            (gpu->vk->vki.GetPhysicalDeviceSurfaceSupportKHR(gpu->physical, i, surface, &presents) < 0 || !presents))
             continue;
         const uint32_t bits = families[i].timestampValidBits;
         gpu->family = i;
@@ -50,14 +52,21 @@ static VkResult create_device(struct gpu *gpu, bool present) {
     static const float priority = 1;
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     const VkDeviceQueueCreateInfo queue = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->family, .queueCount = 1, .pQueuePriorities = &priority,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = gpu->family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
     };
     gpu->features = gpu_features_choose(gpu, present);
     if (!gpu->features)
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     const VkDeviceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &gpu->features->enabled, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = (uint32_t)gpu->features->num_extensions, .ppEnabledExtensionNames = gpu->features->extensions,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &gpu->features->enabled,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = (uint32_t)gpu->features->num_extensions,
+        .ppEnabledExtensionNames = gpu->features->extensions,
     };
     const VkResult result = gpu->vk->vki.CreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (result < 0)
@@ -126,15 +135,17 @@ void gpu_wait_idle(struct gpu *gpu) {
 
 // ---- memory
 
-static VkResult allocate(struct gpu *gpu, const VkMemoryRequirements *needs, VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags liked,
-                         VkDeviceMemory *out) {
+static VkResult allocate(struct gpu *gpu, const VkMemoryRequirements *needs, VkMemoryPropertyFlags wanted,
+                         VkMemoryPropertyFlags liked, VkDeviceMemory *out) {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
             const VkMemoryPropertyFlags flags = wanted | (pass == 0 ? liked : 0);
             if (!(needs->memoryTypeBits >> i & 1) || (gpu->memory.memoryTypes[i].propertyFlags & flags) != flags)
                 continue;
             const VkMemoryAllocateInfo info = {
-                .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs->size, .memoryTypeIndex = i,
+                .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                .allocationSize = needs->size,
+                .memoryTypeIndex = i,
             };
             if (gpu->vkd.AllocateMemory(gpu->device, &info, NULL, out) >= 0)
                 return VK_SUCCESS;
@@ -142,7 +153,8 @@ static VkResult allocate(struct gpu *gpu, const VkMemoryRequirements *needs, VkM
     return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VkResult gpu_buffer_create(struct gpu *gpu, VkDeviceSize size, VkBufferUsageFlags usage, bool readback, struct gpu_buffer *out) {
+VkResult gpu_buffer_create(struct gpu *gpu, VkDeviceSize size, VkBufferUsageFlags usage, bool readback,
+                           struct gpu_buffer *out) {
     const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = usage};
     VkMemoryRequirements needs;
     *out = (struct gpu_buffer){.size = size};
@@ -167,10 +179,17 @@ void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer) {
     *buffer = (struct gpu_buffer){0};
 }
 
-VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int height, VkImageUsageFlags usage, struct gpu_image *out) {
+VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int height, VkImageUsageFlags usage,
+                          struct gpu_image *out) {
     const VkImageCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO, .imageType = VK_IMAGE_TYPE_2D, .format = format,
-        .extent = {(uint32_t)width, (uint32_t)height, 1}, .mipLevels = 1, .arrayLayers = 1, .samples = VK_SAMPLE_COUNT_1_BIT, .usage = usage,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
+        .imageType = VK_IMAGE_TYPE_2D,
+        .format = format,
+        .extent = {(uint32_t)width, (uint32_t)height, 1},
+        .mipLevels = 1,
+        .arrayLayers = 1,
+        .samples = VK_SAMPLE_COUNT_1_BIT,
+        .usage = usage,
     };
     VkMemoryRequirements needs;
     *out = (struct gpu_image){.format = format, .width = width, .height = height};
@@ -183,7 +202,10 @@ VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int heigh
         result = gpu->vkd.BindImageMemory(gpu->device, out->image, out->memory, 0);
     if (result >= 0) {
         const VkImageViewCreateInfo view = {
-            .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO, .image = out->image, .viewType = VK_IMAGE_VIEW_TYPE_2D, .format = format,
+            .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+            .image = out->image,
+            .viewType = VK_IMAGE_VIEW_TYPE_2D,
+            .format = format,
             .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
         };
         result = gpu->vkd.CreateImageView(gpu->device, &view, NULL, &out->view);

@@ -6,8 +6,8 @@
 
 #include "cdl/cdl_vulkan.h"
 
-// The structures of features that Cardinal's chains may hold, as numbers of VkBool32 behind sType and pNext. Some are younger
-// than the Vulkan headers of a distribution, hence numbers.
+// The structures of features that Cardinal's chains may hold, as numbers of VkBool32 behind sType and pNext. Some are
+// younger than the Vulkan headers of a distribution, hence numbers.
 static const struct {
     int type;
     size_t flags;
@@ -32,10 +32,12 @@ static size_t flags_of(const VkBaseInStructure *structure) {
     return 0; // unknown here: passed over, at the cost of speed alone
 }
 
-static VkBool32 *flags_behind(void *structure) { return (VkBool32 *)((unsigned char *)structure + sizeof(VkBaseOutStructure)); }
+static VkBool32 *flags_behind(void *structure) {
+    return (VkBool32 *)((unsigned char *)structure + sizeof(VkBaseOutStructure));
+}
 
-// Appends what the device has of a chain of wanted features. The required chain has nothing that the recommended one lacks,
-// or shares its structures: equal types are merged.
+// Appends what the device has of a chain of wanted features. The required chain has nothing that the recommended one
+// lacks, or shares its structures: equal types are merged.
 static void *find_in_chain(struct gpu_features *f, VkStructureType type) {
     for (VkBaseOutStructure *s = f->enabled.pNext; s; s = s->pNext)
         if (s->sType == type)
@@ -43,8 +45,10 @@ static void *find_in_chain(struct gpu_features *f, VkStructureType type) {
     return NULL;
 }
 
-static size_t append_supported(struct gpu_features *f, size_t used, const struct gpu *gpu, const VkBaseInStructure *wanted) {
-    const size_t flags = flags_of(wanted), size = sizeof(VkBaseOutStructure) + (flags * sizeof(VkBool32) + 15) / 16 * 16;
+static size_t append_supported(struct gpu_features *f, size_t used, const struct gpu *gpu,
+                               const VkBaseInStructure *wanted) {
+    const size_t flags = flags_of(wanted),
+                 size = sizeof(VkBaseOutStructure) + (flags * sizeof(VkBool32) + 15) / 16 * 16;
     if (flags == 0 || used + 2 * size > sizeof f->bytes)
         return used;
     VkBaseOutStructure *supported = (VkBaseOutStructure *)(void *)(f->bytes + used);
@@ -70,7 +74,8 @@ static size_t append_supported(struct gpu_features *f, size_t used, const struct
     return used + size;
 }
 
-static size_t merge(struct gpu_features *f, size_t used, const struct gpu *gpu, const VkPhysicalDeviceFeatures2 *wanted) {
+static size_t merge(struct gpu_features *f, size_t used, const struct gpu *gpu,
+                    const VkPhysicalDeviceFeatures2 *wanted) {
     VkPhysicalDeviceFeatures2 supported = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     gpu->vk->vki.GetPhysicalDeviceFeatures2(gpu->physical, &supported);
     VkBool32 *enabled = (VkBool32 *)&f->enabled.features;
@@ -125,9 +130,11 @@ static void unlock_queue(void *ctx, VkQueue queue) {
 }
 
 cdl_result gpu_import(struct gpu *gpu, const char *cache_dir, cdl_log log, cdl_device **out) {
-    return cdl_vk_import(out, cdl_vk_import_params(
-        .log = log, .instance = gpu->vk->instance, .phys_device = gpu->physical, .device = gpu->device, .get_proc_addr = gpu->vk->get_proc_addr,
-        .features = &gpu->features->enabled, .queue = gpu->queue, .queue_family = gpu->family, .api_version = INSTANCE_VERSION,
-        .extensions = gpu->features->extensions, .num_extensions = gpu->features->num_extensions, .lock_queue = lock_queue,
-        .unlock_queue = unlock_queue, .lock_ctx = gpu, .cache_dir = cache_dir));
+    return cdl_vk_import(
+        out, cdl_vk_import_params(.log = log, .instance = gpu->vk->instance, .phys_device = gpu->physical,
+                                  .device = gpu->device, .get_proc_addr = gpu->vk->get_proc_addr,
+                                  .features = &gpu->features->enabled, .queue = gpu->queue, .queue_family = gpu->family,
+                                  .api_version = INSTANCE_VERSION, .extensions = gpu->features->extensions,
+                                  .num_extensions = gpu->features->num_extensions, .lock_queue = lock_queue,
+                                  .unlock_queue = unlock_queue, .lock_ctx = gpu, .cache_dir = cache_dir));
 }

@@ -1,5 +1,5 @@
-// gpu_features.h - the features and extensions that a device is created with: what Cardinal needs or likes, as far as the
-// device has it.
+// gpu_features.h - the features and extensions that a device is created with: what Cardinal needs or likes, as far as
+// the device has it.
 #ifndef DEMO_GPU_FEATURES_H_
 #define DEMO_GPU_FEATURES_H_
 

@@ -21,7 +21,8 @@ static void run(struct demo *d) {
     while (!d->quit) {
         SDL_Event event;
         // Work that ends on the GPU wakes nobody: it is looked after.
-        const bool busy = d->classifier.running || d->renderer.shot_serial || classifier_wants(&d->classifier, &d->frame);
+        const bool busy =
+            d->classifier.running || d->renderer.shot_serial || classifier_wants(&d->classifier, &d->frame);
         const double pause = d->next_draw - now_ms();
         const int timeout = busy ? 1 : pause < 1 ? 1 : pause > 100 ? 100 : (int)pause;
         if (SDL_WaitEventTimeout(&event, timeout))

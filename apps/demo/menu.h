@@ -7,8 +7,18 @@
 enum { MAX_ITEMS = 96 };
 
 enum action {
-    ACT_NONE, ACT_MENU /* value: menu_kind */, ACT_ITEM /* of the open menu */, ACT_CLOSE, ACT_PAUSE, ACT_CAM, ACT_CLASS /* of the map */,
-    ACT_SHOT, ACT_FULLSCREEN, ACT_HELP, ACT_SKIP /* pictures */, ACT_QUIT,
+    ACT_NONE,
+    ACT_MENU /* value: menu_kind */,
+    ACT_ITEM /* of the open menu */,
+    ACT_CLOSE,
+    ACT_PAUSE,
+    ACT_CAM,
+    ACT_CLASS /* of the map */,
+    ACT_SHOT,
+    ACT_FULLSCREEN,
+    ACT_HELP,
+    ACT_SKIP /* pictures */,
+    ACT_QUIT,
 };
 
 enum menu_kind { MENU_NONE, MENU_SOURCE, MENU_MODEL, MENU_GPU, MENU_PRECISION };
@@ -16,7 +26,10 @@ enum menu_kind { MENU_NONE, MENU_SOURCE, MENU_MODEL, MENU_GPU, MENU_PRECISION };
 struct menu {
     enum menu_kind kind;
     char title[64];
-    struct { char text[256], note[128]; bool dead; } items[MAX_ITEMS];
+    struct {
+        char text[256], note[128];
+        bool dead;
+    } items[MAX_ITEMS];
     int count, marked /* what is in use */, cursor, first /* on screen */;
 };
 

@@ -66,7 +66,8 @@ static bool open_machine(struct preparation *p) {
 
 static void prepare(struct preparation *p) {
     struct bundle *b = &p->bundle;
-    p->diagnostics = (struct diagnostics){.level = CDL_LOG_WARN, .captured = p->error, .captured_size = sizeof p->error};
+    p->diagnostics =
+        (struct diagnostics){.level = CDL_LOG_WARN, .captured = p->error, .captured_size = sizeof p->error};
     p->status = EXIT_NO_DEVICE;
     if (!open_machine(p))
         return;
@@ -77,8 +78,9 @@ static void prepare(struct preparation *p) {
                      p->choice.model[0] ? p->choice.model : "the model");
         return;
     }
-    const cdl_result r = cdl_session_create(&b->session, b->machine->device, b->model.model,
-                                            cdl_session_params(.precision = p->choice.precision, .cam = true, .vulkan = true));
+    const cdl_result r =
+        cdl_session_create(&b->session, b->machine->device, b->model.model,
+                           cdl_session_params(.precision = p->choice.precision, .cam = true, .vulkan = true));
     p->status = r == CDL_OK ? EXIT_ALL_DONE : status_of(r);
     if (r == CDL_OK)
         cdl_session_get_info(b->session, &b->info);
@@ -94,12 +96,14 @@ static int run(void *ctx) {
     return 0;
 }
 
-struct preparation *prepare_start(const struct vulkan *vk, VkSurfaceKHR surface, struct machine *machine, const struct options *options,
-                                  const struct choice *choice, void (*on_done)(void *ctx), void *ctx) {
+struct preparation *prepare_start(const struct vulkan *vk, VkSurfaceKHR surface, struct machine *machine,
+                                  const struct options *options, const struct choice *choice,
+                                  void (*on_done)(void *ctx), void *ctx) {
     struct preparation *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    *p = (struct preparation){.vk = vk, .surface = surface, .options = *options, .choice = *choice, .on_done = on_done, .ctx = ctx};
+    *p = (struct preparation){
+        .vk = vk, .surface = surface, .options = *options, .choice = *choice, .on_done = on_done, .ctx = ctx};
     if (choice->model[0])
         p->options.arch = NULL; // was for the first model
     p->given = machine && machine->gpu->index == choice->gpu ? machine : NULL;
@@ -114,7 +118,8 @@ struct preparation *prepare_start(const struct vulkan *vk, VkSurfaceKHR surface,
 bool prepare_done(struct preparation *p) { return SDL_AtomicGet(&p->done) != 0; }
 const struct choice *prepare_choice(const struct preparation *p) { return &p->choice; }
 
-bool prepare_take(struct preparation **preparation, struct bundle *out, enum exit_status *status, char *error, size_t error_size) {
+bool prepare_take(struct preparation **preparation, struct bundle *out, enum exit_status *status, char *error,
+                  size_t error_size) {
     struct preparation *p = *preparation;
     SDL_WaitThread(p->thread, NULL);
     *preparation = NULL;

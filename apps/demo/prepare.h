@@ -1,5 +1,5 @@
-// prepare.h - what classifies: a model on a GPU. Made in the background, as drivers compile for seconds and weights may have to
-// be fetched first.
+// prepare.h - what classifies: a model on a GPU. Made in the background, as drivers compile for seconds and weights may
+// have to be fetched first.
 #ifndef DEMO_PREPARE_H_
 #define DEMO_PREPARE_H_
 
@@ -21,17 +21,19 @@ struct bundle {
     struct cdl_session_info info;
 };
 
-struct choice { // what is to be prepared
-    int gpu;         // in vulkan.gpus
+struct choice {       // what is to be prepared
+    int gpu;          // in vulkan.gpus
     char model[1024]; // a file or a published name; "": the bundled one
     cdl_precision precision;
 };
 
 struct preparation; // one at a time
 
-// machine: reused where it is the GPU chosen; else a new one is made. on_done is called on the background thread. NULL: no memory.
-struct preparation *prepare_start(const struct vulkan *vk, VkSurfaceKHR surface, struct machine *machine, const struct options *options,
-                                  const struct choice *choice, void (*on_done)(void *ctx), void *ctx);
+// machine: reused where it is the GPU chosen; else a new one is made. on_done is called on the background thread. NULL:
+// no memory.
+struct preparation *prepare_start(const struct vulkan *vk, VkSurfaceKHR surface, struct machine *machine,
+                                  const struct options *options, const struct choice *choice,
+                                  void (*on_done)(void *ctx), void *ctx);
 bool prepare_done(struct preparation *p);
 // When done: true: *out is the caller's; false: error[] says why. Either way *p becomes NULL.
 bool prepare_take(struct preparation **p, struct bundle *out, enum exit_status *status, char *error, size_t error_size);

@@ -65,13 +65,15 @@ void renderer_resize(struct renderer *r, int width, int height) {
 static void read_times(struct renderer *r, const struct renderer_frame *f) {
     uint64_t ticks[NUM_QUERIES];
     const uint32_t count = f->has_work ? 4 : 2;
-    if (!f->queries || r->gpu->vkd.GetQueryPoolResults(r->gpu->device, f->queries, 0, count, sizeof ticks, ticks, sizeof *ticks,
-                                                      VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    if (!f->queries || r->gpu->vkd.GetQueryPoolResults(r->gpu->device, f->queries, 0, count, sizeof ticks, ticks,
+                                                       sizeof *ticks, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
         return;
-    r->times.draw_ms = (double)((ticks[DRAW_END] - ticks[DRAW_BEGIN]) & r->gpu->timestamp_mask) * r->gpu->timestamp_ns / 1e6;
+    r->times.draw_ms =
+        (double)((ticks[DRAW_END] - ticks[DRAW_BEGIN]) & r->gpu->timestamp_mask) * r->gpu->timestamp_ns / 1e6;
     r->times.work_ms = 0;
     if (f->has_work)
-        r->times.work_ms = (double)((ticks[WORK_END] - ticks[WORK_BEGIN]) & r->gpu->timestamp_mask) * r->gpu->timestamp_ns / 1e6;
+        r->times.work_ms =
+            (double)((ticks[WORK_END] - ticks[WORK_BEGIN]) & r->gpu->timestamp_mask) * r->gpu->timestamp_ns / 1e6;
     r->times.work_sum_ms += r->times.work_ms;
 }
 
@@ -89,7 +91,8 @@ static VkResult finish(struct renderer *r, struct renderer_frame *f, uint64_t ti
 }
 
 void renderer_poll(struct renderer *r) {
-    for (uint64_t serial = r->serial < FRAMES_IN_FLIGHT ? 0 : r->serial - FRAMES_IN_FLIGHT; serial <= r->serial; serial++) {
+    for (uint64_t serial = r->serial < FRAMES_IN_FLIGHT ? 0 : r->serial - FRAMES_IN_FLIGHT; serial <= r->serial;
+         serial++) {
         struct renderer_frame *f = &r->frames[serial % FRAMES_IN_FLIGHT];
         if (f->pending && f->serial == serial && finish(r, f, 0) != VK_SUCCESS)
             return;
@@ -106,29 +109,37 @@ void renderer_wait(struct renderer *r) {
 static void image_barrier(struct renderer *r, VkCommandBuffer commands, struct gpu_image *image, bool to_write) {
     const VkPipelineStageFlags readers = VK_PIPELINE_STAGE_FRAGMENT_SHADER_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     const VkImageMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER, .image = image->image, .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
-        .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+        .image = image->image,
+        .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
+        .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
         .srcAccessMask = to_write ? 0 : VK_ACCESS_TRANSFER_WRITE_BIT,
         .dstAccessMask = to_write ? VK_ACCESS_TRANSFER_WRITE_BIT : VK_ACCESS_SHADER_READ_BIT,
-        .oldLayout = !to_write ? VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL : image->written ? VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL
-                                                                                       : VK_IMAGE_LAYOUT_UNDEFINED,
+        .oldLayout = !to_write        ? VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL
+                     : image->written ? VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL
+                                      : VK_IMAGE_LAYOUT_UNDEFINED,
         .newLayout = to_write ? VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL : VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
-    r->gpu->vkd.CmdPipelineBarrier(commands, to_write ? readers : VK_PIPELINE_STAGE_TRANSFER_BIT, to_write ? VK_PIPELINE_STAGE_TRANSFER_BIT : readers,
-                                   0, 0, NULL, 0, NULL, 1, &barrier);
+    r->gpu->vkd.CmdPipelineBarrier(commands, to_write ? readers : VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                   to_write ? VK_PIPELINE_STAGE_TRANSFER_BIT : readers, 0, 0, NULL, 0, NULL, 1,
+                                   &barrier);
     image->written = true;
 }
 
 // Rows from first_row on; `rows` 0: none, the layout alone.
-static void upload(struct renderer *r, VkCommandBuffer commands, struct gpu_image *image, const struct gpu_buffer *from, VkDeviceSize offset,
-                   int first_row, int rows) {
+static void upload(struct renderer *r, VkCommandBuffer commands, struct gpu_image *image, const struct gpu_buffer *from,
+                   VkDeviceSize offset, int first_row, int rows) {
     const VkBufferImageCopy copy = {
-        .bufferOffset = offset, .imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1}, .imageOffset = {0, first_row, 0},
+        .bufferOffset = offset,
+        .imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1},
+        .imageOffset = {0, first_row, 0},
         .imageExtent = {(uint32_t)image->width, (uint32_t)rows, 1},
     };
     image_barrier(r, commands, image, true);
     if (rows > 0)
-        r->gpu->vkd.CmdCopyBufferToImage(commands, from->buffer, image->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &copy);
+        r->gpu->vkd.CmdCopyBufferToImage(commands, from->buffer, image->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1,
+                                         &copy);
     image_barrier(r, commands, image, false);
 }
 
@@ -143,9 +154,11 @@ VkResult renderer_set_picture(struct renderer *r, const struct frame *frame) {
     if (r->shape.width != frame->width || r->shape.height != frame->height || r->shape.format != frame->format) {
         gpu_wait_idle(r->gpu);
         r->shape.width = 0;
-        result = renderer_replace_image(r, &r->luma, nv12 ? VK_FORMAT_R8_UNORM : VK_FORMAT_R8G8B8A8_UNORM, frame->width, frame->height);
+        result = renderer_replace_image(r, &r->luma, nv12 ? VK_FORMAT_R8_UNORM : VK_FORMAT_R8G8B8A8_UNORM, frame->width,
+                                        frame->height);
         if (result >= 0)
-            result = renderer_replace_image(r, &r->chroma, VK_FORMAT_R8G8_UNORM, nv12 ? (frame->width + 1) / 2 : 1, nv12 ? (frame->height + 1) / 2 : 1);
+            result = renderer_replace_image(r, &r->chroma, VK_FORMAT_R8G8_UNORM, nv12 ? (frame->width + 1) / 2 : 1,
+                                            nv12 ? (frame->height + 1) / 2 : 1);
         if (result < 0)
             return result;
         renderer_write_descriptors(r);
@@ -206,7 +219,8 @@ static void upload_atlas(struct renderer *r, struct text *text) {
 static VkResult make_target(struct renderer *r) {
     gpu_wait_idle(r->gpu);
     target_destroy(r->gpu, &r->target);
-    VkResult result = target_create(r->gpu, r->surface, VK_FORMAT_R8G8B8A8_UNORM, r->wanted_width, r->wanted_height, &r->target);
+    VkResult result =
+        target_create(r->gpu, r->surface, VK_FORMAT_R8G8B8A8_UNORM, r->wanted_width, r->wanted_height, &r->target);
     if (result != VK_SUCCESS)
         return result;
     if (r->pipeline_format != r->target.format)
@@ -223,7 +237,8 @@ static VkResult acquire(struct renderer *r, struct renderer_frame *f) {
         r->image = 0;
         if (!r->surface)
             return VK_SUCCESS;
-        result = r->gpu->vkd.AcquireNextImageKHR(r->gpu->device, r->target.swapchain, 100000000, f->acquired, VK_NULL_HANDLE, &r->image);
+        result = r->gpu->vkd.AcquireNextImageKHR(r->gpu->device, r->target.swapchain, 100000000, f->acquired,
+                                                 VK_NULL_HANDLE, &r->image);
         if (result == VK_SUBOPTIMAL_KHR)
             return VK_SUCCESS; // shown all the same; presenting says it again
         if (result != VK_ERROR_OUT_OF_DATE_KHR)
@@ -235,14 +250,16 @@ static VkResult acquire(struct renderer *r, struct renderer_frame *f) {
 
 static VkResult begin_commands(struct renderer *r, VkCommandBuffer commands) {
     const VkCommandBufferBeginInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
     return r->gpu->vkd.BeginCommandBuffer(commands, &info);
 }
 
 static void stamp(struct renderer *r, VkCommandBuffer commands, bool begin, uint32_t query) {
     if (current(r)->queries)
-        r->gpu->vkd.CmdWriteTimestamp(commands, begin ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+        r->gpu->vkd.CmdWriteTimestamp(commands,
+                                      begin ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
                                       current(r)->queries, query);
 }
 
@@ -273,23 +290,33 @@ VkCommandBuffer renderer_work(struct renderer *r) {
     return f->has_work ? f->work : VK_NULL_HANDLE;
 }
 
-static void draw_picture(struct renderer *r, VkCommandBuffer commands, const struct target *t, const struct placed_picture *p) {
+static void draw_picture(struct renderer *r, VkCommandBuffer commands, const struct target *t,
+                         const struct placed_picture *p) {
     const struct picture_push push = {
-        .rect = {p->x, p->y, p->width, p->height}, .seen = {p->seen.x, p->seen.y, p->seen.width, p->seen.height},
-        .viewport = {(float)t->width, (float)t->height}, .strength = p->strength,
-        .orientation = r->shape.orientation, .nv12 = r->shape.format == FRAME_NV12,
+        .rect = {p->x, p->y, p->width, p->height},
+        .seen = {p->seen.x, p->seen.y, p->seen.width, p->seen.height},
+        .viewport = {(float)t->width, (float)t->height},
+        .strength = p->strength,
+        .orientation = r->shape.orientation,
+        .nv12 = r->shape.format == FRAME_NV12,
     };
     r->gpu->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->picture_pipeline);
-    r->gpu->vkd.CmdPushConstants(commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0, sizeof push, &push);
+    r->gpu->vkd.CmdPushConstants(commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
+                                 sizeof push, &push);
     r->gpu->vkd.CmdDraw(commands, 4, 1, 0, 0);
 }
 
-static void draw_into(struct renderer *r, const struct target *t, uint32_t image, const struct canvas *canvas, const struct placed_picture *picture) {
+static void draw_into(struct renderer *r, const struct target *t, uint32_t image, const struct canvas *canvas,
+                      const struct placed_picture *picture) {
     struct renderer_frame *f = current(r);
     const VkClearValue background = {.color = {.float32 = {0.047f, 0.055f, 0.071f, 1}}};
     const VkRenderPassBeginInfo begin = {
-        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO, .renderPass = t->pass, .framebuffer = t->framebuffers[image],
-        .renderArea = {{0, 0}, {(uint32_t)t->width, (uint32_t)t->height}}, .clearValueCount = 1, .pClearValues = &background,
+        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
+        .renderPass = t->pass,
+        .framebuffer = t->framebuffers[image],
+        .renderArea = {{0, 0}, {(uint32_t)t->width, (uint32_t)t->height}},
+        .clearValueCount = 1,
+        .pClearValues = &background,
     };
     const VkViewport viewport = {0, 0, (float)t->width, (float)t->height, 0, 1};
     const float size[2] = {viewport.width, viewport.height};
@@ -302,7 +329,8 @@ static void draw_into(struct renderer *r, const struct target *t, uint32_t image
         draw_picture(r, f->draw, t, picture);
     if (canvas->num_quads > 0) {
         r->gpu->vkd.CmdBindPipeline(f->draw, VK_PIPELINE_BIND_POINT_GRAPHICS, r->ui_pipeline);
-        r->gpu->vkd.CmdPushConstants(f->draw, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0, sizeof size, size);
+        r->gpu->vkd.CmdPushConstants(f->draw, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
+                                     sizeof size, size);
         r->gpu->vkd.CmdBindVertexBuffers(f->draw, 0, 1, &f->quads.buffer, &zero);
         r->gpu->vkd.CmdDraw(f->draw, 4, (uint32_t)canvas->num_quads, 0, 0);
     }
@@ -315,21 +343,27 @@ static VkResult draw_shot(struct renderer *r, const struct canvas *canvas, const
     gpu_wait_idle(r->gpu); // an earlier one may be under way
     target_destroy(r->gpu, &r->shot);
     gpu_buffer_destroy(r->gpu, &r->shot_pixels);
-    VkResult result = target_create(r->gpu, VK_NULL_HANDLE, r->target.format, r->target.width, r->target.height, &r->shot);
+    VkResult result =
+        target_create(r->gpu, VK_NULL_HANDLE, r->target.format, r->target.width, r->target.height, &r->shot);
     if (result >= 0)
-        result = gpu_buffer_create(r->gpu, (VkDeviceSize)r->shot.width * (VkDeviceSize)r->shot.height * 4, VK_BUFFER_USAGE_TRANSFER_DST_BIT, true,
-                                   &r->shot_pixels);
+        result = gpu_buffer_create(r->gpu, (VkDeviceSize)r->shot.width * (VkDeviceSize)r->shot.height * 4,
+                                   VK_BUFFER_USAGE_TRANSFER_DST_BIT, true, &r->shot_pixels);
     if (result < 0)
         return result;
     draw_into(r, &r->shot, 0, canvas, picture);
     const VkBufferImageCopy copy = {
-        .imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1}, .imageExtent = {(uint32_t)r->shot.width, (uint32_t)r->shot.height, 1},
+        .imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1},
+        .imageExtent = {(uint32_t)r->shot.width, (uint32_t)r->shot.height, 1},
     };
     const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
     };
-    r->gpu->vkd.CmdCopyImageToBuffer(f->draw, r->shot.own.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, r->shot_pixels.buffer, 1, &copy);
-    r->gpu->vkd.CmdPipelineBarrier(f->draw, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    r->gpu->vkd.CmdCopyImageToBuffer(f->draw, r->shot.own.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL,
+                                     r->shot_pixels.buffer, 1, &copy);
+    r->gpu->vkd.CmdPipelineBarrier(f->draw, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
+                                   0, NULL, 0, NULL);
     r->shot_serial = r->serial;
     return VK_SUCCESS;
 }
@@ -338,9 +372,14 @@ static VkResult submit(struct renderer *r, struct renderer_frame *f) {
     static const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT;
     const VkSubmitInfo submits[2] = {
         {
-            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &f->draw,
-            .waitSemaphoreCount = r->surface ? 1 : 0, .pWaitSemaphores = &f->acquired, .pWaitDstStageMask = &stage,
-            .signalSemaphoreCount = r->surface ? 1 : 0, .pSignalSemaphores = &r->target.drawn[r->image],
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+            .commandBufferCount = 1,
+            .pCommandBuffers = &f->draw,
+            .waitSemaphoreCount = r->surface ? 1 : 0,
+            .pWaitSemaphores = &f->acquired,
+            .pWaitDstStageMask = &stage,
+            .signalSemaphoreCount = r->surface ? 1 : 0,
+            .pSignalSemaphores = &r->target.drawn[r->image],
         },
         {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &f->work},
     };
@@ -353,8 +392,12 @@ static VkResult submit(struct renderer *r, struct renderer_frame *f) {
 
 static VkResult present(struct renderer *r) {
     const VkPresentInfoKHR info = {
-        .sType = VK_STRUCTURE_TYPE_PRESENT_INFO_KHR, .waitSemaphoreCount = 1, .pWaitSemaphores = &r->target.drawn[r->image],
-        .swapchainCount = 1, .pSwapchains = &r->target.swapchain, .pImageIndices = &r->image,
+        .sType = VK_STRUCTURE_TYPE_PRESENT_INFO_KHR,
+        .waitSemaphoreCount = 1,
+        .pWaitSemaphores = &r->target.drawn[r->image],
+        .swapchainCount = 1,
+        .pSwapchains = &r->target.swapchain,
+        .pImageIndices = &r->image,
     };
     SDL_LockMutex(r->gpu->lock);
     const VkResult result = r->gpu->vkd.QueuePresentKHR(r->gpu->queue, &info);

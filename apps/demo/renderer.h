@@ -1,5 +1,5 @@
-// renderer.h - draws frames: the picture under its map, the user interface over it. Each frame is two command buffers, the
-// drawing and, behind it, a piece of classification, so that a frame is shown before that piece is done.
+// renderer.h - draws frames: the picture under its map, the user interface over it. Each frame is two command buffers,
+// the drawing and, behind it, a piece of classification, so that a frame is shown before that piece is done.
 //
 // One thread. Functions that return VkResult: 0, VK_NOT_READY where there is nothing to draw into now, or an error.
 #ifndef DEMO_RENDERER_H_
@@ -30,7 +30,7 @@ struct renderer_times { // of the last finished frames, ms; 0: the queue has no 
     double work_sum_ms; // of all frames
 };
 
-struct placed_picture { // where the picture is drawn
+struct placed_picture {        // where the picture is drawn
     float x, y, width, height; // on the target
     struct cdl_region seen;    // of the upright picture, 0 ... 1
     float strength;            // of the overlay
@@ -50,7 +50,10 @@ struct renderer {
     VkFormat pipeline_format;
     VkSampler linear, nearest;
     struct gpu_image luma, chroma, map, colours, atlas;
-    struct frame_shape { enum frame_format format; int width, height, orientation; } shape; // of luma and chroma; width 0: no picture
+    struct frame_shape {
+        enum frame_format format;
+        int width, height, orientation;
+    } shape; // of luma and chroma; width 0: no picture
     struct renderer_frame frames[FRAMES_IN_FLIGHT];
     uint64_t serial;   // of the frame being recorded
     uint64_t finished; // all frames up to this one are done
@@ -71,8 +74,9 @@ void renderer_resize(struct renderer *r, int width, int height); // before the n
 VkResult renderer_begin(struct renderer *r);
 VkResult renderer_set_picture(struct renderer *r, const struct frame *frame);
 void renderer_set_map(struct renderer *r, const uint8_t *map); // [OVERLAY_SIDE * OVERLAY_SIDE]
-VkCommandBuffer renderer_work(struct renderer *r); // for a piece of classification
-VkResult renderer_end(struct renderer *r, struct canvas *canvas, const struct placed_picture *picture); // NULL: no picture
+VkCommandBuffer renderer_work(struct renderer *r);             // for a piece of classification
+VkResult renderer_end(struct renderer *r, struct canvas *canvas,
+                      const struct placed_picture *picture); // NULL: no picture
 
 void renderer_poll(struct renderer *r); // brings `finished` and `times` up to date
 void renderer_wait(struct renderer *r); // until all is finished
@@ -84,7 +88,8 @@ bool renderer_take_shot(struct renderer *r, uint8_t **rgba, int *width, int *hei
 // renderer_setup.c
 VkResult renderer_setup(struct renderer *r);
 VkResult renderer_create_pipelines(struct renderer *r);
-VkResult renderer_replace_image(struct renderer *r, struct gpu_image *image, VkFormat format, int width, int height); // a sampled one
+VkResult renderer_replace_image(struct renderer *r, struct gpu_image *image, VkFormat format, int width,
+                                int height);         // a sampled one
 void renderer_write_descriptors(struct renderer *r); // nothing is under way
 
 #endif // DEMO_RENDERER_H_

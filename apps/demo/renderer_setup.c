@@ -16,16 +16,23 @@ static VkResult create_layouts(struct renderer *r) {
     VkDescriptorSetLayoutBinding bindings[NUM_BINDINGS];
     for (uint32_t i = 0; i < NUM_BINDINGS; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){
-            .binding = i, .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .descriptorCount = 1,
+            .binding = i,
+            .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER,
+            .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_FRAGMENT_BIT,
         };
     const VkDescriptorSetLayoutCreateInfo set = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = NUM_BINDINGS, .pBindings = bindings,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = NUM_BINDINGS,
+        .pBindings = bindings,
     };
     const VkPushConstantRange range = {VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0, PUSH_BYTES};
     VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &r->set_layout,
-        .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &r->set_layout,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
     };
     const VkResult result = r->gpu->vkd.CreateDescriptorSetLayout(r->gpu->device, &set, NULL, &r->set_layout);
     return result < 0 ? result : r->gpu->vkd.CreatePipelineLayout(r->gpu->device, &layout, NULL, &r->layout);
@@ -34,12 +41,17 @@ static VkResult create_layouts(struct renderer *r) {
 static VkResult create_sets(struct renderer *r) {
     const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, NUM_BINDINGS * FRAMES_IN_FLIGHT};
     const VkDescriptorPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = FRAMES_IN_FLIGHT, .poolSizeCount = 1, .pPoolSizes = &size,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = FRAMES_IN_FLIGHT,
+        .poolSizeCount = 1,
+        .pPoolSizes = &size,
     };
     VkResult result = r->gpu->vkd.CreateDescriptorPool(r->gpu->device, &pool, NULL, &r->descriptors);
     for (int i = 0; i < FRAMES_IN_FLIGHT && result >= 0; i++) {
         const VkDescriptorSetAllocateInfo info = {
-            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = r->descriptors, .descriptorSetCount = 1,
+            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+            .descriptorPool = r->descriptors,
+            .descriptorSetCount = 1,
             .pSetLayouts = &r->set_layout,
         };
         result = r->gpu->vkd.AllocateDescriptorSets(r->gpu->device, &info, &r->frames[i].set);
@@ -53,10 +65,15 @@ void renderer_write_descriptors(struct renderer *r) {
         VkDescriptorImageInfo infos[NUM_BINDINGS];
         VkWriteDescriptorSet writes[NUM_BINDINGS];
         for (uint32_t j = 0; j < NUM_BINDINGS; j++) {
-            infos[j] = (VkDescriptorImageInfo){j < 3 ? r->linear : r->nearest, images[j]->view, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+            infos[j] = (VkDescriptorImageInfo){j < 3 ? r->linear : r->nearest, images[j]->view,
+                                               VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
             writes[j] = (VkWriteDescriptorSet){
-                .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = r->frames[i].set, .dstBinding = j, .descriptorCount = 1,
-                .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .pImageInfo = &infos[j],
+                .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                .dstSet = r->frames[i].set,
+                .dstBinding = j,
+                .descriptorCount = 1,
+                .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER,
+                .pImageInfo = &infos[j],
             };
         }
         r->gpu->vkd.UpdateDescriptorSets(r->gpu->device, NUM_BINDINGS, writes, 0, NULL);
@@ -64,14 +81,22 @@ void renderer_write_descriptors(struct renderer *r) {
 }
 
 static VkResult create_module(struct renderer *r, const uint32_t *code, size_t size, VkShaderModule *out) {
-    const VkShaderModuleCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = size, .pCode = code};
+    const VkShaderModuleCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = size, .pCode = code};
     return r->gpu->vkd.CreateShaderModule(r->gpu->device, &info, NULL, out);
 }
 
-static VkResult create_pipeline(struct renderer *r, VkShaderModule vertex, VkShaderModule fragment, bool ui, VkPipeline *out) {
+static VkResult create_pipeline(struct renderer *r, VkShaderModule vertex, VkShaderModule fragment, bool ui,
+                                VkPipeline *out) {
     const VkPipelineShaderStageCreateInfo stages[] = {
-        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_VERTEX_BIT, .module = vertex, .pName = "main"},
-        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_FRAGMENT_BIT, .module = fragment, .pName = "main"},
+        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+         .stage = VK_SHADER_STAGE_VERTEX_BIT,
+         .module = vertex,
+         .pName = "main"},
+        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+         .stage = VK_SHADER_STAGE_FRAGMENT_BIT,
+         .module = fragment,
+         .pName = "main"},
     };
     const VkVertexInputBindingDescription binding = {0, sizeof(struct quad), VK_VERTEX_INPUT_RATE_INSTANCE};
     const VkVertexInputAttributeDescription attributes[] = {
@@ -80,46 +105,76 @@ static VkResult create_pipeline(struct renderer *r, VkShaderModule vertex, VkSha
         {2, 0, VK_FORMAT_R8G8B8A8_UNORM, offsetof(struct quad, rgba)},
     };
     const VkPipelineVertexInputStateCreateInfo vertices = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO, .vertexBindingDescriptionCount = ui ? 1 : 0,
-        .pVertexBindingDescriptions = &binding, .vertexAttributeDescriptionCount = ui ? 3 : 0, .pVertexAttributeDescriptions = attributes,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO,
+        .vertexBindingDescriptionCount = ui ? 1 : 0,
+        .pVertexBindingDescriptions = &binding,
+        .vertexAttributeDescriptionCount = ui ? 3 : 0,
+        .pVertexAttributeDescriptions = attributes,
     };
     const VkPipelineInputAssemblyStateCreateInfo assembly = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_INPUT_ASSEMBLY_STATE_CREATE_INFO, .topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_STRIP,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_INPUT_ASSEMBLY_STATE_CREATE_INFO,
+        .topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_STRIP,
     };
     const VkPipelineViewportStateCreateInfo viewport = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_VIEWPORT_STATE_CREATE_INFO, .viewportCount = 1, .scissorCount = 1,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_VIEWPORT_STATE_CREATE_INFO,
+        .viewportCount = 1,
+        .scissorCount = 1,
     };
     const VkPipelineRasterizationStateCreateInfo raster = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO, .lineWidth = 1,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO,
+        .lineWidth = 1,
     };
     const VkPipelineMultisampleStateCreateInfo samples = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_MULTISAMPLE_STATE_CREATE_INFO, .rasterizationSamples = VK_SAMPLE_COUNT_1_BIT,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_MULTISAMPLE_STATE_CREATE_INFO,
+        .rasterizationSamples = VK_SAMPLE_COUNT_1_BIT,
     };
     const VkPipelineColorBlendAttachmentState blending = {
-        .blendEnable = ui, .srcColorBlendFactor = VK_BLEND_FACTOR_SRC_ALPHA, .dstColorBlendFactor = VK_BLEND_FACTOR_ONE_MINUS_SRC_ALPHA,
-        .srcAlphaBlendFactor = VK_BLEND_FACTOR_ONE, .dstAlphaBlendFactor = VK_BLEND_FACTOR_ONE_MINUS_SRC_ALPHA,
-        .colorWriteMask = VK_COLOR_COMPONENT_R_BIT | VK_COLOR_COMPONENT_G_BIT | VK_COLOR_COMPONENT_B_BIT | VK_COLOR_COMPONENT_A_BIT,
+        .blendEnable = ui,
+        .srcColorBlendFactor = VK_BLEND_FACTOR_SRC_ALPHA,
+        .dstColorBlendFactor = VK_BLEND_FACTOR_ONE_MINUS_SRC_ALPHA,
+        .srcAlphaBlendFactor = VK_BLEND_FACTOR_ONE,
+        .dstAlphaBlendFactor = VK_BLEND_FACTOR_ONE_MINUS_SRC_ALPHA,
+        .colorWriteMask =
+            VK_COLOR_COMPONENT_R_BIT | VK_COLOR_COMPONENT_G_BIT | VK_COLOR_COMPONENT_B_BIT | VK_COLOR_COMPONENT_A_BIT,
     };
     const VkPipelineColorBlendStateCreateInfo blend = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO, .attachmentCount = 1, .pAttachments = &blending,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO,
+        .attachmentCount = 1,
+        .pAttachments = &blending,
     };
     static const VkDynamicState dynamic_states[] = {VK_DYNAMIC_STATE_VIEWPORT, VK_DYNAMIC_STATE_SCISSOR};
     const VkPipelineDynamicStateCreateInfo dynamic = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_DYNAMIC_STATE_CREATE_INFO, .dynamicStateCount = 2, .pDynamicStates = dynamic_states,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_DYNAMIC_STATE_CREATE_INFO,
+        .dynamicStateCount = 2,
+        .pDynamicStates = dynamic_states,
     };
     const VkGraphicsPipelineCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO, .stageCount = 2, .pStages = stages, .pVertexInputState = &vertices,
-        .pInputAssemblyState = &assembly, .pViewportState = &viewport, .pRasterizationState = &raster, .pMultisampleState = &samples,
-        .pColorBlendState = &blend, .pDynamicState = &dynamic, .layout = r->layout, .renderPass = r->target.pass,
+        .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO,
+        .stageCount = 2,
+        .pStages = stages,
+        .pVertexInputState = &vertices,
+        .pInputAssemblyState = &assembly,
+        .pViewportState = &viewport,
+        .pRasterizationState = &raster,
+        .pMultisampleState = &samples,
+        .pColorBlendState = &blend,
+        .pDynamicState = &dynamic,
+        .layout = r->layout,
+        .renderPass = r->target.pass,
     };
     return r->gpu->vkd.CreateGraphicsPipelines(r->gpu->device, VK_NULL_HANDLE, 1, &info, NULL, out);
 }
 
 VkResult renderer_create_pipelines(struct renderer *r) {
     struct gpu *gpu = r->gpu;
-    static const struct { const uint32_t *code; size_t size; } sources[] = {
-        {spirv_picture_vert, sizeof spirv_picture_vert}, {spirv_picture_frag, sizeof spirv_picture_frag},
-        {spirv_ui_vert, sizeof spirv_ui_vert}, {spirv_ui_frag, sizeof spirv_ui_frag},
+    static const struct {
+        const uint32_t *code;
+        size_t size;
+    } sources[] = {
+        {spirv_picture_vert, sizeof spirv_picture_vert},
+        {spirv_picture_frag, sizeof spirv_picture_frag},
+        {spirv_ui_vert, sizeof spirv_ui_vert},
+        {spirv_ui_frag, sizeof spirv_ui_frag},
     };
     VkShaderModule modules[4] = {VK_NULL_HANDLE};
     VkResult result = VK_SUCCESS;
@@ -141,13 +196,17 @@ VkResult renderer_create_pipelines(struct renderer *r) {
 VkResult renderer_replace_image(struct renderer *r, struct gpu_image *image, VkFormat format, int width, int height) {
     if (image->image)
         gpu_image_destroy(r->gpu, image);
-    return gpu_image_create(r->gpu, format, width, height, VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT, image);
+    return gpu_image_create(r->gpu, format, width, height, VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT,
+                            image);
 }
 
 static VkResult create_samplers(struct renderer *r) {
     VkSamplerCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO, .magFilter = VK_FILTER_LINEAR, .minFilter = VK_FILTER_LINEAR,
-        .addressModeU = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE, .addressModeV = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
+        .sType = VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO,
+        .magFilter = VK_FILTER_LINEAR,
+        .minFilter = VK_FILTER_LINEAR,
+        .addressModeU = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
+        .addressModeV = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
         .addressModeW = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
     };
     VkResult result = r->gpu->vkd.CreateSampler(r->gpu->device, &info, NULL, &r->linear);
@@ -159,11 +218,15 @@ static VkResult create_frame(struct renderer *r, struct renderer_frame *f) {
     struct gpu *gpu = r->gpu;
     VkCommandBuffer buffers[2];
     const VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = r->pool, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 2,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = r->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 2,
     };
     const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
-    const VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 4};
+    const VkQueryPoolCreateInfo queries = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 4};
     VkResult result = gpu->vkd.AllocateCommandBuffers(gpu->device, &commands, buffers);
     if (result < 0)
         return result;
@@ -177,14 +240,17 @@ static VkResult create_frame(struct renderer *r, struct renderer_frame *f) {
     if (result >= 0)
         result = gpu_buffer_create(gpu, SMALL_BYTES, VK_BUFFER_USAGE_TRANSFER_SRC_BIT, false, &f->small);
     if (result >= 0)
-        result = gpu_buffer_create(gpu, sizeof(struct quad) * MAX_QUADS, VK_BUFFER_USAGE_VERTEX_BUFFER_BIT, false, &f->quads);
+        result = gpu_buffer_create(gpu, sizeof(struct quad) * MAX_QUADS, VK_BUFFER_USAGE_VERTEX_BUFFER_BIT, false,
+                                   &f->quads);
     return result;
 }
 
 VkResult renderer_setup(struct renderer *r) {
     struct gpu *gpu = r->gpu;
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, .queueFamilyIndex = gpu->family,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = gpu->family,
     };
     VkResult result = gpu->vkd.CreateCommandPool(gpu->device, &pool, NULL, &r->pool);
     for (int i = 0; i < FRAMES_IN_FLIGHT && result >= 0; i++)

@@ -146,7 +146,8 @@ static int run(void *ctx) {
 
 // ---- the user's side
 
-struct source *source_open(const struct source_spec *spec, double seconds_per_picture, void (*on_frame)(void *ctx), void *ctx) {
+struct source *source_open(const struct source_spec *spec, double seconds_per_picture, void (*on_frame)(void *ctx),
+                           void *ctx) {
     struct source *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -157,7 +158,8 @@ struct source *source_open(const struct source_spec *spec, double seconds_per_pi
     s->changed = SDL_CreateCond();
     s->references = 2;
     SDL_AtomicAdd(&running, 1);
-    SDL_Thread *thread = s->lock && s->changed && source_copy(spec, &s->spec) ? SDL_CreateThread(run, "source", s) : NULL;
+    SDL_Thread *thread =
+        s->lock && s->changed && source_copy(spec, &s->spec) ? SDL_CreateThread(run, "source", s) : NULL;
     if (thread) {
         SDL_DetachThread(thread);
         return s;

@@ -1,5 +1,5 @@
-// source.h - where pictures come from: cameras, video files, streams, picture files. Each open source has a thread of its own
-// that reads, decodes and converts; the newest frame alone is kept. No function blocks but sources_finish.
+// source.h - where pictures come from: cameras, video files, streams, picture files. Each open source has a thread of
+// its own that reads, decodes and converts; the newest frame alone is kept. No function blocks but sources_finish.
 #ifndef DEMO_SOURCE_H_
 #define DEMO_SOURCE_H_
 
@@ -23,8 +23,8 @@ struct source_spec {
     int num_files;
 };
 
-// What an argument, a dropped or a pasted text means. A folder is its pictures. Cameras: "camera", "camera:PART OF ITS NAME",
-// "lavfi:GRAPH" (FFmpeg's test sources). false: one line in error[]. The caller frees *out.
+// What an argument, a dropped or a pasted text means. A folder is its pictures. Cameras: "camera", "camera:PART OF ITS
+// NAME", "lavfi:GRAPH" (FFmpeg's test sources). false: one line in error[]. The caller frees *out.
 bool source_parse(const char *text, struct source_spec *out, char *error, size_t error_size);
 bool source_of_files(const char *const *files, int count, struct source_spec *out); // false: no memory
 bool source_copy(const struct source_spec *spec, struct source_spec *out);
@@ -36,7 +36,7 @@ struct frame {
     enum frame_format format;
     int width, height; // as stored
     int orientation;   // EXIF 1..8
-    uint8_t *data;     // tight rows: RGBA; or luma, then pairs of chroma, (width + 1) / 2 in each of (height + 1) / 2 rows
+    uint8_t *data; // tight rows: RGBA; or luma, then pairs of chroma, (width + 1) / 2 in each of (height + 1) / 2 rows
     size_t capacity;
     uint64_t number;   // 1, 2, ... of its source
     bool cut;          // has nothing to do with the frame before
@@ -51,8 +51,8 @@ enum source_state { SOURCE_OPENING, SOURCE_RUNNING, SOURCE_LOST /* trying again 
 
 struct source_status {
     enum source_state state;
-    char message[512]; // why it is lost or failed, or which picture was passed over
-    int message_number; // grows with each message
+    char message[512];        // why it is lost or failed, or which picture was passed over
+    int message_number;       // grows with each message
     uint64_t frames, dropped; // made; never shown because a newer one came
     double rate;              // frames a second, as the source tells; 0: unknown, or pictures
     int width, height;
@@ -61,7 +61,8 @@ struct source_status {
 struct source;
 
 // Opens and runs in the background. on_frame is called on the source's thread when a frame or another status is ready.
-struct source *source_open(const struct source_spec *spec, double seconds_per_picture, void (*on_frame)(void *ctx), void *ctx); // NULL: no memory
+struct source *source_open(const struct source_spec *spec, double seconds_per_picture, void (*on_frame)(void *ctx),
+                           void *ctx); // NULL: no memory
 // Asks it to end. The thread goes by itself, be its device stuck or not.
 void source_close(struct source **source);
 // The newest frame, if there is one that was not taken; exchanged with what *frame held before.

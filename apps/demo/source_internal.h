@@ -13,7 +13,7 @@ struct source {
     SDL_cond *changed; // stop, pause or skip
     SDL_atomic_t stop;
     // under the lock:
-    int references; // the user's and the thread's
+    int references;              // the user's and the thread's
     void (*on_frame)(void *ctx); // NULL once closed
     void *ctx;
     bool paused;

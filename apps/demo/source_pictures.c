@@ -26,7 +26,8 @@ static bool show(struct source *s, const char *path) {
         source_set_state(s, SOURCE_RUNNING, "%s", error);
         return false;
     }
-    const int longest = picture.width > picture.height ? picture.width : picture.height, step = (longest + MAX_SIDE - 1) / MAX_SIDE;
+    const int longest = picture.width > picture.height ? picture.width : picture.height,
+              step = (longest + MAX_SIDE - 1) / MAX_SIDE;
     const int width = (picture.width + step - 1) / step, height = (picture.height + step - 1) / step;
     const bool ok = source_prepare_frame(s, FRAME_RGBA, width, height);
     for (int y = 0; ok && y < height; y++) {
@@ -54,7 +55,8 @@ void source_run_pictures(struct source *s) {
         if (show(s, s->spec.files[i])) {
             broken = 0;
         } else if (++broken >= count) {
-            source_set_state(s, SOURCE_FAILED, count == 1 ? NULL : "none of the %d files is a picture that can be shown", count);
+            source_set_state(s, SOURCE_FAILED,
+                             count == 1 ? NULL : "none of the %d files is a picture that can be shown", count);
             return;
         } else {
             step = step < 0 ? -1 : 1;

@@ -80,14 +80,16 @@ int cameras_list(struct source_spec *out, int cap) {
             continue;
         struct source_spec *spec = &out[count++];
         *spec = (struct source_spec){.kind = SOURCE_CAMERA};
-        snprintf(spec->name, sizeof spec->name, "%.200s", device->device_description && device->device_description[0] ? device->device_description
-                                                                                                             : device->device_name);
+        snprintf(spec->name, sizeof spec->name, "%.200s",
+                 device->device_description && device->device_description[0] ? device->device_description
+                                                                             : device->device_name);
         int same = 1; // two of a kind
         for (int j = 0; j < count - 1; j++)
             same += !strncmp(out[j].name, spec->name, strlen(spec->name));
         if (same > 1)
             snprintf(spec->name + strlen(spec->name), 16, " %d", same);
-        snprintf(spec->url, sizeof spec->url, "%s%s", strcmp(camera_format, "dshow") ? "" : "video=", device->device_name);
+        snprintf(spec->url, sizeof spec->url, "%s%s",
+                 strcmp(camera_format, "dshow") ? "" : "video=", device->device_name);
         snprintf(spec->format, sizeof spec->format, "%s", camera_format);
     }
     avdevice_free_list_devices(&list);

@@ -27,8 +27,8 @@ struct video {
     enum AVPixelFormat scale_from;
     int scale_width, scale_height, scale_space, scale_range;
     int stream;
-    double deadline;    // of the call into FFmpeg under way
-    double busy_since;  // of the frame under way
+    double deadline;                 // of the call into FFmpeg under way
+    double busy_since;               // of the frame under way
     double clock_start, clock_first; // a file's pace: this moment (ms) is that time stamp (s)
     bool any_frame;
     char reason[256];
@@ -46,7 +46,8 @@ static void fail(struct video *v, int error, const char *what) {
     } else {
         char text[AV_ERROR_MAX_STRING_SIZE] = "";
         av_strerror(error, text, sizeof text);
-        snprintf(v->reason, sizeof v->reason, "%s: %s", what, error == AVERROR(EBUSY) ? "in use by another program" : text);
+        snprintf(v->reason, sizeof v->reason, "%s: %s", what,
+                 error == AVERROR(EBUSY) ? "in use by another program" : text);
     }
 }
 
@@ -78,7 +79,8 @@ static int open_input(struct video *v, const struct source_spec *spec, bool ask)
         if (!strcmp(spec->format, "v4l2"))
             av_dict_set(&options, "input_format", "mjpeg", 0); // what USB carries at that size
     }
-    const int result = avformat_open_input(&v->format, spec->url, spec->format[0] ? av_find_input_format(spec->format) : NULL, &options);
+    const int result = avformat_open_input(&v->format, spec->url,
+                                           spec->format[0] ? av_find_input_format(spec->format) : NULL, &options);
     av_dict_free(&options);
     return result; // on failure the context is freed and NULL
 }
@@ -87,7 +89,8 @@ static bool open_codec(struct video *v) {
     const AVCodec *decoder = NULL;
     v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, &decoder, 0);
     if (v->stream < 0 || !decoder) {
-        snprintf(v->reason, sizeof v->reason, v->stream == AVERROR_DECODER_NOT_FOUND ? "this FFmpeg has no decoder for it" : "holds no video");
+        snprintf(v->reason, sizeof v->reason,
+                 v->stream == AVERROR_DECODER_NOT_FOUND ? "this FFmpeg has no decoder for it" : "holds no video");
         return false;
     }
     AVStream *stream = v->format->streams[v->stream];
@@ -103,7 +106,8 @@ static bool open_codec(struct video *v) {
     int error = avcodec_parameters_to_context(v->codec, stream->codecpar);
     v->codec->pkt_timebase = stream->time_base;
     v->codec->thread_count = 2;
-    v->codec->thread_type = v->source->spec.kind == SOURCE_VIDEO ? FF_THREAD_FRAME | FF_THREAD_SLICE : FF_THREAD_SLICE; // live: no frames of delay
+    v->codec->thread_type = v->source->spec.kind == SOURCE_VIDEO ? FF_THREAD_FRAME | FF_THREAD_SLICE
+                                                                 : FF_THREAD_SLICE; // live: no frames of delay
     if (error >= 0)
         error = avcodec_open2(v->codec, decoder, NULL);
     if (error < 0)
@@ -147,7 +151,8 @@ static int orientation_of(const struct video *v) {
     return angle > 45 && angle < 135 ? 8 : angle < -45 && angle > -135 ? 6 : angle >= 135 || angle <= -135 ? 3 : 1;
 }
 
-// Pictures of 8-bit BT.709 with limited range go as they are, NV12; all others are converted to RGB with their own matrix.
+// Pictures of 8-bit BT.709 with limited range go as they are, NV12; all others are converted to RGB with their own
+// matrix.
 static bool is_video_standard(const AVFrame *f) {
     const bool planar = f->format == AV_PIX_FMT_YUV420P || f->format == AV_PIX_FMT_NV12 || f->format == AV_PIX_FMT_NV21;
     const bool hd = f->colorspace == AVCOL_SPC_BT709 || (f->colorspace == AVCOL_SPC_UNSPECIFIED && f->height >= 720);
@@ -168,18 +173,21 @@ static enum AVPixelFormat modern(enum AVPixelFormat format, bool *full) {
 static bool prepare_scaler(struct video *v, const AVFrame *f, enum AVPixelFormat to) {
     bool full = f->color_range == AVCOL_RANGE_JPEG;
     const enum AVPixelFormat from = modern((enum AVPixelFormat)f->format, &full);
-    const int space = f->colorspace == AVCOL_SPC_UNSPECIFIED ? f->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601 : (int)f->colorspace;
-    if (v->scale && v->scale_from == from && v->scale_width == f->width && v->scale_height == f->height && v->scale_space == space &&
-        v->scale_range == full)
+    const int space =
+        f->colorspace == AVCOL_SPC_UNSPECIFIED ? f->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601 : (int)f->colorspace;
+    if (v->scale && v->scale_from == from && v->scale_width == f->width && v->scale_height == f->height &&
+        v->scale_space == space && v->scale_range == full)
         return true;
     sws_freeContext(v->scale);
     // Bilinear halves chroma well enough; the sides stay as they are.
-    v->scale = sws_getContext(f->width, f->height, from, f->width, f->height, to, SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND, NULL, NULL, NULL);
+    v->scale = sws_getContext(f->width, f->height, from, f->width, f->height, to,
+                              SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND, NULL, NULL, NULL);
     if (!v->scale)
         return false;
     const int *matrix = sws_getCoefficients(space);
-    sws_setColorspaceDetails(v->scale, matrix, full, to == AV_PIX_FMT_NV12 ? matrix : sws_getCoefficients(SWS_CS_DEFAULT), to != AV_PIX_FMT_NV12, 0,
-                             1 << 16, 1 << 16);
+    sws_setColorspaceDetails(v->scale, matrix, full,
+                             to == AV_PIX_FMT_NV12 ? matrix : sws_getCoefficients(SWS_CS_DEFAULT),
+                             to != AV_PIX_FMT_NV12, 0, 1 << 16, 1 << 16);
     v->scale_from = from;
     v->scale_width = f->width;
     v->scale_height = f->height;
@@ -194,7 +202,8 @@ static bool convert(struct video *v) {
     const bool nv12 = is_video_standard(f);
     if (f->width < 1 || f->height < 1 || f->width > 16384 || f->height > 16384)
         return false;
-    if (!source_prepare_frame(s, nv12 ? FRAME_NV12 : FRAME_RGBA, f->width, f->height) || !prepare_scaler(v, f, nv12 ? AV_PIX_FMT_NV12 : AV_PIX_FMT_RGBA))
+    if (!source_prepare_frame(s, nv12 ? FRAME_NV12 : FRAME_RGBA, f->width, f->height) ||
+        !prepare_scaler(v, f, nv12 ? AV_PIX_FMT_NV12 : AV_PIX_FMT_RGBA))
         return false;
     uint8_t *const planes[4] = {s->back.data, nv12 ? s->back.data + (size_t)f->width * (size_t)f->height : NULL};
     const int strides[4] = {nv12 ? f->width : 4 * f->width, (f->width + 1) / 2 * 2};
@@ -290,7 +299,8 @@ static bool rewind_file(struct video *v) {
     v->clock_start = 0;
     v->source->cut = true;
     v->deadline = now_ms() + OPEN_MS;
-    return av_seek_frame(v->format, -1, v->format->start_time == AV_NOPTS_VALUE ? 0 : v->format->start_time, AVSEEK_FLAG_BACKWARD) >= 0;
+    return av_seek_frame(v->format, -1, v->format->start_time == AV_NOPTS_VALUE ? 0 : v->format->start_time,
+                         AVSEEK_FLAG_BACKWARD) >= 0;
 }
 
 // A camera that was plugged in again may have another number.

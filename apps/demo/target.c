@@ -5,23 +5,32 @@
 
 static VkResult create_pass(struct gpu *gpu, struct target *t) {
     const VkAttachmentDescription attachment = {
-        .format = t->format, .samples = VK_SAMPLE_COUNT_1_BIT, .loadOp = VK_ATTACHMENT_LOAD_OP_CLEAR, .storeOp = VK_ATTACHMENT_STORE_OP_STORE,
-        .stencilLoadOp = VK_ATTACHMENT_LOAD_OP_DONT_CARE, .stencilStoreOp = VK_ATTACHMENT_STORE_OP_DONT_CARE,
+        .format = t->format,
+        .samples = VK_SAMPLE_COUNT_1_BIT,
+        .loadOp = VK_ATTACHMENT_LOAD_OP_CLEAR,
+        .storeOp = VK_ATTACHMENT_STORE_OP_STORE,
+        .stencilLoadOp = VK_ATTACHMENT_LOAD_OP_DONT_CARE,
+        .stencilStoreOp = VK_ATTACHMENT_STORE_OP_DONT_CARE,
         .finalLayout = t->surface ? VK_IMAGE_LAYOUT_PRESENT_SRC_KHR : VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL,
     };
     const VkAttachmentReference reference = {0, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL};
     const VkSubpassDescription subpass = {
-        .pipelineBindPoint = VK_PIPELINE_BIND_POINT_GRAPHICS, .colorAttachmentCount = 1, .pColorAttachments = &reference,
+        .pipelineBindPoint = VK_PIPELINE_BIND_POINT_GRAPHICS,
+        .colorAttachmentCount = 1,
+        .pColorAttachments = &reference,
     };
     const VkSubpassDependency dependencies[] = {
-        { // after the image was acquired, or copied
-            .srcSubpass = VK_SUBPASS_EXTERNAL, .dstSubpass = 0,
+        {
+            // after the image was acquired, or copied
+            .srcSubpass = VK_SUBPASS_EXTERNAL,
+            .dstSubpass = 0,
             .srcStageMask = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             .dstStageMask = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT,
             .dstAccessMask = VK_ACCESS_COLOR_ATTACHMENT_WRITE_BIT,
         },
         {
-            .srcSubpass = 0, .dstSubpass = VK_SUBPASS_EXTERNAL,
+            .srcSubpass = 0,
+            .dstSubpass = VK_SUBPASS_EXTERNAL,
             .srcStageMask = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT,
             .dstStageMask = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             .srcAccessMask = VK_ACCESS_COLOR_ATTACHMENT_WRITE_BIT,
@@ -29,8 +38,13 @@ static VkResult create_pass(struct gpu *gpu, struct target *t) {
         },
     };
     const VkRenderPassCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO, .attachmentCount = 1, .pAttachments = &attachment, .subpassCount = 1,
-        .pSubpasses = &subpass, .dependencyCount = 2, .pDependencies = dependencies,
+        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO,
+        .attachmentCount = 1,
+        .pAttachments = &attachment,
+        .subpassCount = 1,
+        .pSubpasses = &subpass,
+        .dependencyCount = 2,
+        .pDependencies = dependencies,
     };
     return gpu->vkd.CreateRenderPass(gpu->device, &info, NULL, &t->pass);
 }
@@ -83,11 +97,20 @@ static VkResult create_swapchain(struct gpu *gpu, struct target *t, int width, i
     if (caps.maxImageCount > 0 && count > caps.maxImageCount)
         count = caps.maxImageCount;
     const VkSwapchainCreateInfoKHR info = {
-        .sType = VK_STRUCTURE_TYPE_SWAPCHAIN_CREATE_INFO_KHR, .surface = t->surface, .minImageCount = count, .imageFormat = format.format,
-        .imageColorSpace = format.colorSpace, .imageExtent = extent, .imageArrayLayers = 1, .imageUsage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT,
-        .preTransform = caps.currentTransform, .presentMode = choose_mode(gpu, t), .clipped = VK_TRUE,
-        .compositeAlpha = caps.supportedCompositeAlpha & VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR ? VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR
-                                                                                           : VK_COMPOSITE_ALPHA_INHERIT_BIT_KHR,
+        .sType = VK_STRUCTURE_TYPE_SWAPCHAIN_CREATE_INFO_KHR,
+        .surface = t->surface,
+        .minImageCount = count,
+        .imageFormat = format.format,
+        .imageColorSpace = format.colorSpace,
+        .imageExtent = extent,
+        .imageArrayLayers = 1,
+        .imageUsage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT,
+        .preTransform = caps.currentTransform,
+        .presentMode = choose_mode(gpu, t),
+        .clipped = VK_TRUE,
+        .compositeAlpha = caps.supportedCompositeAlpha & VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR
+                              ? VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR
+                              : VK_COMPOSITE_ALPHA_INHERIT_BIT_KHR,
     };
     t->format = format.format;
     t->width = (int)extent.width;
@@ -106,7 +129,10 @@ static VkResult create_framebuffer(struct gpu *gpu, struct target *t, int i) {
     VkResult result = VK_SUCCESS;
     if (t->surface) {
         const VkImageViewCreateInfo view = {
-            .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO, .image = t->images[i], .viewType = VK_IMAGE_VIEW_TYPE_2D, .format = t->format,
+            .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+            .image = t->images[i],
+            .viewType = VK_IMAGE_VIEW_TYPE_2D,
+            .format = t->format,
             .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
         };
         const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
@@ -115,13 +141,19 @@ static VkResult create_framebuffer(struct gpu *gpu, struct target *t, int i) {
             result = gpu->vkd.CreateSemaphore(gpu->device, &semaphore, NULL, &t->drawn[i]);
     }
     const VkFramebufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO, .renderPass = t->pass, .attachmentCount = 1,
-        .pAttachments = t->surface ? &t->views[i] : &t->own.view, .width = (uint32_t)t->width, .height = (uint32_t)t->height, .layers = 1,
+        .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO,
+        .renderPass = t->pass,
+        .attachmentCount = 1,
+        .pAttachments = t->surface ? &t->views[i] : &t->own.view,
+        .width = (uint32_t)t->width,
+        .height = (uint32_t)t->height,
+        .layers = 1,
     };
     return result < 0 ? result : gpu->vkd.CreateFramebuffer(gpu->device, &info, NULL, &t->framebuffers[i]);
 }
 
-VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, int width, int height, struct target *out) {
+VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, int width, int height,
+                       struct target *out) {
     VkResult result;
     memset(out, 0, sizeof *out);
     out->surface = surface;
@@ -132,7 +164,8 @@ VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, i
         out->width = width;
         out->height = height;
         out->num_images = 1;
-        result = gpu_image_create(gpu, out->format, width, height, VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT, &out->own);
+        result = gpu_image_create(gpu, out->format, width, height,
+                                  VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT, &out->own);
     }
     if (result == VK_SUCCESS)
         result = create_pass(gpu, out);

@@ -20,9 +20,10 @@ struct target {
     struct gpu_image own;
 };
 
-// width, height: of an image; a swapchain takes its window's (these where it leaves that open). VK_NOT_READY: the window has
-// no area now (minimized). format: of an image. The surface stays the caller's.
-VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, int width, int height, struct target *out);
+// width, height: of an image; a swapchain takes its window's (these where it leaves that open). VK_NOT_READY: the
+// window has no area now (minimized). format: of an image. The surface stays the caller's.
+VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, int width, int height,
+                       struct target *out);
 void target_destroy(struct gpu *gpu, struct target *target); // nothing drawn into it is under way
 
 #endif // DEMO_TARGET_H_

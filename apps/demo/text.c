@@ -36,7 +36,8 @@ static const char *const known_fonts[][NUM_FACES] = {
     {"/usr/share/fonts/TTF/DejaVuSans.ttf", "/usr/share/fonts/TTF/DejaVuSans-Bold.ttf"},
     {"/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf", "/usr/share/fonts/truetype/noto/NotoSans-Bold.ttf"},
     {"/usr/share/fonts/noto/NotoSans-Regular.ttf", "/usr/share/fonts/noto/NotoSans-Bold.ttf"},
-    {"/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf", "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf"},
+    {"/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
+     "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf"},
     {"C:/Windows/Fonts/segoeui.ttf", "C:/Windows/Fonts/segoeuib.ttf"},
     {"/System/Library/Fonts/Supplemental/Arial.ttf", "/System/Library/Fonts/Supplemental/Arial Bold.ttf"},
 };
@@ -94,9 +95,11 @@ struct text *text_open(const char *font, char *error, size_t error_size) {
         return NULL;
     }
     if (!find_files(t, font))
-        snprintf(error, error_size, "no font was found; install one (Debian/Ubuntu: fonts-dejavu-core), or name a .ttf file by --font");
+        snprintf(error, error_size,
+                 "no font was found; install one (Debian/Ubuntu: fonts-dejavu-core), or name a .ttf file by --font");
     else if (!open_font(t, FACE_PLAIN, 16))
-        snprintf(error, error_size, "%s: not a font (%s); name a .ttf file by --font", t->files[FACE_PLAIN], TTF_GetError());
+        snprintf(error, error_size, "%s: not a font (%s); name a .ttf file by --font", t->files[FACE_PLAIN],
+                 TTF_GetError());
     else
         return t;
     text_close(&t);
@@ -157,7 +160,8 @@ static bool draw_glyph(struct text *t, TTF_Font *font, struct glyph *g) {
     const bool fits = place(t, drawn->w, drawn->h, &x, &y);
     if (fits) {
         for (int row = 0; row < drawn->h; row++) {
-            const uint32_t *from = (const uint32_t *)(const void *)((const uint8_t *)drawn->pixels + (size_t)row * (size_t)drawn->pitch);
+            const uint32_t *from =
+                (const uint32_t *)(const void *)((const uint8_t *)drawn->pixels + (size_t)row * (size_t)drawn->pitch);
             uint8_t *to = t->atlas + (size_t)(y + row) * ATLAS_SIZE + x;
             for (int i = 0; i < drawn->w; i++)
                 to[i] = (uint8_t)(from[i] >> 24); // ARGB

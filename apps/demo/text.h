@@ -24,9 +24,11 @@ struct glyph {
 struct text *text_open(const char *font, char *error, size_t error_size);
 void text_close(struct text **text);
 
-// Once before each frame. Where the atlas was full it starts anew, and what no longer fits on this frame fits on the next.
+// Once before each frame. Where the atlas was full it starts anew, and what no longer fits on this frame fits on the
+// next.
 void text_begin(struct text *text);
-const struct glyph *text_glyph(struct text *text, enum text_face face, int size, uint32_t code); // NULL: not drawable now
+const struct glyph *text_glyph(struct text *text, enum text_face face, int size,
+                               uint32_t code);                     // NULL: not drawable now
 int text_ascent(struct text *text, enum text_face face, int size); // from a line's top to its baseline
 
 // The next code point of UTF-8; damaged bytes are U+FFFD. 0 at the end.

@@ -23,7 +23,8 @@ static void place_picture(struct view *v, struct placed_picture *out) {
     if (shape->width == 0)
         return;
     const bool turned = shape->orientation >= 5;
-    const float width = (float)(turned ? shape->height : shape->width), height = (float)(turned ? shape->width : shape->height);
+    const float width = (float)(turned ? shape->height : shape->width),
+                height = (float)(turned ? shape->width : shape->height);
     const float scale = fminf(v->picture.width / width, v->picture.height / height);
     out->width = floorf(width * scale);
     out->height = floorf(height * scale);
@@ -39,7 +40,8 @@ static void place_picture(struct view *v, struct placed_picture *out) {
 static void draw_corners(struct view *v, const struct placed_picture *p) {
     const float thick = fmaxf(1, floorf(2 * v->scale + 0.5f)), length = 22 * v->scale;
     const float x0 = floorf(p->x + fmaxf(0, p->seen.x) * p->width), y0 = floorf(p->y + fmaxf(0, p->seen.y) * p->height);
-    const float x1 = floorf(p->x + fminf(1, p->seen.x + p->seen.width) * p->width), y1 = floorf(p->y + fminf(1, p->seen.y + p->seen.height) * p->height);
+    const float x1 = floorf(p->x + fminf(1, p->seen.x + p->seen.width) * p->width),
+                y1 = floorf(p->y + fminf(1, p->seen.y + p->seen.height) * p->height);
     for (int i = 0; i < 4; i++) {
         const bool right = i & 1, bottom = i >> 1;
         canvas_rect(v->c, right ? x1 - length : x0, bottom ? y1 - thick : y0, length, thick, 0xFFFFFFC0, 0);
@@ -49,7 +51,8 @@ static void draw_corners(struct view *v, const struct placed_picture *p) {
 
 static void draw_badge(struct view *v, const char *text, float x, float y, enum align align) {
     const struct font font = view_font(v, FACE_BOLD, 15);
-    const float pad = 10 * v->scale, width = canvas_text_width(v->c, font, text) + 2 * pad, height = canvas_line_height(font) + pad;
+    const float pad = 10 * v->scale, width = canvas_text_width(v->c, font, text) + 2 * pad,
+                height = canvas_line_height(font) + pad;
     const float left = align == ALIGN_RIGHT ? x - width : align == ALIGN_CENTRE ? x - 0.5f * width : x;
     canvas_rect(v->c, left, y, width, height, 0x0B0D12C8, 6 * v->scale);
     canvas_text(v->c, left + pad, y + 0.5f * pad, font, COLOUR_TEXT, ALIGN_LEFT, 0, text);
@@ -61,7 +64,8 @@ static void draw_toast(struct view *v) {
     if (left <= 0)
         return;
     const struct font font = view_font(v, FACE_PLAIN, 16);
-    const float pad = 14 * v->scale, width = fminf(v->picture.width - 4 * pad, 620 * v->scale), x = v->picture.x + 2 * pad, y = v->picture.y + 2 * pad;
+    const float pad = 14 * v->scale, width = fminf(v->picture.width - 4 * pad, 620 * v->scale),
+                x = v->picture.x + 2 * pad, y = v->picture.y + 2 * pad;
     const int before = v->c->num_quads;
     const float height = canvas_paragraph(v->c, x + pad, y + pad, font, COLOUR_TEXT, width - 2 * pad, d->toast);
     v->c->num_quads = before; // measured; the box goes below
@@ -74,7 +78,8 @@ static void draw_waiting(struct view *v) {
     const struct box p = v->picture;
     const char *text = v->d->source ? "Waiting for the first picture ..." : "Looking for cameras ...";
     canvas_rect(v->c, p.x, p.y, p.width, p.height, COLOUR_PANEL, 8 * v->scale);
-    canvas_text(v->c, p.x + 0.5f * p.width, p.y + 0.45f * p.height, view_font(v, FACE_PLAIN, 20), COLOUR_DIM, ALIGN_CENTRE, p.width, text);
+    canvas_text(v->c, p.x + 0.5f * p.width, p.y + 0.45f * p.height, view_font(v, FACE_PLAIN, 20), COLOUR_DIM,
+                ALIGN_CENTRE, p.width, text);
 }
 
 static void draw_over_picture(struct view *v, const struct placed_picture *p) {
@@ -115,7 +120,8 @@ static float legend(struct view *v, float x, float y, uint32_t colour, const cha
     }
     at += canvas_text(v->c, at, y, plain, COLOUR_DIM, ALIGN_LEFT, 0, name) + 6 * v->scale;
     // Room for the widest figure, so that the row does not jump about.
-    canvas_text(v->c, at, y, bold, COLOUR_TEXT, ALIGN_LEFT, 0, ms > 0 ? milliseconds(ms, text, sizeof text) : "\xE2\x80\x93");
+    canvas_text(v->c, at, y, bold, COLOUR_TEXT, ALIGN_LEFT, 0,
+                ms > 0 ? milliseconds(ms, text, sizeof text) : "\xE2\x80\x93");
     return at + canvas_text_width(v->c, bold, "88.8 ms") + 13 * v->scale - x;
 }
 
@@ -136,8 +142,13 @@ static void draw_graph(struct view *v, struct box box) {
     canvas_rect(v->c, box.x, floorf(box.y + 0.5f * box.height), box.width, 1, COLOUR_LINE, 0);
     for (int i = 1; i <= count; i++) {
         const struct frame_record *h = &d->history[(d->history_at - i) % HISTORY];
-        const struct { float ms; uint32_t colour; } parts[] = {
-            {h->capture, COLOUR_CAPTURE}, {h->preprocess, COLOUR_PREPROCESS}, {h->network, COLOUR_NETWORK}, {h->draw, COLOUR_DRAW}};
+        const struct {
+            float ms;
+            uint32_t colour;
+        } parts[] = {{h->capture, COLOUR_CAPTURE},
+                     {h->preprocess, COLOUR_PREPROCESS},
+                     {h->network, COLOUR_NETWORK},
+                     {h->draw, COLOUR_DRAW}};
         float y = box.y + box.height;
         for (int j = 0; j < 4; j++) {
             const float height = fminf(parts[j].ms / top * (box.height - 2), y - box.y);
@@ -148,7 +159,8 @@ static void draw_graph(struct view *v, struct box box) {
     char text[32];
     snprintf(text, sizeof text, "%.0f ms", (double)top);
     const struct font font = view_font(v, FACE_PLAIN, 11);
-    canvas_rect(v->c, box.x, box.y, canvas_text_width(v->c, font, text) + 10 * v->scale, canvas_line_height(font) + 2 * v->scale, 0x161A22C0, 4 * v->scale);
+    canvas_rect(v->c, box.x, box.y, canvas_text_width(v->c, font, text) + 10 * v->scale,
+                canvas_line_height(font) + 2 * v->scale, 0x161A22C0, 4 * v->scale);
     canvas_text(v->c, box.x + 5 * v->scale, box.y + v->scale, font, COLOUR_DIM, ALIGN_LEFT, 0, text);
 }
 
@@ -156,7 +168,8 @@ static void big_figure(struct view *v, float x, float y, double value, const cha
     char text[32];
     snprintf(text, sizeof text, value <= 0 ? "\xE2\x80\x93" : value >= 99.95 ? "%.0f" : "%.1f", value);
     canvas_text(v->c, x + 72 * v->scale, y, view_font(v, FACE_BOLD, 28), COLOUR_TEXT, ALIGN_RIGHT, 0, text);
-    canvas_text(v->c, x + 80 * v->scale, y + 13 * v->scale, view_font(v, FACE_PLAIN, 13), COLOUR_DIM, ALIGN_LEFT, 0, unit);
+    canvas_text(v->c, x + 80 * v->scale, y + 13 * v->scale, view_font(v, FACE_PLAIN, 13), COLOUR_DIM, ALIGN_LEFT, 0,
+                unit);
 }
 
 void view_strip(struct view *v) {

@@ -5,7 +5,11 @@
 #include "demo.h"
 
 enum {
-    COLOUR_PANEL = 0x161A22FF, COLOUR_LINE = 0x2A303CFF, COLOUR_TRACK = 0x232936FF, COLOUR_DIM = 0x8B96A8FF, COLOUR_MIDDLE = 0x5B6B85FF,
+    COLOUR_PANEL = 0x161A22FF,
+    COLOUR_LINE = 0x2A303CFF,
+    COLOUR_TRACK = 0x232936FF,
+    COLOUR_DIM = 0x8B96A8FF,
+    COLOUR_MIDDLE = 0x5B6B85FF,
 };
 #define COLOUR_TEXT 0xEDF1F8FFu
 #define COLOUR_ACCENT 0x4CC2FFFFu
@@ -15,7 +19,9 @@ enum {
 #define COLOUR_DRAW 0xB08CFFFFu
 #define COLOUR_BAD 0xFF6B6BFFu
 
-struct box { float x, y, width, height; };
+struct box {
+    float x, y, width, height;
+};
 
 struct view {
     struct demo *d;
@@ -35,7 +41,7 @@ bool view_hot(struct view *v, struct box box, enum action action, int value);
 
 void view_panel(struct view *v);
 void view_strip(struct view *v);
-void view_menu(struct view *v); // the open menu, or the help, over all
+void view_menu(struct view *v);          // the open menu, or the help, over all
 bool view_covered(const struct view *v); // by one of them
 
 #endif // DEMO_VIEW_H_

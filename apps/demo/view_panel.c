@@ -13,17 +13,20 @@ static float heading(struct view *v, float y) {
     const float x = v->panel.x + pad * v->scale, width = v->panel.width - 2 * pad * v->scale;
     const struct font small = view_font(v, FACE_PLAIN, 13);
     char line[800];
-    canvas_text(v->c, x, y, view_font(v, FACE_BOLD, 24), COLOUR_TEXT, ALIGN_LEFT, width, c->ready ? c->bundle.model.name : "Cardinal");
+    canvas_text(v->c, x, y, view_font(v, FACE_BOLD, 24), COLOUR_TEXT, ALIGN_LEFT, width,
+                c->ready ? c->bundle.model.name : "Cardinal");
     y += 34 * v->scale;
     const struct cdl_device_info *info = &d->vk.gpus[d->machine->gpu->index];
     snprintf(line, sizeof line, "%s%s", info->name, info->software ? " (no GPU)" : "");
-    canvas_text(v->c, x, y, view_font(v, FACE_PLAIN, 15), info->software ? 0xFFD479FF : COLOUR_ACCENT, ALIGN_LEFT, width, line);
+    canvas_text(v->c, x, y, view_font(v, FACE_PLAIN, 15), info->software ? 0xFFD479FF : COLOUR_ACCENT, ALIGN_LEFT,
+                width, line);
     y += 22 * v->scale;
     canvas_text(v->c, x, y, small, COLOUR_DIM, ALIGN_LEFT, width, info->driver);
     y += 19 * v->scale;
     if (c->ready) {
-        snprintf(line, sizeof line, "%s \xC2\xB7 %d classes \xC2\xB7 input %d\xC3\x97%d \xC2\xB7 %.1f M parameters", precision_name(c->bundle.info.precision),
-                 c->bundle.info.num_classes, c->bundle.info.width, c->bundle.info.height, (double)c->bundle.model.info.num_parameters / 1e6);
+        snprintf(line, sizeof line, "%s \xC2\xB7 %d classes \xC2\xB7 input %d\xC3\x97%d \xC2\xB7 %.1f M parameters",
+                 precision_name(c->bundle.info.precision), c->bundle.info.num_classes, c->bundle.info.width,
+                 c->bundle.info.height, (double)c->bundle.model.info.num_parameters / 1e6);
         canvas_text(v->c, x, y, small, COLOUR_DIM, ALIGN_LEFT, width, line);
     }
     return y + 30 * v->scale;
@@ -58,7 +61,8 @@ static float result_row(struct view *v, float y, int i) {
     canvas_text(v->c, x + width, y, font, first ? COLOUR_TEXT : 0xC9D1DEFF, ALIGN_RIGHT, 0, percent);
     const float top = floorf(y + line + 3 * s);
     canvas_rect(v->c, x, top, width, bar, COLOUR_TRACK, 0.5f * bar);
-    canvas_rect(v->c, x, top, fmaxf(c->top[i].prob * width, c->top[i].prob > 0.002f ? bar : 0), bar, first ? COLOUR_ACCENT : 0x3B82B4FF, 0.5f * bar);
+    canvas_rect(v->c, x, top, fmaxf(c->top[i].prob * width, c->top[i].prob > 0.002f ? bar : 0), bar,
+                first ? COLOUR_ACCENT : 0x3B82B4FF, 0.5f * bar);
     return y + height;
 }
 
@@ -70,17 +74,23 @@ static float waiting(struct view *v, float y) {
     if (d->preparation) {
         const struct choice *choice = prepare_choice(d->preparation);
         const char *name = choice->model, *slash = strrchr(name, '/');
-        snprintf(text, sizeof text, "Preparing %s on %s", name[0] ? slash ? slash + 1 : name : "the bundled model", d->vk.gpus[choice->gpu].name);
+        snprintf(text, sizeof text, "Preparing %s on %s", name[0] ? slash ? slash + 1 : name : "the bundled model",
+                 d->vk.gpus[choice->gpu].name);
     } else {
-        snprintf(text, sizeof text, d->classifier.ready ? "Waiting for a picture" : "No model is loaded: choose one by M, or drop a file here");
+        snprintf(text, sizeof text,
+                 d->classifier.ready ? "Waiting for a picture"
+                                     : "No model is loaded: choose one by M, or drop a file here");
     }
     for (int i = 0; i < 8 && d->preparation; i++) { // dots that chase each other
         const float angle = 6.2832f * (float)i / 8, radius = 9 * s, dot = 2.4f * s;
         const uint32_t strength = (uint32_t)(255 - 30 * ((at - i + 8) % 8));
-        canvas_rect(v->c, x + radius + radius * sinf(angle) - dot + 3 * s, y + radius - radius * cosf(angle) - dot + 3 * s, 2 * dot, 2 * dot, 0x4CC2FF00 | strength, dot);
+        canvas_rect(v->c, x + radius + radius * sinf(angle) - dot + 3 * s,
+                    y + radius - radius * cosf(angle) - dot + 3 * s, 2 * dot, 2 * dot, 0x4CC2FF00 | strength, dot);
     }
     const float indent = d->preparation ? 36 * s : 0;
-    return y + fmaxf(34 * s, canvas_paragraph(v->c, x + indent, y, view_font(v, FACE_PLAIN, 15), COLOUR_DIM, width - indent, text) + 8 * s);
+    return y + fmaxf(34 * s, canvas_paragraph(v->c, x + indent, y, view_font(v, FACE_PLAIN, 15), COLOUR_DIM,
+                                              width - indent, text) +
+                                 8 * s);
 }
 
 static float legend(struct view *v, float y) {
@@ -110,7 +120,8 @@ static void picker(struct view *v, float y, const char *key, const char *name, c
     canvas_rect(v->c, box.x, box.y, box.width, box.height, over ? 0x2C3546FF : 0x1D222DFF, 6 * s);
     const float text_y = y + 0.5f * (box.height - canvas_line_height(font)), chip = 20 * s;
     canvas_rect(v->c, x, y + 0.5f * (box.height - chip), chip, chip, 0x2F3849FF, 4 * s);
-    canvas_text(v->c, x + 0.5f * chip, y + 0.5f * (box.height - canvas_line_height(letter)), letter, COLOUR_DIM, ALIGN_CENTRE, 0, key);
+    canvas_text(v->c, x + 0.5f * chip, y + 0.5f * (box.height - canvas_line_height(letter)), letter, COLOUR_DIM,
+                ALIGN_CENTRE, 0, key);
     canvas_text(v->c, x + chip + 10 * s, text_y, font, COLOUR_DIM, ALIGN_LEFT, 0, name);
     canvas_text(v->c, x + 118 * s, text_y, font, COLOUR_TEXT, ALIGN_LEFT, width - 134 * s, value);
     canvas_text(v->c, x + width, text_y, font, COLOUR_DIM, ALIGN_RIGHT, 0, "\xE2\x96\xBE");
@@ -119,9 +130,13 @@ static void picker(struct view *v, float y, const char *key, const char *name, c
 static void button(struct view *v, struct box box, const char *text, bool on, enum action action) {
     const struct font font = view_font(v, FACE_PLAIN, 12.5f);
     const bool over = view_hot(v, box, action, 0) && !view_covered(v);
-    canvas_rect(v->c, box.x, box.y, box.width, box.height, on ? over ? 0x2F86B5FF : 0x256F97FF : over ? 0x2C3546FF : 0x1D222DFF, 6 * v->scale);
-    canvas_text(v->c, box.x + 0.5f * box.width, box.y + 0.5f * (box.height - canvas_line_height(font)), font, COLOUR_TEXT, ALIGN_CENTRE, box.width,
-                text);
+    canvas_rect(v->c, box.x, box.y, box.width, box.height,
+                on     ? over ? 0x2F86B5FF : 0x256F97FF
+                : over ? 0x2C3546FF
+                       : 0x1D222DFF,
+                6 * v->scale);
+    canvas_text(v->c, box.x + 0.5f * box.width, box.y + 0.5f * (box.height - canvas_line_height(font)), font,
+                COLOUR_TEXT, ALIGN_CENTRE, box.width, text);
 }
 
 static const char *model_name(const struct demo *d) {
@@ -137,13 +152,21 @@ static void controls(struct view *v, float y) {
     picker(v, y + 36 * s, "M", "Model", model_name(d), MENU_MODEL);
     picker(v, y + 72 * s, "G", "GPU", d->vk.gpus[d->choice.gpu].name, MENU_GPU);
     picker(v, y + 108 * s, "P", "Precision", precisions[d->choice.precision], MENU_PRECISION);
-    const struct { const char *text; bool on; enum action action; } buttons[] = {
-        {d->paused ? "Resume" : "Pause", d->paused, ACT_PAUSE}, {"Heat map", d->cam_on, ACT_CAM}, {"Save", false, ACT_SHOT},
-        {"Full", d->window && (SDL_GetWindowFlags(d->window) & SDL_WINDOW_FULLSCREEN), ACT_FULLSCREEN}, {"Help", d->help, ACT_HELP},
+    const struct {
+        const char *text;
+        bool on;
+        enum action action;
+    } buttons[] = {
+        {d->paused ? "Resume" : "Pause", d->paused, ACT_PAUSE},
+        {"Heat map", d->cam_on, ACT_CAM},
+        {"Save", false, ACT_SHOT},
+        {"Full", d->window && (SDL_GetWindowFlags(d->window) & SDL_WINDOW_FULLSCREEN), ACT_FULLSCREEN},
+        {"Help", d->help, ACT_HELP},
     };
     const float each = (width - 4 * gap) / 5;
     for (int i = 0; i < 5; i++)
-        button(v, (struct box){x + (float)i * (each + gap), y + 150 * s, each, 34 * s}, buttons[i].text, buttons[i].on, buttons[i].action);
+        button(v, (struct box){x + (float)i * (each + gap), y + 150 * s, each, 34 * s}, buttons[i].text, buttons[i].on,
+               buttons[i].action);
 }
 
 void view_panel(struct view *v) {

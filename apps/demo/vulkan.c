@@ -46,8 +46,10 @@ static bool open_loader(struct vulkan *vk, SDL_Window *window, char *error, size
         memcpy(&vk->get_proc_addr, &address, sizeof address);
     }
     if (!vk->get_proc_addr) {
-        snprintf(error, error_size, "no Vulkan loader (%s) on this machine; install it (Debian/Ubuntu: apt install libvulkan1 "
-                 "mesa-vulkan-drivers) or the GPU vendor's driver", loader_names[0]);
+        snprintf(error, error_size,
+                 "no Vulkan loader (%s) on this machine; install it (Debian/Ubuntu: apt install libvulkan1 "
+                 "mesa-vulkan-drivers) or the GPU vendor's driver",
+                 loader_names[0]);
         return false;
     }
 #define LOAD(name) vk->vkg.name = (PFN_vk##name)vk->get_proc_addr(NULL, "vk" #name);
@@ -56,7 +58,8 @@ static bool open_loader(struct vulkan *vk, SDL_Window *window, char *error, size
     return true;
 }
 
-static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *context) {
     struct vulkan *vk = context;
     (void)severity;
@@ -95,27 +98,36 @@ static bool has_instance_extension(const struct vulkan *vk, const char *name) {
 
 static VkResult create_instance(struct vulkan *vk, SDL_Window *window) {
     static const char *const layer = "VK_LAYER_KHRONOS_validation";
-    static const VkValidationFeatureEnableEXT synchronization = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
+    static const VkValidationFeatureEnableEXT synchronization =
+        VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
     const char *extensions[16];
     unsigned count = 12;
     if (!window || !SDL_Vulkan_GetInstanceExtensions(window, &count, extensions))
         count = 0;
     VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageSeverity =
+            VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
         .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
                        VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = on_message, .pUserData = vk,
+        .pfnUserCallback = on_message,
+        .pUserData = vk,
     };
     const VkValidationFeaturesEXT features = {
-        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, .pNext = &messenger,
-        .enabledValidationFeatureCount = 1, .pEnabledValidationFeatures = &synchronization,
+        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+        .pNext = &messenger,
+        .enabledValidationFeatureCount = 1,
+        .pEnabledValidationFeatures = &synchronization,
     };
     const VkApplicationInfo application = {
-        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "cardinal-demo", .apiVersion = INSTANCE_VERSION,
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pApplicationName = "cardinal-demo",
+        .apiVersion = INSTANCE_VERSION,
     };
     VkInstanceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application, .ppEnabledExtensionNames = extensions,
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application,
+        .ppEnabledExtensionNames = extensions,
     };
     if (vk->validating) {
         extensions[count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
@@ -155,13 +167,16 @@ bool vulkan_open(struct vulkan *out, SDL_Window *window, bool validate, char *er
     }
     out->validating = validate && has_validation_layer(out);
     if (validate && !out->validating) {
-        snprintf(error, error_size, "--validate: VK_LAYER_KHRONOS_validation is not installed (Debian/Ubuntu: vulkan-validationlayers)");
+        snprintf(error, error_size,
+                 "--validate: VK_LAYER_KHRONOS_validation is not installed (Debian/Ubuntu: vulkan-validationlayers)");
         return false;
     }
     const VkResult result = create_instance(out, window);
     if (result < 0) {
-        snprintf(error, error_size, "no usable Vulkan driver (%s); install one (Debian/Ubuntu: mesa-vulkan-drivers, or the GPU vendor's "
-                 "driver) and check that VK_DRIVER_FILES and VK_ICD_FILENAMES are unset or right", vulkan_result_name(result));
+        snprintf(error, error_size,
+                 "no usable Vulkan driver (%s); install one (Debian/Ubuntu: mesa-vulkan-drivers, or the GPU vendor's "
+                 "driver) and check that VK_DRIVER_FILES and VK_ICD_FILENAMES are unset or right",
+                 vulkan_result_name(result));
         return false;
     }
     int count = 0;

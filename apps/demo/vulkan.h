@@ -14,28 +14,45 @@
 
 #include "cdl/cdl.h"
 
-#define VULKAN_GLOBAL_FUNCTIONS(X) X(CreateInstance) X(EnumerateInstanceVersion) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceExtensionProperties)
+#define VULKAN_GLOBAL_FUNCTIONS(X) \
+    X(CreateInstance) \
+    X(EnumerateInstanceVersion) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceExtensionProperties)
 #define VULKAN_INSTANCE_FUNCTIONS(X) \
-    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
-    X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) \
-    X(CreateDevice) X(GetDeviceProcAddr)
+    X(DestroyInstance) \
+    X(EnumeratePhysicalDevices) \
+    X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties) \
+        X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
+            X(GetDeviceProcAddr)
 // NULL where their extensions are not enabled
 #define VULKAN_SURFACE_FUNCTIONS(X) \
-    X(DestroySurfaceKHR) X(GetPhysicalDeviceSurfaceSupportKHR) X(GetPhysicalDeviceSurfaceCapabilitiesKHR) \
-    X(GetPhysicalDeviceSurfaceFormatsKHR) X(GetPhysicalDeviceSurfacePresentModesKHR)
+    X(DestroySurfaceKHR) \
+    X(GetPhysicalDeviceSurfaceSupportKHR) \
+    X(GetPhysicalDeviceSurfaceCapabilitiesKHR) X(GetPhysicalDeviceSurfaceFormatsKHR) \
+        X(GetPhysicalDeviceSurfacePresentModesKHR)
 #define VULKAN_DEVICE_FUNCTIONS(X) \
-    X(DestroyDevice) X(GetDeviceQueue) X(DeviceWaitIdle) X(QueueWaitIdle) X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory) \
-    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory) X(CreateImage) X(DestroyImage) \
-    X(GetImageMemoryRequirements) X(BindImageMemory) X(CreateImageView) X(DestroyImageView) X(CreateSampler) X(DestroySampler) \
-    X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreateGraphicsPipelines) \
-    X(DestroyPipeline) X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
-    X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CreateRenderPass) X(DestroyRenderPass) X(CreateFramebuffer) \
-    X(DestroyFramebuffer) X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) X(BeginCommandBuffer) \
-    X(EndCommandBuffer) X(CreateFence) X(DestroyFence) X(WaitForFences) X(ResetFences) X(GetFenceStatus) X(CreateSemaphore) \
-    X(DestroySemaphore) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) X(CmdResetQueryPool) X(CmdWriteTimestamp) \
-    X(CmdPipelineBarrier) X(CmdCopyBufferToImage) X(CmdCopyImageToBuffer) X(CmdBeginRenderPass) X(CmdEndRenderPass) X(CmdBindPipeline) \
-    X(CmdBindDescriptorSets) X(CmdBindVertexBuffers) X(CmdPushConstants) X(CmdSetViewport) X(CmdSetScissor) X(CmdDraw)
-#define VULKAN_SWAPCHAIN_FUNCTIONS(X) X(CreateSwapchainKHR) X(DestroySwapchainKHR) X(GetSwapchainImagesKHR) X(AcquireNextImageKHR) X(QueuePresentKHR)
+    X(DestroyDevice) \
+    X(GetDeviceQueue) \
+    X(DeviceWaitIdle) X(QueueWaitIdle) X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(CreateBuffer) \
+        X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory) X(CreateImage) X(DestroyImage) \
+            X(GetImageMemoryRequirements) X(BindImageMemory) X(CreateImageView) X(DestroyImageView) X(CreateSampler) \
+                X(DestroySampler) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) \
+                    X(DestroyPipelineLayout) X(CreateGraphicsPipelines) X(DestroyPipeline) \
+                        X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) \
+                            X(DestroyDescriptorPool) X(AllocateDescriptorSets) X(UpdateDescriptorSets) \
+                                X(CreateRenderPass) X(DestroyRenderPass) X(CreateFramebuffer) X(DestroyFramebuffer) \
+                                    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
+                                        X(BeginCommandBuffer) X(EndCommandBuffer) X(CreateFence) X(DestroyFence) \
+                                            X(WaitForFences) X(ResetFences) X(GetFenceStatus) X(CreateSemaphore) \
+                                                X(DestroySemaphore) X(CreateQueryPool) X(DestroyQueryPool) \
+                                                    X(GetQueryPoolResults) X(CmdResetQueryPool) X(CmdWriteTimestamp) \
+                                                        X(CmdPipelineBarrier) X(CmdCopyBufferToImage) \
+                                                            X(CmdCopyImageToBuffer) X(CmdBeginRenderPass) \
+                                                                X(CmdEndRenderPass) X(CmdBindPipeline) \
+                                                                    X(CmdBindDescriptorSets) X(CmdBindVertexBuffers) \
+                                                                        X(CmdPushConstants) X(CmdSetViewport) \
+                                                                            X(CmdSetScissor) X(CmdDraw)
+#define VULKAN_SWAPCHAIN_FUNCTIONS(X) \
+    X(CreateSwapchainKHR) X(DestroySwapchainKHR) X(GetSwapchainImagesKHR) X(AcquireNextImageKHR) X(QueuePresentKHR)
 
 #define VULKAN_MEMBER(name) PFN_vk##name name;
 
@@ -46,8 +63,12 @@ struct vulkan {
     void *library; // NULL: SDL's
     PFN_vkGetInstanceProcAddr get_proc_addr;
     VkInstance instance;
-    struct { VULKAN_GLOBAL_FUNCTIONS(VULKAN_MEMBER) } vkg;
-    struct { VULKAN_INSTANCE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SURFACE_FUNCTIONS(VULKAN_MEMBER) } vki;
+    struct {
+        VULKAN_GLOBAL_FUNCTIONS(VULKAN_MEMBER)
+    } vkg;
+    struct {
+        VULKAN_INSTANCE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SURFACE_FUNCTIONS(VULKAN_MEMBER)
+    } vki;
     VkDebugUtilsMessengerEXT messenger;
     bool validating;
     SDL_atomic_t validation_messages;
@@ -56,7 +77,8 @@ struct vulkan {
     int num_gpus;
 };
 
-// `window`: the instance gets what a surface of it needs; NULL: none. false: one line in error[]. Either way to be closed.
+// `window`: the instance gets what a surface of it needs; NULL: none. false: one line in error[]. Either way to be
+// closed.
 bool vulkan_open(struct vulkan *out, SDL_Window *window, bool validate, char *error, size_t error_size);
 void vulkan_close(struct vulkan *vk);
 const char *vulkan_result_name(VkResult result); // "VK_ERROR_DEVICE_LOST"
@@ -68,7 +90,9 @@ int vulkan_find_gpu(const struct vulkan *vk, const char *name, char *error, size
 
 struct gpu {
     const struct vulkan *vk;
-    struct { VULKAN_DEVICE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SWAPCHAIN_FUNCTIONS(VULKAN_MEMBER) } vkd;
+    struct {
+        VULKAN_DEVICE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SWAPCHAIN_FUNCTIONS(VULKAN_MEMBER)
+    } vkd;
     int index; // in vk->gpus
     VkPhysicalDevice physical;
     VkDevice device;
@@ -76,13 +100,14 @@ struct gpu {
     uint32_t family;
     SDL_mutex *lock; // of the queue
     VkPhysicalDeviceMemoryProperties memory;
-    double timestamp_ns;     // 0: the queue has no timestamps
+    double timestamp_ns; // 0: the queue has no timestamps
     uint64_t timestamp_mask;
     int max_image_side;
     struct gpu_features *features; // as enabled
 };
 
-// A device for drawing and classifying. surface VK_NULL_HANDLE: nothing is presented. Any thread. NULL: one line in error[].
+// A device for drawing and classifying. surface VK_NULL_HANDLE: nothing is presented. Any thread. NULL: one line in
+// error[].
 struct gpu *gpu_open(const struct vulkan *vk, int index, VkSurfaceKHR surface, char *error, size_t error_size);
 void gpu_close(struct gpu **gpu);
 VkResult gpu_submit(struct gpu *gpu, uint32_t count, const VkSubmitInfo *submits, VkFence fence);
@@ -97,7 +122,8 @@ struct gpu_buffer {
     VkDeviceSize size;
 };
 // Host-visible, coherent and mapped; `readback`: cached where there is such memory.
-VkResult gpu_buffer_create(struct gpu *gpu, VkDeviceSize size, VkBufferUsageFlags usage, bool readback, struct gpu_buffer *out);
+VkResult gpu_buffer_create(struct gpu *gpu, VkDeviceSize size, VkBufferUsageFlags usage, bool readback,
+                           struct gpu_buffer *out);
 void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer);
 
 struct gpu_image {
@@ -108,7 +134,8 @@ struct gpu_image {
     int width, height;
     bool written; // its layout is SHADER_READ_ONLY_OPTIMAL, else UNDEFINED
 };
-VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int height, VkImageUsageFlags usage, struct gpu_image *out);
+VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int height, VkImageUsageFlags usage,
+                          struct gpu_image *out);
 void gpu_image_destroy(struct gpu *gpu, struct gpu_image *image);
 
 #endif // DEMO_VULKAN_H_

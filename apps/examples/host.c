@@ -1,8 +1,9 @@
-// host.c - a small Vulkan application that classifies what it draws, for those who build Cardinal into a game or a viewer.
+// host.c - a small Vulkan application that classifies what it draws, for those who build Cardinal into a game or a
+// viewer.
 //
-// It has a VkInstance and a VkDevice of its own, draws a turning cube into an image, and appends a run of the classifier
-// to the very command buffer that draws: no copy of the frame, no wait, no second queue, nothing read back but the
-// result. In order:
+// It has a VkInstance and a VkDevice of its own, draws a turning cube into an image, and appends a run of the
+// classifier to the very command buffer that draws: no copy of the frame, no wait, no second queue, nothing read back
+// but the result. In order:
 //   1. the device is created with the features that Cardinal needs        host_device.c, choose_features
 //   2. cdl_vk_import makes a cdl_device of it, a model is loaded,
 //      a session is created                                               open_classifier
@@ -12,8 +13,8 @@
 //
 //   host MODEL PICTURE [--frames N] [--slices N] [--check] [--validate] [--png FILE]
 //     --slices N   spreads one run over N frames, for a network that would cost one frame too much
-//     --check      reads the classified frames back, classifies the same pixels from host memory, and compares to the bit
-//     --validate   with the Khronos validation layer and its synchronization checks; any message fails the program
+//     --check      reads the classified frames back, classifies the same pixels from host memory, and compares to the
+//     bit --validate   with the Khronos validation layer and its synchronization checks; any message fails the program
 //     --png FILE   writes the last frame, to look at
 // Exit status: 0, 1 when something failed or a check found a difference, 2 for wrong usage.
 #include <stdio.h>
@@ -44,7 +45,7 @@ struct frame { // what belongs to one frame in flight
     VkCommandBuffer cmd;
     VkFence done;
     bool recorded;
-    int finishes; // the run whose last slice it has; -1: none
+    int finishes;               // the run whose last slice it has; -1: none
     struct scene_buffer pixels; // for --check and --png
 };
 
@@ -92,10 +93,12 @@ static bool open_classifier(struct host *h) {
     const struct host_device *d = &h->device;
     // All handles stay this program's. Everything here is on one thread; where others submit to the queue too,
     // lock_queue and unlock_queue go around every use that Cardinal makes of it.
-    if (cdl_vk_import(&h->cardinal, cdl_vk_import_params(
-            .log = log, .instance = d->instance, .phys_device = d->physical, .device = d->device,
-            .get_proc_addr = vkGetInstanceProcAddr, .features = &d->features, .queue = d->queue, .queue_family = d->queue_family,
-            .api_version = d->api_version, .extensions = d->extensions, .num_extensions = d->num_extensions)) != CDL_OK)
+    if (cdl_vk_import(&h->cardinal,
+                      cdl_vk_import_params(.log = log, .instance = d->instance, .phys_device = d->physical,
+                                           .device = d->device, .get_proc_addr = vkGetInstanceProcAddr,
+                                           .features = &d->features, .queue = d->queue, .queue_family = d->queue_family,
+                                           .api_version = d->api_version, .extensions = d->extensions,
+                                           .num_extensions = d->num_extensions)) != CDL_OK)
         return false;
     if (cdl_model_load_file(&h->model, h->options.model, cdl_model_params(.log = log)) != CDL_OK)
         return false;
@@ -120,12 +123,16 @@ static void record_classifier(struct host *h, struct frame *frame, int index) {
     const int run = index / h->options.slices, slice = index % h->options.slices;
     // The frame's view is of an sRGB format: shaders read linear light from it, and `linear` tells Cardinal so.
     const struct cdl_vk_input input = {
-        .width = SCENE_WIDTH, .height = SCENE_HEIGHT, .view = h->scene.frame.view,
-        .linear = true, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
+        .width = SCENE_WIDTH,
+        .height = SCENE_HEIGHT,
+        .view = h->scene.frame.view,
+        .linear = true,
+        .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
     const double start = now_us();
-    const cdl_result r = cdl_vk_record(h->session, frame->cmd, cdl_vk_run(
-        .slot = run % IN_FLIGHT, .inputs = &input, .count = 1, .slice = slice, .num_slices = h->options.slices));
+    const cdl_result r = cdl_vk_record(h->session, frame->cmd,
+                                       cdl_vk_run(.slot = run % IN_FLIGHT, .inputs = &input, .count = 1, .slice = slice,
+                                                  .num_slices = h->options.slices));
     h->recording_us[index] = now_us() - start;
     if (r != CDL_OK) // nothing was recorded: the frame is good, there is no run in it
         exit(1);
@@ -135,12 +142,15 @@ static void record_classifier(struct host *h, struct frame *frame, int index) {
 static void record_frame(struct host *h, int index) {
     struct frame *frame = &h->frames[index % IN_FLIGHT];
     const VkCommandBufferBeginInfo begin = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
-    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &frame->cmd};
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &frame->cmd};
     HOST_VK(vkBeginCommandBuffer(frame->cmd, &begin));
     scene_draw(&h->scene, frame->cmd, (float)index * 0.05f - 0.3f);
-    // Outside the render pass. Replaced are the compute pipeline, compute descriptor set 0 and push constants, nothing else.
+    // Outside the render pass. Replaced are the compute pipeline, compute descriptor set 0 and push constants, nothing
+    // else.
     record_classifier(h, frame, index);
     // ... a game would blit to the swapchain here, and go on drawing.
     if (h->options.check || h->options.png)
@@ -210,9 +220,11 @@ static bool run_frames(struct host *h) {
     if (count % h->options.slices && cdl_vk_retire(h->session, count / h->options.slices % IN_FLIGHT, false) != CDL_OK)
         return false;
     qsort(h->recording_us, (size_t)count, sizeof *h->recording_us, by_size);
-    printf("%d frames, %d runs; cdl_vk_record took %.1f us a frame (median)\n", count, h->runs, h->recording_us[count / 2]);
+    printf("%d frames, %d runs; cdl_vk_record took %.1f us a frame (median)\n", count, h->runs,
+           h->recording_us[count / 2]);
     const struct frame *last = &h->frames[(count - 1) % IN_FLIGHT];
-    if (h->options.png && !stbi_write_png(h->options.png, SCENE_WIDTH, SCENE_HEIGHT, 4, last->pixels.mapped, SCENE_WIDTH * 4)) {
+    if (h->options.png &&
+        !stbi_write_png(h->options.png, SCENE_WIDTH, SCENE_HEIGHT, 4, last->pixels.mapped, SCENE_WIDTH * 4)) {
         fprintf(stderr, "%s cannot be written\n", h->options.png);
         return false;
     }
@@ -223,13 +235,16 @@ static bool run_frames(struct host *h) {
 
 static void create_frames(struct host *h) {
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = h->device.queue_family,
     };
     const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     HOST_VK(vkCreateCommandPool(h->device.device, &pool, NULL, &h->pool));
     const VkCommandBufferAllocateInfo cmd = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = h->pool, .commandBufferCount = 1,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = h->pool,
+        .commandBufferCount = 1,
     };
     for (int i = 0; i < IN_FLIGHT; i++) {
         HOST_VK(vkAllocateCommandBuffers(h->device.device, &cmd, &h->frames[i].cmd));

@@ -16,7 +16,8 @@ void host_check(VkResult result, const char *what) {
 
 // ---- instance
 
-static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *context) {
     struct host_device *dev = context;
     (void)severity;
@@ -42,24 +43,35 @@ static bool create_instance(struct host_device *out, bool validate) {
     const char *const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME};
     const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     const VkValidationFeaturesEXT checks = {
-        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, .enabledValidationFeatureCount = 1, .pEnabledValidationFeatures = enables,
+        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+        .enabledValidationFeatureCount = 1,
+        .pEnabledValidationFeatures = enables,
     };
     VkDebugUtilsMessengerCreateInfoEXT messenger = {
-        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT, .pNext = &checks,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .pNext = &checks,
+        .messageSeverity =
+            VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
         .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = on_message, .pUserData = out,
+        .pfnUserCallback = on_message,
+        .pUserData = out,
     };
     uint32_t version = 0;
     vkEnumerateInstanceVersion(&version);
     out->api_version = version < VK_API_VERSION_1_3 ? CDL_VK_MIN_VERSION : VK_API_VERSION_1_3;
     const VkApplicationInfo application = {
-        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "host of Cardinal", .apiVersion = out->api_version,
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pApplicationName = "host of Cardinal",
+        .apiVersion = out->api_version,
     };
     const VkInstanceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pNext = validate ? &messenger : NULL, .pApplicationInfo = &application,
-        .enabledLayerCount = validate ? 1 : 0, .ppEnabledLayerNames = &layer,
-        .enabledExtensionCount = validate ? 2 : 0, .ppEnabledExtensionNames = extensions,
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pNext = validate ? &messenger : NULL,
+        .pApplicationInfo = &application,
+        .enabledLayerCount = validate ? 1 : 0,
+        .ppEnabledLayerNames = &layer,
+        .enabledExtensionCount = validate ? 2 : 0,
+        .ppEnabledExtensionNames = extensions,
     };
     if (validate && !has_layer(layer)) {
         fprintf(stderr, "%s is not installed (Debian/Ubuntu: vulkan-validationlayers)\n", layer);
@@ -107,8 +119,8 @@ static bool choose_physical_device(struct host_device *out, const char *name) {
     for (uint32_t i = 0; i < count; i++)
         if (suits(out, all[i], name))
             return true;
-    fprintf(stderr, "no device with Vulkan 1.2 and a queue for graphics and compute%s%s\n", name ? ", and a name with " : "",
-            name ? name : "");
+    fprintf(stderr, "no device with Vulkan 1.2 and a queue for graphics and compute%s%s\n",
+            name ? ", and a name with " : "", name ? name : "");
     return false;
 }
 
@@ -120,14 +132,17 @@ static size_t size_of(VkStructureType type) {
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES: return sizeof(VkPhysicalDeviceVulkan12Features);
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES: return sizeof(VkPhysicalDevice16BitStorageFeatures);
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES: return sizeof(VkPhysicalDeviceMaintenance4Features);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES: return sizeof(VkPhysicalDeviceSubgroupSizeControlFeatures);
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES:
+        return sizeof(VkPhysicalDeviceSubgroupSizeControlFeatures);
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES:
         return sizeof(VkPhysicalDeviceShaderIntegerDotProductFeatures);
 #ifdef VK_KHR_cooperative_matrix
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR: return sizeof(VkPhysicalDeviceCooperativeMatrixFeaturesKHR);
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR:
+        return sizeof(VkPhysicalDeviceCooperativeMatrixFeaturesKHR);
 #endif
 #ifdef VK_NV_cooperative_matrix2
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV: return sizeof(VkPhysicalDeviceCooperativeMatrix2FeaturesNV);
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV:
+        return sizeof(VkPhysicalDeviceCooperativeMatrix2FeaturesNV);
 #endif
     default: return 0; // newer than these headers: left out, as all that is recommended may be
     }
@@ -139,7 +154,8 @@ static void take_extensions(struct host_device *out) {
     if (vkEnumerateDeviceExtensionProperties(out->physical, NULL, &count, listed) < 0)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        bool wanted = !strcmp(listed[i].extensionName, "VK_KHR_portability_subset"); // must be enabled where it is listed
+        bool wanted =
+            !strcmp(listed[i].extensionName, "VK_KHR_portability_subset"); // must be enabled where it is listed
         for (int k = 0; k < cdl_vk_num_recommended_extensions; k++)
             wanted = wanted || !strcmp(listed[i].extensionName, cdl_vk_recommended_extensions[k]);
         if (wanted && out->num_extensions < 32)
@@ -155,7 +171,11 @@ static void choose_features(struct host_device *out, const VkPhysicalDeviceFeatu
     void **link = &out->features.pNext;
     out->features = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     for (const VkBaseInStructure *s = (const void *)wanted; s; s = s->pNext) {
-        union { VkBaseOutStructure base; VkPhysicalDeviceFeatures2 all; uint8_t bytes[1024]; } supported = {.bytes = {0}};
+        union {
+            VkBaseOutStructure base;
+            VkPhysicalDeviceFeatures2 all;
+            uint8_t bytes[1024];
+        } supported = {.bytes = {0}};
         const size_t size = size_of(s->sType);
         if (size == 0 || size > sizeof supported)
             continue;
@@ -191,8 +211,12 @@ bool host_device_create(struct host_device *out, bool validate, const char *name
         .pQueuePriorities = &priority,
     };
     const VkDeviceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &out->features, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = (uint32_t)out->num_extensions, .ppEnabledExtensionNames = out->extensions,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &out->features,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = (uint32_t)out->num_extensions,
+        .ppEnabledExtensionNames = out->extensions,
     };
     if (vkCreateDevice(out->physical, &info, NULL, &out->device) < 0) {
         fprintf(stderr, "the device cannot be opened\n");
@@ -207,8 +231,8 @@ void host_device_destroy(struct host_device *dev) {
     if (dev->device)
         vkDestroyDevice(dev->device, NULL);
     if (dev->messenger) {
-        PFN_vkDestroyDebugUtilsMessengerEXT destroy =
-            (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(dev->instance, "vkDestroyDebugUtilsMessengerEXT");
+        PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
+            dev->instance, "vkDestroyDebugUtilsMessengerEXT");
         destroy(dev->instance, dev->messenger, NULL);
     }
     if (dev->instance)

@@ -8,9 +8,11 @@
 
 // ---- memory
 
-static VkDeviceMemory allocate(struct host_device *dev, const VkMemoryRequirements *needs, VkMemoryPropertyFlags flags) {
+static VkDeviceMemory allocate(struct host_device *dev, const VkMemoryRequirements *needs,
+                               VkMemoryPropertyFlags flags) {
     const VkMemoryAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs->size,
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .allocationSize = needs->size,
         .memoryTypeIndex = host_memory_type(dev, needs->memoryTypeBits, flags),
     };
     VkDeviceMemory memory;
@@ -34,10 +36,17 @@ void scene_buffer_destroy(struct scene_buffer *buffer, struct host_device *dev) 
     *buffer = (struct scene_buffer){0};
 }
 
-static void create_image(struct scene_image *out, struct host_device *dev, int width, int height, VkImageUsageFlags usage) {
+static void create_image(struct scene_image *out, struct host_device *dev, int width, int height,
+                         VkImageUsageFlags usage) {
     const VkImageCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO, .imageType = VK_IMAGE_TYPE_2D, .format = VK_FORMAT_R8G8B8A8_SRGB,
-        .extent = {(uint32_t)width, (uint32_t)height, 1}, .mipLevels = 1, .arrayLayers = 1, .samples = VK_SAMPLE_COUNT_1_BIT, .usage = usage,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
+        .imageType = VK_IMAGE_TYPE_2D,
+        .format = VK_FORMAT_R8G8B8A8_SRGB,
+        .extent = {(uint32_t)width, (uint32_t)height, 1},
+        .mipLevels = 1,
+        .arrayLayers = 1,
+        .samples = VK_SAMPLE_COUNT_1_BIT,
+        .usage = usage,
     };
     VkMemoryRequirements needs;
     HOST_VK(vkCreateImage(dev->device, &info, NULL, &out->handle));
@@ -45,7 +54,10 @@ static void create_image(struct scene_image *out, struct host_device *dev, int w
     out->memory = allocate(dev, &needs, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
     HOST_VK(vkBindImageMemory(dev->device, out->handle, out->memory, 0));
     const VkImageViewCreateInfo view = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO, .image = out->handle, .viewType = VK_IMAGE_VIEW_TYPE_2D, .format = info.format,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+        .image = out->handle,
+        .viewType = VK_IMAGE_VIEW_TYPE_2D,
+        .format = info.format,
         .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
     };
     HOST_VK(vkCreateImageView(dev->device, &view, NULL, &out->view));
@@ -57,11 +69,18 @@ static void destroy_image(struct scene_image *image, struct host_device *dev) {
     vkFreeMemory(dev->device, image->memory, NULL);
 }
 
-static void change_layout(VkCommandBuffer cmd, VkImage image, VkImageLayout from, VkImageLayout to, VkPipelineStageFlags from_stage,
-                          VkAccessFlags from_access, VkPipelineStageFlags to_stage, VkAccessFlags to_access) {
+static void change_layout(VkCommandBuffer cmd, VkImage image, VkImageLayout from, VkImageLayout to,
+                          VkPipelineStageFlags from_stage, VkAccessFlags from_access, VkPipelineStageFlags to_stage,
+                          VkAccessFlags to_access) {
     const VkImageMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access, .oldLayout = from,
-        .newLayout = to, .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .image = image,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+        .srcAccessMask = from_access,
+        .dstAccessMask = to_access,
+        .oldLayout = from,
+        .newLayout = to,
+        .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .image = image,
         .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
     };
     vkCmdPipelineBarrier(cmd, from_stage, to_stage, 0, 0, NULL, 0, NULL, 1, &barrier);
@@ -76,10 +95,13 @@ static void upload(struct scene *s, const uint8_t *rgba, int width, int height) 
     VkCommandBuffer cmd;
     scene_buffer_create(&staging, dev, size, VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
     memcpy(staging.mapped, rgba, size);
-    const VkCommandPoolCreateInfo pool_info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = dev->queue_family};
+    const VkCommandPoolCreateInfo pool_info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                               .queueFamilyIndex = dev->queue_family};
     HOST_VK(vkCreateCommandPool(dev->device, &pool_info, NULL, &pool));
     const VkCommandBufferAllocateInfo allocate_info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = pool, .commandBufferCount = 1,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = pool,
+        .commandBufferCount = 1,
     };
     HOST_VK(vkAllocateCommandBuffers(dev->device, &allocate_info, &cmd));
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
@@ -89,11 +111,12 @@ static void upload(struct scene *s, const uint8_t *rgba, int width, int height) 
     change_layout(cmd, s->picture.handle, VK_IMAGE_LAYOUT_UNDEFINED, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
                   VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     vkCmdCopyBufferToImage(cmd, staging.handle, s->picture.handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &region);
-    change_layout(cmd, s->picture.handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
-                  VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_FRAGMENT_SHADER_BIT,
-                  VK_ACCESS_SHADER_READ_BIT);
+    change_layout(cmd, s->picture.handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                  VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                  VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_FRAGMENT_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT);
     HOST_VK(vkEndCommandBuffer(cmd));
-    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
     HOST_VK(vkQueueSubmit(dev->queue, 1, &submit, VK_NULL_HANDLE));
     HOST_VK(vkQueueWaitIdle(dev->queue));
     vkDestroyCommandPool(dev->device, pool, NULL);
@@ -113,7 +136,9 @@ static void create_pass(struct scene *s) {
     };
     const VkAttachmentReference color = {0, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL};
     const VkSubpassDescription subpass = {
-        .pipelineBindPoint = VK_PIPELINE_BIND_POINT_GRAPHICS, .colorAttachmentCount = 1, .pColorAttachments = &color,
+        .pipelineBindPoint = VK_PIPELINE_BIND_POINT_GRAPHICS,
+        .colorAttachmentCount = 1,
+        .pColorAttachments = &color,
     };
     // The frame before may still be read, by Cardinal's shaders or a copy; what is drawn goes to Cardinal's shaders.
     const VkSubpassDependency dependencies[] = {
@@ -123,13 +148,23 @@ static void create_pass(struct scene *s) {
          VK_ACCESS_COLOR_ATTACHMENT_WRITE_BIT, VK_ACCESS_SHADER_READ_BIT, 0},
     };
     const VkRenderPassCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO, .attachmentCount = 1, .pAttachments = &attachment, .subpassCount = 1,
-        .pSubpasses = &subpass, .dependencyCount = 2, .pDependencies = dependencies,
+        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO,
+        .attachmentCount = 1,
+        .pAttachments = &attachment,
+        .subpassCount = 1,
+        .pSubpasses = &subpass,
+        .dependencyCount = 2,
+        .pDependencies = dependencies,
     };
     HOST_VK(vkCreateRenderPass(s->dev->device, &info, NULL, &s->pass));
     const VkFramebufferCreateInfo framebuffer = {
-        .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO, .renderPass = s->pass, .attachmentCount = 1, .pAttachments = &s->frame.view,
-        .width = SCENE_WIDTH, .height = SCENE_HEIGHT, .layers = 1,
+        .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO,
+        .renderPass = s->pass,
+        .attachmentCount = 1,
+        .pAttachments = &s->frame.view,
+        .width = SCENE_WIDTH,
+        .height = SCENE_HEIGHT,
+        .layers = 1,
     };
     HOST_VK(vkCreateFramebuffer(s->dev->device, &framebuffer, NULL, &s->framebuffer));
 }
@@ -142,14 +177,21 @@ static void create_set(struct scene *s) {
                                          .addressModeU = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
                                          .addressModeV = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE};
     const VkDescriptorSetLayoutBinding binding = {
-        .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_FRAGMENT_BIT,
+        .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER,
+        .descriptorCount = 1,
+        .stageFlags = VK_SHADER_STAGE_FRAGMENT_BIT,
     };
     const VkDescriptorSetLayoutCreateInfo set_layout = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 1, .pBindings = &binding,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = 1,
+        .pBindings = &binding,
     };
     const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, 1};
     const VkDescriptorPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = 1,
+        .poolSizeCount = 1,
+        .pPoolSizes = &size,
     };
     HOST_VK(vkCreateSampler(device, &sampler, NULL, &s->sampler));
     HOST_VK(vkCreateDescriptorSetLayout(device, &set_layout, NULL, &s->set_layout));
@@ -163,20 +205,27 @@ static void create_set(struct scene *s) {
     HOST_VK(vkAllocateDescriptorSets(device, &set, &s->set));
     const VkDescriptorImageInfo image = {s->sampler, s->picture.view, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
     const VkWriteDescriptorSet write = {
-        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = s->set, .descriptorCount = 1,
-        .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .pImageInfo = &image,
+        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+        .dstSet = s->set,
+        .descriptorCount = 1,
+        .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER,
+        .pImageInfo = &image,
     };
     vkUpdateDescriptorSets(device, 1, &write, 0, NULL);
     const VkPushConstantRange range = {VK_SHADER_STAGE_VERTEX_BIT, 0, 8};
     const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &s->set_layout,
-        .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &s->set_layout,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
     };
     HOST_VK(vkCreatePipelineLayout(device, &layout, NULL, &s->layout));
 }
 
 static VkShaderModule create_module(struct scene *s, const uint32_t *words, size_t size) {
-    const VkShaderModuleCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = size, .pCode = words};
+    const VkShaderModuleCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = size, .pCode = words};
     VkShaderModule module;
     HOST_VK(vkCreateShaderModule(s->dev->device, &info, NULL, &module));
     return module;
@@ -184,14 +233,20 @@ static VkShaderModule create_module(struct scene *s, const uint32_t *words, size
 
 static void create_pipeline(struct scene *s) {
     const VkPipelineShaderStageCreateInfo stages[] = {
-        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_VERTEX_BIT,
-         .module = create_module(s, scene_vert, sizeof scene_vert), .pName = "main"},
-        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_FRAGMENT_BIT,
-         .module = create_module(s, scene_frag, sizeof scene_frag), .pName = "main"},
+        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+         .stage = VK_SHADER_STAGE_VERTEX_BIT,
+         .module = create_module(s, scene_vert, sizeof scene_vert),
+         .pName = "main"},
+        {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+         .stage = VK_SHADER_STAGE_FRAGMENT_BIT,
+         .module = create_module(s, scene_frag, sizeof scene_frag),
+         .pName = "main"},
     };
-    const VkPipelineVertexInputStateCreateInfo vertices = {.sType = VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO};
+    const VkPipelineVertexInputStateCreateInfo vertices = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO};
     const VkPipelineInputAssemblyStateCreateInfo assembly = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_INPUT_ASSEMBLY_STATE_CREATE_INFO, .topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_LIST,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_INPUT_ASSEMBLY_STATE_CREATE_INFO,
+        .topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_LIST,
     };
     const VkViewport viewport = {0, 0, SCENE_WIDTH, SCENE_HEIGHT, 0, 1};
     const VkRect2D scissor = {{0, 0}, {SCENE_WIDTH, SCENE_HEIGHT}};
@@ -204,20 +259,33 @@ static void create_pipeline(struct scene *s) {
     };
     // A cube is convex: without its back faces nothing hides anything, and no depth buffer is needed.
     const VkPipelineRasterizationStateCreateInfo raster = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO, .cullMode = VK_CULL_MODE_BACK_BIT,
-        .frontFace = VK_FRONT_FACE_COUNTER_CLOCKWISE, .lineWidth = 1,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO,
+        .cullMode = VK_CULL_MODE_BACK_BIT,
+        .frontFace = VK_FRONT_FACE_COUNTER_CLOCKWISE,
+        .lineWidth = 1,
     };
     const VkPipelineMultisampleStateCreateInfo samples = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_MULTISAMPLE_STATE_CREATE_INFO, .rasterizationSamples = VK_SAMPLE_COUNT_1_BIT,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_MULTISAMPLE_STATE_CREATE_INFO,
+        .rasterizationSamples = VK_SAMPLE_COUNT_1_BIT,
     };
     const VkPipelineColorBlendAttachmentState attachment = {.colorWriteMask = 15};
     const VkPipelineColorBlendStateCreateInfo blend = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO, .attachmentCount = 1, .pAttachments = &attachment,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO,
+        .attachmentCount = 1,
+        .pAttachments = &attachment,
     };
     const VkGraphicsPipelineCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO, .stageCount = 2, .pStages = stages, .pVertexInputState = &vertices,
-        .pInputAssemblyState = &assembly, .pViewportState = &view, .pRasterizationState = &raster, .pMultisampleState = &samples,
-        .pColorBlendState = &blend, .layout = s->layout, .renderPass = s->pass,
+        .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO,
+        .stageCount = 2,
+        .pStages = stages,
+        .pVertexInputState = &vertices,
+        .pInputAssemblyState = &assembly,
+        .pViewportState = &view,
+        .pRasterizationState = &raster,
+        .pMultisampleState = &samples,
+        .pColorBlendState = &blend,
+        .layout = s->layout,
+        .renderPass = s->pass,
     };
     HOST_VK(vkCreateGraphicsPipelines(s->dev->device, VK_NULL_HANDLE, 1, &info, NULL, &s->pipeline));
     for (int i = 0; i < 2; i++)
@@ -254,8 +322,12 @@ void scene_destroy(struct scene *s) {
 void scene_draw(const struct scene *s, VkCommandBuffer cmd, float angle) {
     const VkClearValue clear = {.color = {.float32 = {0.18f, 0.32f, 0.55f, 1}}};
     const VkRenderPassBeginInfo begin = {
-        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO, .renderPass = s->pass, .framebuffer = s->framebuffer,
-        .renderArea = {{0, 0}, {SCENE_WIDTH, SCENE_HEIGHT}}, .clearValueCount = 1, .pClearValues = &clear,
+        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
+        .renderPass = s->pass,
+        .framebuffer = s->framebuffer,
+        .renderArea = {{0, 0}, {SCENE_WIDTH, SCENE_HEIGHT}},
+        .clearValueCount = 1,
+        .pClearValues = &clear,
     };
     const float turn[] = {angle, (float)SCENE_WIDTH / SCENE_HEIGHT};
     vkCmdBeginRenderPass(cmd, &begin, VK_SUBPASS_CONTENTS_INLINE);
@@ -280,8 +352,9 @@ void scene_read_back(const struct scene *s, VkCommandBuffer cmd, VkBuffer to) {
     };
     // After the pass, and after Cardinal's shaders have read the image.
     change_layout(cmd, s->frame.handle, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL,
-                  VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_COLOR_ATTACHMENT_WRITE_BIT,
-                  VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+                  VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                  VK_ACCESS_COLOR_ATTACHMENT_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     vkCmdCopyImageToBuffer(cmd, s->frame.handle, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, to, 1, &region);
-    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0, NULL, 1, &written, 0, NULL);
+    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0, NULL, 1, &written, 0,
+                         NULL);
 }

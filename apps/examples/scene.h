@@ -6,8 +6,16 @@
 
 enum { SCENE_WIDTH = 512, SCENE_HEIGHT = 512 };
 
-struct scene_buffer { VkBuffer handle; VkDeviceMemory memory; void *mapped; };
-struct scene_image { VkImage handle; VkDeviceMemory memory; VkImageView view; };
+struct scene_buffer {
+    VkBuffer handle;
+    VkDeviceMemory memory;
+    void *mapped;
+};
+struct scene_image {
+    VkImage handle;
+    VkDeviceMemory memory;
+    VkImageView view;
+};
 
 struct scene {
     struct host_device *dev;

@@ -135,9 +135,7 @@ static double power_of_ten(int e) {
 }
 
 // Exponent part after 'e': [+-]digits to the end of the text.
-static bool parse_exponent(const char *text, int *out) {
-    return cdl_parse_int(text, -400, 400, out);
-}
+static bool parse_exponent(const char *text, int *out) { return cdl_parse_int(text, -400, 400, out); }
 
 bool cdl_parse_float(const char *text, float *out) {
     bool negative = *text == '-';
@@ -230,6 +228,4 @@ uint16_t cdl_f32_to_bf16(float f) {
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
 }
 
-float cdl_bf16_to_f32(uint16_t h) {
-    return float_of((uint32_t)h << 16);
-}
+float cdl_bf16_to_f32(uint16_t h) { return float_of((uint32_t)h << 16); }

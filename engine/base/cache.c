@@ -26,7 +26,8 @@ uint64_t cdl_hash(uint64_t hash, const void *data, size_t size) {
 }
 
 static struct header make_header(const void *payload, size_t size, const char *kind, const struct cdl_cache_key *key) {
-    struct header h = {.magic = "CDLCACHE", .version = VERSION, .header_size = sizeof h, .key = *key, .payload_size = size};
+    struct header h = {
+        .magic = "CDLCACHE", .version = VERSION, .header_size = sizeof h, .key = *key, .payload_size = size};
     cdl_format_text(h.kind, sizeof h.kind, "%s", kind);
     h.checksum = cdl_hash(cdl_hash(CDL_HASH_START, &h, sizeof h), payload, size);
     return h;
@@ -59,13 +60,15 @@ static const char *problem_of(const uint8_t *file, size_t size, const char *kind
     return h.checksum != expected.checksum ? "is damaged" : NULL;
 }
 
-void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const struct cdl_cache_key *key, const cdl_log *log) {
+void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const struct cdl_cache_key *key,
+                     const cdl_log *log) {
     char path[CDL_CACHE_PATH];
     const void *file = NULL;
     size_t file_size = 0;
     uint8_t *payload = NULL;
     *size = 0;
-    if (!cdl_cache_path(path, sizeof path, folder, kind, key) || cdl_file_map(&file, &file_size, path, NULL) != CDL_OK) {
+    if (!cdl_cache_path(path, sizeof path, folder, kind, key) ||
+        cdl_file_map(&file, &file_size, path, NULL) != CDL_OK) {
         cdl_logf(log, CDL_LOG_DEBUG, "no cache of %s yet (%s)", kind, path);
         return NULL;
     }
@@ -81,8 +84,8 @@ void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const s
     return payload;
 }
 
-bool cdl_cache_write(const void *data, size_t size, const char *folder, const char *kind, const struct cdl_cache_key *key,
-                     const cdl_log *log) {
+bool cdl_cache_write(const void *data, size_t size, const char *folder, const char *kind,
+                     const struct cdl_cache_key *key, const cdl_log *log) {
     char path[CDL_CACHE_PATH];
     struct cdl_file_write w;
     const struct header h = make_header(data, size, kind, key);
@@ -93,7 +96,8 @@ bool cdl_cache_write(const void *data, size_t size, const char *folder, const ch
         cdl_file_write_bytes(&w, data, size);
         ok = cdl_file_write_end(&w, true, NULL) == CDL_OK;
     }
-    cdl_logf(log, CDL_LOG_DEBUG, ok ? "cache of %s: %zu bytes written into %s" : "cache of %s: %zu bytes could not be written into %s", kind,
-             size, folder);
+    cdl_logf(log, CDL_LOG_DEBUG,
+             ok ? "cache of %s: %zu bytes written into %s" : "cache of %s: %zu bytes could not be written into %s",
+             kind, size, folder);
     return ok;
 }

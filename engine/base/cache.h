@@ -11,10 +11,10 @@
 enum { CDL_CACHE_PATH = 4096, CDL_CACHE_MAX_BYTES = 256 << 20 };
 
 struct cdl_cache_key {
-    uint8_t device[16]; // deviceUUID
-    uint8_t driver[16]; // pipelineCacheUUID: changes with the driver's build
+    uint8_t device[16];                                      // deviceUUID
+    uint8_t driver[16];                                      // pipelineCacheUUID: changes with the driver's build
     uint32_t vendor_id, device_id, driver_version, reserved; // reserved: 0
-    uint64_t shaders;   // hash of the embedded SPIR-V
+    uint64_t shaders;                                        // hash of the embedded SPIR-V
 };
 
 // FNV-1a; start with CDL_HASH_START. A change of any one byte changes it.
@@ -25,11 +25,12 @@ uint64_t cdl_hash(uint64_t hash, const void *data, size_t size);
 bool cdl_cache_path(char *out, size_t size, const char *folder, const char *kind, const struct cdl_cache_key *key);
 
 // The payload, malloc'd, with a zero byte behind it; NULL (why is logged at CDL_LOG_DEBUG): none that can be used.
-void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const struct cdl_cache_key *key, const cdl_log *log);
+void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const struct cdl_cache_key *key,
+                     const cdl_log *log);
 
 // Replaces the file, whole or not at all. Failure is no error of the caller's (a full disk, a folder that is
 // not there): logged at CDL_LOG_DEBUG, false.
-bool cdl_cache_write(const void *data, size_t size, const char *folder, const char *kind, const struct cdl_cache_key *key,
-                     const cdl_log *log);
+bool cdl_cache_write(const void *data, size_t size, const char *folder, const char *kind,
+                     const struct cdl_cache_key *key, const cdl_log *log);
 
 #endif // CDL_CACHE_H_

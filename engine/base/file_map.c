@@ -34,8 +34,9 @@ cdl_result cdl_file_map(const void **data, size_t *size, const char *path, const
     if (folder)
         return cdl_fail(log, CDL_ERR_IO, "%s: is a folder; name a model file", path);
     if (file == INVALID_HANDLE_VALUE)
-        return cdl_fail(log, CDL_ERR_IO, "%s: cannot be opened (Windows error %lu); check the path", path, GetLastError());
-    LARGE_INTEGER length = { 0 };
+        return cdl_fail(log, CDL_ERR_IO, "%s: cannot be opened (Windows error %lu); check the path", path,
+                        GetLastError());
+    LARGE_INTEGER length = {0};
     cdl_result r = CDL_OK;
     if (GetFileType(file) != FILE_TYPE_DISK || !GetFileSizeEx(file, &length)) {
         r = cdl_fail(log, CDL_ERR_IO, "%s: is no regular file; name a model file", path);
@@ -93,7 +94,8 @@ cdl_result cdl_file_map(const void **data, size_t *size, const char *path, const
         } else {
             void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
             if (bytes == MAP_FAILED) {
-                r = cdl_fail(log, errno == ENOMEM ? CDL_ERR_NOMEM : CDL_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+                r = cdl_fail(log, errno == ENOMEM ? CDL_ERR_NOMEM : CDL_ERR_IO, "%s: cannot be mapped: %s", path,
+                             strerror(errno));
             } else {
                 *data = bytes;
                 *size = (size_t)st.st_size;

@@ -34,7 +34,8 @@ static bool flush_to_disk(FILE *file) { return fflush(file) == 0 && _commit(_fil
 
 static bool replace_file(const char *from, const char *to) {
     wchar_t *wide_from = to_wide(from), *wide_to = to_wide(to);
-    bool ok = wide_from && wide_to && MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
+    bool ok =
+        wide_from && wide_to && MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
     if (!ok)
         errno = EACCES;
     free(wide_from);
@@ -118,9 +119,11 @@ cdl_result cdl_file_write_end(struct cdl_file_write *w, bool keep, const cdl_log
         w->error = errno;
     }
     if (keep && w->failed)
-        r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be written: %s; nothing was left behind", w->path, strerror(w->error));
+        r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be written: %s; nothing was left behind", w->path,
+                     strerror(w->error));
     else if (keep && !replace_file(w->temporary, w->path))
-        r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be put in place: %s; nothing was left behind", w->path, strerror(errno));
+        r = cdl_fail(log, CDL_ERR_IO, "%s: cannot be put in place: %s; nothing was left behind", w->path,
+                     strerror(errno));
     if (!keep || r != CDL_OK)
         remove_file(w->temporary);
     free_names(w);

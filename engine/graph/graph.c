@@ -65,7 +65,8 @@ static cdl_result find_tensor(const struct builder *b, const char *prefix, const
     cdl_format_text(name, sizeof name, "%s.%s", prefix, suffix);
     const struct cdl_tensor *t = cdl_model_find(b->model, name);
     if (!t)
-        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor %s is missing; is this a whole torchvision-style ResNet or ResNeXt state dict?",
+        return cdl_fail(b->log, CDL_ERR_FORMAT,
+                        "%s: tensor %s is missing; is this a whole torchvision-style ResNet or ResNeXt state dict?",
                         b->model->what, name);
     bool fits = t->num_dims == num_dims;
     for (int i = 0; fits && i < num_dims; i++)
@@ -75,14 +76,15 @@ static cdl_result find_tensor(const struct builder *b, const char *prefix, const
         memcpy(expected.shape, shape, (size_t)num_dims * sizeof *shape);
         shape_text(t, found, sizeof found);
         shape_text(&expected, wanted, sizeof wanted);
-        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor %s has shape [%s], expected [%s] (-1: any)", b->model->what, name,
-                        found, wanted);
+        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor %s has shape [%s], expected [%s] (-1: any)", b->model->what,
+                        name, found, wanted);
     }
     *out = t;
     return CDL_OK;
 }
 
-static cdl_result find_batch_norm(const struct builder *b, const char *prefix, int channels, struct cdl_batch_norm *out) {
+static cdl_result find_batch_norm(const struct builder *b, const char *prefix, int channels,
+                                  struct cdl_batch_norm *out) {
     const int64_t shape[] = {channels};
     cdl_result r = find_tensor(b, prefix, "weight", 1, shape, &out->weight);
     if (r == CDL_OK)
@@ -114,8 +116,9 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
     const int channels = (int)weight->shape[0], group_src = (int)weight->shape[1];
     const int groups = src.channels / group_src;
     if (src.channels % group_src || channels % groups)
-        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor %s.weight, [%d, %d, %d, %d], does not fit its %d input channels",
-                        b->model->what, s->conv, channels, group_src, s->kernel, s->kernel, src.channels);
+        return cdl_fail(b->log, CDL_ERR_FORMAT,
+                        "%s: tensor %s.weight, [%d, %d, %d, %d], does not fit its %d input channels", b->model->what,
+                        s->conv, channels, group_src, s->kernel, s->kernel, src.channels);
     if ((r = find_batch_norm(b, s->norm, channels, &norm)) != CDL_OK)
         return r;
 
@@ -123,8 +126,15 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
     const int height = (src.height + 2 * padding - s->kernel) / s->stride + 1;
     const int width = (src.width + 2 * padding - s->kernel) / s->stride + 1;
     struct cdl_op conv = {
-        .kind = CDL_OP_CONV, .src = s->src, .residual = -1, .weight = weight, .groups = groups,
-        .kernel_h = s->kernel, .kernel_w = s->kernel, .stride = s->stride, .padding = padding,
+        .kind = CDL_OP_CONV,
+        .src = s->src,
+        .residual = -1,
+        .weight = weight,
+        .groups = groups,
+        .kernel_h = s->kernel,
+        .kernel_w = s->kernel,
+        .stride = s->stride,
+        .padding = padding,
     };
     cdl_format_text(conv.name, sizeof conv.name, "%s", s->conv);
     if (b->fold) {
@@ -136,7 +146,10 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
         r = add_op(b, conv, height, width, channels);
         if (r != CDL_OK)
             return r;
-        struct cdl_op bn = {.kind = CDL_OP_BATCH_NORM, .src = b->graph->num_values - 1, .residual = s->residual, .relu = s->relu,
+        struct cdl_op bn = {.kind = CDL_OP_BATCH_NORM,
+                            .src = b->graph->num_values - 1,
+                            .residual = s->residual,
+                            .relu = s->relu,
                             .norm = norm};
         cdl_format_text(bn.name, sizeof bn.name, "%s", s->norm);
         r = add_op(b, bn, height, width, channels);
@@ -179,8 +192,11 @@ static cdl_result add_block(struct builder *b, const char *path, int stride, int
         return r;
     const struct cdl_value *from = &b->graph->values[residual], *to = &b->graph->values[*value];
     if (from->channels != to->channels || from->height != to->height || from->width != to->width)
-        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: %s adds %dx%dx%d to %dx%dx%d; a tensor %s.weight is missing or misshapen, or stage_strides is wrong",
-                        b->model->what, path, from->height, from->width, from->channels, to->height, to->width, to->channels, down_conv);
+        return cdl_fail(
+            b->log, CDL_ERR_FORMAT,
+            "%s: %s adds %dx%dx%d to %dx%dx%d; a tensor %s.weight is missing or misshapen, or stage_strides is wrong",
+            b->model->what, path, from->height, from->width, from->channels, to->height, to->width, to->channels,
+            down_conv);
     return CDL_OK;
 }
 
@@ -192,7 +208,8 @@ static cdl_result add_stem(struct builder *b, int height, int width, int *value)
         return r;
     const int kernel = (int)conv1->shape[2];
     if (kernel % 2 == 0 || kernel > 15 || conv1->shape[3] != kernel)
-        return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor conv1.weight has a %dx%d kernel; odd square ones up to 15x15 are known",
+        return cdl_fail(b->log, CDL_ERR_FORMAT,
+                        "%s: tensor conv1.weight has a %dx%d kernel; odd square ones up to 15x15 are known",
                         b->model->what, kernel, (int)conv1->shape[3]);
     const int stride = recipe->stem_stride ? recipe->stem_stride : kernel >= 7 ? 2 : 1;
     const bool pool = recipe->stem_pool >= 0 ? recipe->stem_pool != 0 : kernel >= 7;
@@ -202,8 +219,14 @@ static cdl_result add_stem(struct builder *b, int height, int width, int *value)
     if (r != CDL_OK || !pool)
         return r;
     const struct cdl_value src = b->graph->values[*value];
-    const struct cdl_op op = {.kind = CDL_OP_MAX_POOL, .name = "maxpool", .src = *value, .residual = -1,
-                              .kernel_h = 3, .kernel_w = 3, .stride = 2, .padding = 1};
+    const struct cdl_op op = {.kind = CDL_OP_MAX_POOL,
+                              .name = "maxpool",
+                              .src = *value,
+                              .residual = -1,
+                              .kernel_h = 3,
+                              .kernel_w = 3,
+                              .stride = 2,
+                              .padding = 1};
     r = add_op(b, op, (src.height - 1) / 2 + 1, (src.width - 1) / 2 + 1, src.channels);
     *value = b->graph->num_values - 1;
     return r;
@@ -230,8 +253,16 @@ static cdl_result add_head(struct builder *b, int value) {
     b->graph->map = value;
     b->graph->features = b->graph->num_values - 1;
     b->graph->values[b->graph->features].fp32 = true;
-    const struct cdl_op linear = {.kind = CDL_OP_CONV, .name = "fc", .src = b->graph->features, .residual = -1,
-                                  .kernel_h = 1, .kernel_w = 1, .stride = 1, .groups = 1, .weight = weight, .bias = bias};
+    const struct cdl_op linear = {.kind = CDL_OP_CONV,
+                                  .name = "fc",
+                                  .src = b->graph->features,
+                                  .residual = -1,
+                                  .kernel_h = 1,
+                                  .kernel_w = 1,
+                                  .stride = 1,
+                                  .groups = 1,
+                                  .weight = weight,
+                                  .bias = bias};
     if ((r = add_op(b, linear, 1, 1, b->graph->num_classes)) != CDL_OK)
         return r;
     b->graph->values[b->graph->num_values - 1].fp32 = true;
@@ -245,8 +276,10 @@ cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model
     int value = 0;
     cdl_result r = add_stem(&b, height, width, &value);
     if (r == CDL_OK && !has_block(model, 0, 0))
-        r = cdl_fail(log, CDL_ERR_FORMAT, "%s: tensor layer1.0.conv1.weight is missing; is this a torchvision-style ResNet or ResNeXt state dict?",
-                     model->what);
+        r = cdl_fail(
+            log, CDL_ERR_FORMAT,
+            "%s: tensor layer1.0.conv1.weight is missing; is this a torchvision-style ResNet or ResNeXt state dict?",
+            model->what);
     for (int stage = 0; r == CDL_OK && stage < 4 && has_block(model, stage, 0); stage++) {
         const int chosen = model->recipe.stage_strides[stage];
         const int stride = chosen ? chosen : stage ? 2 : 1;
@@ -316,23 +349,28 @@ cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], 
     const bool bottleneck = cdl_model_find(model, "layer1.0.conv3.weight") != NULL;
     const int group_width = (int)conv2->shape[1], groups = (int)(conv1->shape[0] / conv2->shape[1]);
 
-    static const struct { const char *name; bool bottleneck; int blocks[4], groups, group_width; } known[] = {
-        {"resnet18", false, {2, 2, 2, 2}, 1, 64},          {"resnet34", false, {3, 4, 6, 3}, 1, 64},
-        {"resnet50", true, {3, 4, 6, 3}, 1, 64},           {"resnet101", true, {3, 4, 23, 3}, 1, 64},
-        {"resnet152", true, {3, 8, 36, 3}, 1, 64},         {"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},
-        {"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8},  {"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4},
-        {"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},   {"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
+    static const struct {
+        const char *name;
+        bool bottleneck;
+        int blocks[4], groups, group_width;
+    } known[] = {
+        {"resnet18", false, {2, 2, 2, 2}, 1, 64},         {"resnet34", false, {3, 4, 6, 3}, 1, 64},
+        {"resnet50", true, {3, 4, 6, 3}, 1, 64},          {"resnet101", true, {3, 4, 23, 3}, 1, 64},
+        {"resnet152", true, {3, 8, 36, 3}, 1, 64},        {"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},
+        {"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8}, {"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4},
+        {"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},  {"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
     };
     for (size_t i = 0; i < CDL_COUNT(known); i++)
-        if (known[i].bottleneck == bottleneck && !memcmp(known[i].blocks, blocks, sizeof blocks) && known[i].groups == groups &&
-            known[i].group_width == group_width) {
+        if (known[i].bottleneck == bottleneck && !memcmp(known[i].blocks, blocks, sizeof blocks) &&
+            known[i].groups == groups && known[i].group_width == group_width) {
             cdl_format_text(name, 64, "%s", known[i].name);
             return CDL_OK;
         }
     char list[40] = "";
     for (int i = 0; i < 4 && blocks[i]; i++)
         cdl_format_text(list + strlen(list), sizeof list - strlen(list), "%s%d", i ? "," : "", blocks[i]);
-    cdl_format_text(name, 64, "%s [%s] %dx%d%s", groups > 1 ? "resnext" : "resnet", list, groups, group_width, bottleneck ? "d" : "");
+    cdl_format_text(name, 64, "%s [%s] %dx%d%s", groups > 1 ? "resnext" : "resnet", list, groups, group_width,
+                    bottleneck ? "d" : "");
     return CDL_OK;
 }
 

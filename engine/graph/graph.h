@@ -19,13 +19,14 @@ struct cdl_batch_norm { // float[channels] each; weight NULL: none
 
 struct cdl_op {
     enum cdl_op_kind kind;
-    char name[64];         // PyTorch's module path: "layer1.0.conv2"
+    char name[64];          // PyTorch's module path: "layer1.0.conv2"
     int src, residual, dst; // values; residual -1: none. dst = act(op(src) + residual)
     bool relu;
     int kernel_h, kernel_w, stride, padding, groups;
-    const struct cdl_tensor *weight; // conv: [dst channels][src channels / groups][kernel_h][kernel_w]; linear: [out][in]
-    const struct cdl_tensor *bias;   // [dst channels] or NULL
-    struct cdl_batch_norm norm;      // conv: folded into weight and bias; batch norm: the operation itself
+    const struct cdl_tensor
+        *weight;                   // conv: [dst channels][src channels / groups][kernel_h][kernel_w]; linear: [out][in]
+    const struct cdl_tensor *bias; // [dst channels] or NULL
+    struct cdl_batch_norm norm;    // conv: folded into weight and bias; batch norm: the operation itself
 };
 
 struct cdl_graph {

@@ -2,15 +2,29 @@
 #include "kernels/conv.h"
 
 // In the device's matrix_m, _n and _k (16 on most GPUs). subgroups 1: matrices of a subgroup; else of the workgroup.
-struct tile { uint32_t m, n, k, subgroups; };
+struct tile {
+    uint32_t m, n, k, subgroups;
+};
 
 static const struct tile tiles[] = {
     {8, 16, 2, 8}, {8, 8, 2, 8}, {4, 4, 4, 4}, {4, 8, 2, 4}, {2, 4, 4, 4}, // a workgroup's
-    {4, 4, 2, 1}, {2, 4, 2, 1},                                             // a subgroup's
+    {4, 4, 2, 1},  {2, 4, 2, 1},                                           // a subgroup's
 };
 
 enum { // constants
-    WORKGROUP, KERNEL_H, KERNEL_W, STRIDE, PADDING, RELU, RESIDUAL, NARROW, TILE_M, TILE_N, DEPTH, SCOPE, NUM_CONSTANTS
+    WORKGROUP,
+    KERNEL_H,
+    KERNEL_W,
+    STRIDE,
+    PADDING,
+    RELU,
+    RESIDUAL,
+    NARROW,
+    TILE_M,
+    TILE_N,
+    DEPTH,
+    SCOPE,
+    NUM_CONSTANTS
 };
 
 enum { SCOPE_WORKGROUP = 2, SCOPE_SUBGROUP = 3 }; // SPIR-V's numbers
@@ -21,10 +35,11 @@ static bool fits(const struct cdl_caps *caps, uint32_t m, uint32_t n, uint32_t d
     const size_t shared = 16 * (size_t)m * (units + 1) + (subgroups > 1 ? caps->matrix_reserved_bytes : 0);
     bool listed = false;
     for (int i = 0; i < caps->num_matrix_grains; i++)
-        listed = listed || (caps->matrix_grains[i].invocations == (subgroups > 1 ? workgroup : 0) && m % caps->matrix_grains[i].m == 0 &&
-                            n % caps->matrix_grains[i].n == 0 && depth % caps->matrix_grains[i].k == 0);
-    return listed && workgroup <= caps->max_workgroup_size && shared <= caps->max_shared_bytes && m * units % workgroup == 0 &&
-           workgroup % units == 0;
+        listed = listed || (caps->matrix_grains[i].invocations == (subgroups > 1 ? workgroup : 0) &&
+                            m % caps->matrix_grains[i].m == 0 && n % caps->matrix_grains[i].n == 0 &&
+                            depth % caps->matrix_grains[i].k == 0);
+    return listed && workgroup <= caps->max_workgroup_size && shared <= caps->max_shared_bytes &&
+           m * units % workgroup == 0 && workgroup % units == 0;
 }
 
 // A subgroup's matrices are for devices that have no larger ones.
@@ -51,12 +66,23 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
         const uint32_t columns = (uint32_t)(narrow ? (s->op->kernel_w + 1) / 2 * 2 : s->op->kernel_w);
         const uint32_t rows = (uint32_t)(s->op->kernel_h * s->src_c4 * 4) * columns;
         struct cdl_kernel *k = &out[n];
-        *k = (struct cdl_kernel){.shader = "conv_coop2", .fp16 = true, .subgroup_size = caps->matrix_subgroup,
-                                 .tap_columns = (int)columns, .rows = (int)(cdl_div_up(rows, depth) * depth)};
+        *k = (struct cdl_kernel){.shader = "conv_coop2",
+                                 .fp16 = true,
+                                 .subgroup_size = caps->matrix_subgroup,
+                                 .tap_columns = (int)columns,
+                                 .rows = (int)(cdl_div_up(rows, depth) * depth)};
         const uint32_t constants[NUM_CONSTANTS] = {
-            [WORKGROUP] = workgroup, [KERNEL_H] = (uint32_t)s->op->kernel_h, [KERNEL_W] = (uint32_t)s->op->kernel_w,
-            [STRIDE] = (uint32_t)s->op->stride, [PADDING] = (uint32_t)s->op->padding, [RELU] = s->op->relu,
-            [RESIDUAL] = s->op->residual >= 0, [NARROW] = narrow, [TILE_M] = m, [TILE_N] = width, [DEPTH] = depth,
+            [WORKGROUP] = workgroup,
+            [KERNEL_H] = (uint32_t)s->op->kernel_h,
+            [KERNEL_W] = (uint32_t)s->op->kernel_w,
+            [STRIDE] = (uint32_t)s->op->stride,
+            [PADDING] = (uint32_t)s->op->padding,
+            [RELU] = s->op->relu,
+            [RESIDUAL] = s->op->residual >= 0,
+            [NARROW] = narrow,
+            [TILE_M] = m,
+            [TILE_N] = width,
+            [DEPTH] = depth,
             [SCOPE] = t->subgroups > 1 ? SCOPE_WORKGROUP : SCOPE_SUBGROUP,
         };
         cdl_set_constants(k, NUM_CONSTANTS, constants);

@@ -12,9 +12,10 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
             continue; // a row shorter than a strip wastes the rest of it
         struct cdl_kernel *k = &out[n];
         *k = (struct cdl_kernel){.shader = "conv_direct", .fp16 = s->fp16, .rank = 20 + n};
-        cdl_set_constants(k, 9, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w,
-                                                   (uint32_t)s->op->stride, (uint32_t)s->op->padding, (uint32_t)span, (uint32_t)pixels,
-                                                   s->op->relu, s->op->residual >= 0});
+        cdl_set_constants(k, 9,
+                          (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w,
+                                             (uint32_t)s->op->stride, (uint32_t)s->op->padding, (uint32_t)span,
+                                             (uint32_t)pixels, s->op->relu, s->op->residual >= 0});
         cdl_set_weights(k, s, LANES, span);
         n++;
     }

@@ -2,18 +2,30 @@
 #include "kernels/conv.h"
 
 // See the shader.
-struct tile { uint32_t m, n, k, part_m, part_n, splits; };
+struct tile {
+    uint32_t m, n, k, part_m, part_n, splits;
+};
 
 static const struct tile tiles[] = {
-    {128, 128, 16, 8, 8, 1},
-    {128, 64, 16, 8, 4, 1},
-    {64, 64, 16, 4, 4, 1},
-    {32, 32, 16, 4, 4, 4},
-    {4, 16, 4, 4, 4, 64}, // the linear layer: one row of pixels an image
+    {128, 128, 16, 8, 8, 1}, {128, 64, 16, 8, 4, 1}, {64, 64, 16, 4, 4, 1},
+    {32, 32, 16, 4, 4, 4},   {4, 16, 4, 4, 4, 64}, // the linear layer: one row of pixels an image
 };
 
 enum { // constants
-    WORKGROUP, KERNEL_H, KERNEL_W, STRIDE, PADDING, RELU, RESIDUAL, TILE_M, TILE_N, TILE_K, PART_M, PART_N, SPLITS, NUM_CONSTANTS
+    WORKGROUP,
+    KERNEL_H,
+    KERNEL_W,
+    STRIDE,
+    PADDING,
+    RELU,
+    RESIDUAL,
+    TILE_M,
+    TILE_N,
+    TILE_K,
+    PART_M,
+    PART_N,
+    SPLITS,
+    NUM_CONSTANTS
 };
 
 static uint32_t workgroup_size(const struct tile *t) { return t->m / t->part_m * (t->n / t->part_n) * t->splits; }
@@ -41,12 +53,22 @@ static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap)
             continue;
         struct cdl_kernel *k = &out[n];
         const uint32_t rows = (uint32_t)(s->op->kernel_h * s->op->kernel_w * s->src_c4 * 4);
-        *k = (struct cdl_kernel){.shader = "conv_tiled", .fp16 = s->fp16, .rows = (int)(cdl_div_up(rows, depth) * depth)};
+        *k = (struct cdl_kernel){
+            .shader = "conv_tiled", .fp16 = s->fp16, .rows = (int)(cdl_div_up(rows, depth) * depth)};
         const uint32_t constants[NUM_CONSTANTS] = {
-            [WORKGROUP] = workgroup, [KERNEL_H] = (uint32_t)s->op->kernel_h, [KERNEL_W] = (uint32_t)s->op->kernel_w,
-            [STRIDE] = (uint32_t)s->op->stride, [PADDING] = (uint32_t)s->op->padding, [RELU] = s->op->relu,
-            [RESIDUAL] = s->op->residual >= 0, [TILE_M] = t->m, [TILE_N] = t->n, [TILE_K] = t->k, [PART_M] = t->part_m,
-            [PART_N] = t->part_n, [SPLITS] = t->splits,
+            [WORKGROUP] = workgroup,
+            [KERNEL_H] = (uint32_t)s->op->kernel_h,
+            [KERNEL_W] = (uint32_t)s->op->kernel_w,
+            [STRIDE] = (uint32_t)s->op->stride,
+            [PADDING] = (uint32_t)s->op->padding,
+            [RELU] = s->op->relu,
+            [RESIDUAL] = s->op->residual >= 0,
+            [TILE_M] = t->m,
+            [TILE_N] = t->n,
+            [TILE_K] = t->k,
+            [PART_M] = t->part_m,
+            [PART_N] = t->part_n,
+            [SPLITS] = t->splits,
         };
         cdl_set_constants(k, NUM_CONSTANTS, constants);
         cdl_set_weights(k, s, (int)(t->n / 4), s->src_c4);

@@ -61,8 +61,9 @@ void cdl_set_weights(struct cdl_kernel *k, const struct cdl_conv_shape *shape, i
 
 // The families of convolution kernels; a new one joins here, with a shader and a file of its own.
 static const struct cdl_conv_family *const families[] = {
-    &cdl_conv_coop, &cdl_conv_coop2, &cdl_conv_direct, &cdl_conv_grouped, &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_half, &cdl_conv_lanes,
-    &cdl_conv_lanes_wide, &cdl_conv_pair_coop, &cdl_conv_tiled,
+    &cdl_conv_coop,         &cdl_conv_coop2,        &cdl_conv_direct, &cdl_conv_grouped,
+    &cdl_conv_grouped_coop, &cdl_conv_grouped_wide, &cdl_conv_half,   &cdl_conv_lanes,
+    &cdl_conv_lanes_wide,   &cdl_conv_pair_coop,    &cdl_conv_tiled,
 };
 
 static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) {
@@ -72,9 +73,11 @@ static const struct cdl_conv_family *family_of(const struct cdl_kernel *kernel) 
     return NULL;
 }
 
-struct cdl_conv_shape cdl_conv_shape_of(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16) {
+struct cdl_conv_shape cdl_conv_shape_of(const struct cdl_graph *g, const struct cdl_op *op, const struct cdl_caps *caps,
+                                        bool fp16) {
     const struct cdl_value *src = &g->values[op->src], *dst = &g->values[op->dst];
-    return (struct cdl_conv_shape){.op = op, .src = src, .dst = dst, .src_c4 = c4_of(src), .dst_c4 = c4_of(dst), .caps = caps, .fp16 = fp16};
+    return (struct cdl_conv_shape){
+        .op = op, .src = src, .dst = dst, .src_c4 = c4_of(src), .dst_c4 = c4_of(dst), .caps = caps, .fp16 = fp16};
 }
 
 static int conv_kernels(const struct cdl_conv_shape *shape, struct cdl_kernel *out) {
@@ -104,13 +107,15 @@ int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, cons
         return conv_kernels(&shape, out);
     }
     case CDL_OP_BATCH_NORM:
-        *out = (struct cdl_kernel){.shader = "batch_norm", .fp16 = fp16,
-                                   .weight_bytes = (size_t)c4_of(&graph->values[op->dst]) * 64};
+        *out = (struct cdl_kernel){
+            .shader = "batch_norm", .fp16 = fp16, .weight_bytes = (size_t)c4_of(&graph->values[op->dst]) * 64};
         cdl_set_constants(out, 3, (const uint32_t[]){CDL_POINTWISE_SIZE, op->relu, op->residual >= 0});
         return 1;
     case CDL_OP_MAX_POOL:
         *out = (struct cdl_kernel){.shader = "max_pool", .fp16 = fp16};
-        cdl_set_constants(out, 4, (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)op->kernel_h, (uint32_t)op->stride, (uint32_t)op->padding});
+        cdl_set_constants(out, 4,
+                          (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)op->kernel_h, (uint32_t)op->stride,
+                                             (uint32_t)op->padding});
         return 1;
     case CDL_OP_AVG_POOL: cdl_pointwise_kernel(out, "avg_pool", fp16); return 1;
     }
@@ -135,10 +140,20 @@ static void launch_conv(const struct cdl_kernel *k, const struct cdl_value *src,
     const int dst_c4 = c4_of(dst);
     out->push_bytes = sizeof out->push.conv;
     out->push.conv = (struct conv_params){
-        .src = at->src, .weights = at->weights, .bias = at->weights + k->bias_offset, .residual = at->residual, .dst = at->dst,
-        .images = images, .src_h = src->height, .src_w = src->width, .src_c4 = c4_of(src),
-        .dst_h = dst->height, .dst_w = dst->width, .dst_c4 = dst_c4,
-        .group_src = src->channels / op->groups, .group_dst = dst->channels / op->groups,
+        .src = at->src,
+        .weights = at->weights,
+        .bias = at->weights + k->bias_offset,
+        .residual = at->residual,
+        .dst = at->dst,
+        .images = images,
+        .src_h = src->height,
+        .src_w = src->width,
+        .src_c4 = c4_of(src),
+        .dst_h = dst->height,
+        .dst_w = dst->width,
+        .dst_c4 = dst_c4,
+        .group_src = src->channels / op->groups,
+        .group_dst = dst->channels / op->groups,
     };
     if (k->pair) {
         out->push.conv.weights = at->first_weights;
@@ -147,8 +162,8 @@ static void launch_conv(const struct cdl_kernel *k, const struct cdl_value *src,
     family_of(k)->launch(k, &out->push.conv, out);
 }
 
-void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,
-                       const struct cdl_addresses *at, struct cdl_launch *out) {
+void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
+                       int images, const struct cdl_addresses *at, struct cdl_launch *out) {
     const struct cdl_value *src = &graph->values[(kernel->pair ? op - 1 : op)->src], *dst = &graph->values[op->dst];
     const int c4 = c4_of(dst);
     const uint64_t blocks = (uint64_t)images * (uint64_t)dst->height * (uint64_t)dst->width * (uint64_t)c4;
@@ -158,16 +173,27 @@ void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *
     case CDL_OP_BATCH_NORM:
         out->push_bytes = sizeof out->push.batch_norm;
         out->push.batch_norm = (struct batch_norm_params){
-            .src = at->src, .residual = at->residual, .dst = at->dst, .statistics = at->weights,
-            .pixels = images * dst->height * dst->width, .c4 = c4, .epsilon = CDL_BATCH_NORM_EPSILON,
+            .src = at->src,
+            .residual = at->residual,
+            .dst = at->dst,
+            .statistics = at->weights,
+            .pixels = images * dst->height * dst->width,
+            .c4 = c4,
+            .epsilon = CDL_BATCH_NORM_EPSILON,
         };
         break;
     case CDL_OP_MAX_POOL:
     case CDL_OP_AVG_POOL:
         out->push_bytes = sizeof out->push.pool;
         out->push.pool = (struct pool_params){
-            .src = at->src, .dst = at->dst, .images = images, .src_h = src->height, .src_w = src->width,
-            .dst_h = dst->height, .dst_w = dst->width, .c4 = c4,
+            .src = at->src,
+            .dst = at->dst,
+            .images = images,
+            .src_h = src->height,
+            .src_w = src->width,
+            .dst_h = dst->height,
+            .dst_w = dst->width,
+            .c4 = c4,
         };
         break;
     }
@@ -176,7 +202,8 @@ void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *
 
 bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b) {
     return !strcmp(a->shader, b->shader) && a->fp16 == b->fp16 && a->subgroup_size == b->subgroup_size &&
-           a->num_constants == b->num_constants && !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
+           a->num_constants == b->num_constants &&
+           !memcmp(a->constants, b->constants, (size_t)a->num_constants * sizeof *a->constants);
 }
 
 void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size) {
@@ -256,7 +283,8 @@ static void pack_conv(const struct cdl_kernel *k, const struct cdl_value *src, c
             const int in = group * group_src + c - 4 * first;
             for (int tap = 0; tap < taps; tap++) {
                 const int column = tap / op->kernel_w * tap_columns + tap % op->kernel_w;
-                const size_t row_index = (size_t)(block / lanes) * rows + (size_t)column * (size_t)span * 4 + (size_t)in;
+                const size_t row_index =
+                    (size_t)(block / lanes) * rows + (size_t)column * (size_t)span * 4 + (size_t)in;
                 const size_t at = (row_index * (size_t)lanes + (size_t)(block % lanes)) * 4 + (size_t)(o % 4);
                 const float w = row[c * taps + tap] * scale[o];
                 if (k->fp16)
@@ -268,8 +296,8 @@ static void pack_conv(const struct cdl_kernel *k, const struct cdl_value *src, c
     }
 }
 
-void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, float *scratch,
-                     uint8_t *dst) {
+void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
+                     float *scratch, uint8_t *dst) {
     const struct cdl_value *src = &graph->values[op->src], *to = &graph->values[op->dst];
     if (op->kind == CDL_OP_CONV) {
         pack_conv(kernel, src, to, op, scratch, dst);

@@ -13,18 +13,21 @@ enum { CDL_MAX_CONSTANTS = 20, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 32 };
 // What a choice of kernels needs to know of a device.
 struct cdl_caps {
     uint32_t subgroup_size;
-    bool subgroup_shuffle;   // subgroup basic + shuffle in compute, and the size above can be relied on
-    bool software;           // a CPU driver: a subgroup is one vector register, loads are dear
-    bool int64;              // 64-bit integers in shaders, and enabled
-    bool fp16_arithmetic;    // fp16 in registers, not only in storage
+    bool subgroup_shuffle; // subgroup basic + shuffle in compute, and the size above can be relied on
+    bool software;         // a CPU driver: a subgroup is one vector register, loads are dear
+    bool int64;            // 64-bit integers in shaders, and enabled
+    bool fp16_arithmetic;  // fp16 in registers, not only in storage
     uint32_t max_workgroup_size;
     uint32_t max_shared_bytes;
-    // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B fp16,
-    // C fp32. matrix_m 0: none.
+    // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B
+    // fp16, C fp32. matrix_m 0: none.
     uint32_t matrix_m, matrix_n, matrix_k, matrix_subgroup;
-    // VK_NV_cooperative_matrix2: matrices whose sizes are multiples of a grain, with functions of each element. A grain of
-    // 0 invocations is a subgroup's, the others those of workgroups of that size, which lose reserved_bytes of shared memory.
-    struct { uint32_t invocations, m, n, k; } matrix_grains[4];
+    // VK_NV_cooperative_matrix2: matrices whose sizes are multiples of a grain, with functions of each element. A grain
+    // of 0 invocations is a subgroup's, the others those of workgroups of that size, which lose reserved_bytes of
+    // shared memory.
+    struct {
+        uint32_t invocations, m, n, k;
+    } matrix_grains[4];
     int num_matrix_grains;
     uint32_t matrix_reserved_bytes;
     // By class of device, as Vulkan does not tell; 0: unknown. See segment.c.
@@ -33,21 +36,23 @@ struct cdl_caps {
 };
 
 struct cdl_kernel {
-    const char *shader;  // GLSL file without .comp
-    int rank;            // the guess at its place among the kernels of an operation: lower is faster
-    bool fp16;           // storage
+    const char *shader;     // GLSL file without .comp
+    int rank;               // the guess at its place among the kernels of an operation: lower is faster
+    bool fp16;              // storage
     uint32_t subgroup_size; // subgroups must have this size and be full; 0: as the driver likes
-    int half_products;   // so many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11
-                         // of the sum of their magnitudes, at most; 0: fp32 all the way
+    // So many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11
+    // of the sum of their magnitudes, at most; 0: fp32 all the way
+    int half_products;
     uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
     int num_constants;
     bool host_input; // reads a host's buffer or image through descriptor set 0, see host_run.c
-    // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4 in]
+    // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4
+    // in]
     int lanes, span;
-    int tap_columns; // kernel_w, or more: zero weights behind it; 0: kernel_w
-    int rows;        // zero rows behind those above; 0: none
-    bool shared_window; // all lanes' blocks read the same span blocks of input, the first lane's
-    bool pair; // does the work of the operation before its own, too; that one's weights are another kernel's
+    int tap_columns;     // kernel_w, or more: zero weights behind it; 0: kernel_w
+    int rows;            // zero rows behind those above; 0: none
+    bool shared_window;  // all lanes' blocks read the same span blocks of input, the first lane's
+    bool pair;           // does the work of the operation before its own, too; that one's weights are another kernel's
     size_t weight_bytes; // weights, then float bias[4 * dst_c4] at bias_offset
     size_t bias_offset;
 };
@@ -75,21 +80,22 @@ struct cdl_addresses {
 int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
                     struct cdl_kernel *out);
 
-// Writes up to CDL_MAX_KERNELS legal kernels that do the operation's work and that of the one before it in graph->ops, whose
-// value nobody else reads, and to *first the kernel that tells how the latter's weights lie; returns their number, often 0.
+// Writes up to CDL_MAX_KERNELS legal kernels that do the operation's work and that of the one before it in graph->ops,
+// whose value nobody else reads, and to *first the kernel that tells how the latter's weights lie; returns their
+// number, often 0.
 int cdl_pair_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
                          struct cdl_kernel *out, struct cdl_kernel *first);
 
 // Push constants and workgroup counts for `images` images.
-void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, int images,
-                       const struct cdl_addresses *at, struct cdl_launch *out);
+void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
+                       int images, const struct cdl_addresses *at, struct cdl_launch *out);
 
 // Floats of scratch that cdl_kernel_pack needs for this operation.
 size_t cdl_kernel_scratch(const struct cdl_op *op);
 
 // Writes the operation's weights, batch norm folded in, to dst[kernel->weight_bytes].
-void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op, float *scratch,
-                     uint8_t *dst);
+void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
+                     float *scratch, uint8_t *dst);
 
 // Whether one pipeline serves both: they may differ in rank and in the layout of weights alone.
 bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);

@@ -9,7 +9,8 @@ void cdl_launch_tiles(struct cdl_launch *launch, const struct conv_params *p, ui
 }
 
 double cdl_tile_cost(const struct cdl_conv_shape *s, uint32_t m, uint32_t n, uint32_t invocations) {
-    const uint32_t units = 128; // that run a workgroup at a time on a large GPU; a small one has the same order of tiles
+    const uint32_t units =
+        128; // that run a workgroup at a time on a large GPU; a small one has the same order of tiles
     const uint32_t pixels = (uint32_t)s->dst->height * (uint32_t)s->dst->width;
     const uint32_t tiles = cdl_div_up(pixels, m) * cdl_div_up((uint32_t)s->dst_c4 * 4, n);
     // A tile of m x n loads m + n values per m n products: small ones wait for memory.

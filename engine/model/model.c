@@ -71,7 +71,7 @@ void cdl_tensor_read_row(const struct cdl_tensor *t, int64_t i, float *out) {
     }
     // An odometer over all dimensions but the last, which is read as one run.
     const int last = t->num_dims - 1;
-    int64_t index[CDL_MAX_DIMS] = { 0 }, offset = 0;
+    int64_t index[CDL_MAX_DIMS] = {0}, offset = 0;
     for (;;) {
         read_run(t->dtype, row + offset * size, t->stride[last], t->shape[last], out);
         out += t->shape[last];
@@ -123,7 +123,8 @@ cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_te
     return CDL_OK;
 }
 
-cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value, const cdl_log *log) {
+cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value,
+                                        const cdl_log *log) {
     char *copy = copy_text(value);
     if (!copy)
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory for metadata");
@@ -169,7 +170,7 @@ static int compare_names(const void *a, const void *b) {
 // DataParallel, torch.compile and Lightning wrap a network in one more module, whose name then
 // stands before every tensor's.
 static void remove_common_prefix(struct cdl_tensor_list *list) {
-    static const char *const prefixes[] = { "module.", "_orig_mod.", "model." };
+    static const char *const prefixes[] = {"module.", "_orig_mod.", "model."};
     for (size_t p = 0; p < CDL_COUNT(prefixes);) {
         const size_t length = strlen(prefixes[p]);
         int i = 0;
@@ -224,7 +225,8 @@ static bool ends_with(const char *text, const char *suffix) {
 }
 
 // `row`: room for one row.
-static cdl_result check_values(const struct cdl_model *model, const struct cdl_tensor *t, float *row, const cdl_log *log) {
+static cdl_result check_values(const struct cdl_model *model, const struct cdl_tensor *t, float *row,
+                               const cdl_log *log) {
     const int64_t rows = cdl_tensor_rows(t), row_size = cdl_tensor_row_size(t);
     const bool is_variance = ends_with(t->name, "running_var"), packed = is_contiguous(t, 0);
     int64_t bad = packed ? find_non_finite(t->dtype, t->data, rows * row_size) : -1;
@@ -235,16 +237,19 @@ static cdl_result check_values(const struct cdl_model *model, const struct cdl_t
             bad += i * row_size;
         for (int64_t j = 0; bad < 0 && is_variance && j < row_size; j++) {
             if (row[j] < 0) {
-                return cdl_fail(log, CDL_ERR_FORMAT, "%s: tensor %s: element %lld is %g, but a variance is never negative; "
-                                "the file is damaged, or training diverged", model->what, t->name,
-                                (long long)(i * row_size + j), (double)row[j]);
+                return cdl_fail(log, CDL_ERR_FORMAT,
+                                "%s: tensor %s: element %lld is %g, but a variance is never negative; "
+                                "the file is damaged, or training diverged",
+                                model->what, t->name, (long long)(i * row_size + j), (double)row[j]);
             }
         }
     }
     if (bad < 0)
         return CDL_OK;
-    return cdl_fail(log, CDL_ERR_FORMAT, "%s: tensor %s: element %lld is NaN or infinite; the file is damaged, or training "
-                    "diverged: use an earlier checkpoint", model->what, t->name, (long long)bad);
+    return cdl_fail(log, CDL_ERR_FORMAT,
+                    "%s: tensor %s: element %lld is NaN or infinite; the file is damaged, or training "
+                    "diverged: use an earlier checkpoint",
+                    model->what, t->name, (long long)bad);
 }
 
 static cdl_result check_all_values(const struct cdl_model *model, const cdl_log *log) {
@@ -269,14 +274,16 @@ cdl_result cdl_model_finish(struct cdl_model *model, const struct cdl_model_para
     const cdl_log *log = &params->log;
     struct cdl_tensor_list *list = &model->list;
     if (list->count == 0) {
-        return cdl_fail(log, CDL_ERR_FORMAT, "%s: holds no floating-point tensor; save the network's state_dict()", model->what);
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: holds no floating-point tensor; save the network's state_dict()",
+                        model->what);
     }
     remove_common_prefix(list);
     qsort(list->items, (size_t)list->count, sizeof(*list->items), compare_names);
     for (int i = 0; i < list->count; i++) {
         const struct cdl_tensor *t = &list->items[i];
         if (i > 0 && strcmp(t[-1].name, t->name) == 0)
-            return cdl_fail(log, CDL_ERR_FORMAT, "%s: tensor %s appears twice; save the model again", model->what, t->name);
+            return cdl_fail(log, CDL_ERR_FORMAT, "%s: tensor %s appears twice; save the model again", model->what,
+                            t->name);
         if (!ends_with(t->name, "running_mean") && !ends_with(t->name, "running_var"))
             model->num_parameters += (uint64_t)cdl_tensor_count(t);
     }
@@ -343,20 +350,24 @@ cdl_result cdl_model_read_params(struct cdl_model_params *out, const struct cdl_
 
 // What a file that is no model appears to be, with the remedy.
 static const char *describe_unknown(const uint8_t *data, size_t size) {
-    static const struct { const char *magic; size_t offset; const char *text; } known[] = {
-        { "version https://git-lfs", 0, "is a git-lfs pointer, not the file itself; run `git lfs pull`" },
-        { "<!DOCTYPE", 0, "is a web page, probably an error page saved in place of a download; download the file again" },
-        { "<!doctype", 0, "is a web page, probably an error page saved in place of a download; download the file again" },
-        { "<html", 0, "is a web page, probably an error page saved in place of a download; download the file again" },
-        { "<?xml", 0, "is an XML text, probably an error page saved in place of a download; download the file again" },
-        { "\x89HDF", 0, "is an HDF5 file (Keras); save the weights with PyTorch or as .safetensors" },
-        { "GGUF", 0, "is a GGUF file; save the weights with PyTorch or as .safetensors" },
-        { "TFL3", 4, "is a TensorFlow Lite model; save the weights with PyTorch or as .safetensors" },
-        { "\x93NUMPY", 0, "is a NumPy array; save the weights with PyTorch or as .safetensors" },
-        { "\x1f\x8b", 0, "is gzip-compressed; decompress it first" },
-        { "ustar", 257, "is a tar archive, as PyTorch before 0.1.10 wrote; save the state_dict again with PyTorch" },
-        { "\xff\xd8\xff", 0, "is a JPEG picture, no model; exchange the arguments" },
-        { "\x89PNG", 0, "is a PNG picture, no model; exchange the arguments" },
+    static const struct {
+        const char *magic;
+        size_t offset;
+        const char *text;
+    } known[] = {
+        {"version https://git-lfs", 0, "is a git-lfs pointer, not the file itself; run `git lfs pull`"},
+        {"<!DOCTYPE", 0, "is a web page, probably an error page saved in place of a download; download the file again"},
+        {"<!doctype", 0, "is a web page, probably an error page saved in place of a download; download the file again"},
+        {"<html", 0, "is a web page, probably an error page saved in place of a download; download the file again"},
+        {"<?xml", 0, "is an XML text, probably an error page saved in place of a download; download the file again"},
+        {"\x89HDF", 0, "is an HDF5 file (Keras); save the weights with PyTorch or as .safetensors"},
+        {"GGUF", 0, "is a GGUF file; save the weights with PyTorch or as .safetensors"},
+        {"TFL3", 4, "is a TensorFlow Lite model; save the weights with PyTorch or as .safetensors"},
+        {"\x93NUMPY", 0, "is a NumPy array; save the weights with PyTorch or as .safetensors"},
+        {"\x1f\x8b", 0, "is gzip-compressed; decompress it first"},
+        {"ustar", 257, "is a tar archive, as PyTorch before 0.1.10 wrote; save the state_dict again with PyTorch"},
+        {"\xff\xd8\xff", 0, "is a JPEG picture, no model; exchange the arguments"},
+        {"\x89PNG", 0, "is a PNG picture, no model; exchange the arguments"},
     };
     if (size == 0)
         return "is empty; download or save it again";
@@ -377,7 +388,8 @@ static const char *describe_unknown(const uint8_t *data, size_t size) {
 }
 
 // Everything after the bytes are at hand. On failure the caller keeps them.
-static cdl_result load(cdl_model **out, const void *data, size_t size, const char *what, const struct cdl_model_params *params) {
+static cdl_result load(cdl_model **out, const void *data, size_t size, const char *what,
+                       const struct cdl_model_params *params) {
     struct cdl_model *model = cdl_model_new(what);
     if (!model)
         return cdl_fail(&params->log, CDL_ERR_NOMEM, "%s: out of memory", what);
@@ -428,8 +440,9 @@ cdl_result cdl_model_load_file(cdl_model **out, const char *path, const struct c
     return r;
 }
 
-cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size, void (*free_fn)(void *ctx, const void *data),
-                                 void *ctx, const struct cdl_model_params *params) {
+cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size,
+                                 void (*free_fn)(void *ctx, const void *data), void *ctx,
+                                 const struct cdl_model_params *params) {
     struct cdl_model_params p;
     if (out)
         *out = NULL;
@@ -450,7 +463,7 @@ cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size,
 // ---- questions
 
 const struct cdl_tensor *cdl_model_find(const struct cdl_model *model, const char *name) {
-    const struct cdl_tensor key = { .name = name };
+    const struct cdl_tensor key = {.name = name};
     if (model->list.count == 0)
         return NULL;
     return bsearch(&key, model->list.items, (size_t)model->list.count, sizeof(key), compare_names);

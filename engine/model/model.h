@@ -38,12 +38,15 @@ size_t cdl_dtype_size(cdl_dtype dtype);
 struct cdl_tensor_list {
     struct cdl_tensor *items; // malloc'd
     int count, capacity;
-    struct cdl_text_pair { char *key, *value; } *metadata; // malloc'd, both strings too
+    struct cdl_text_pair {
+        char *key, *value;
+    } * metadata; // malloc'd, both strings too
     int num_metadata;
 };
 // Appends a copy of *t; t->name is copied too (malloc'd).
 cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_tensor *t, const cdl_log *log);
-cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value, const cdl_log *log);
+cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value,
+                                        const cdl_log *log);
 void cdl_tensor_list_free(struct cdl_tensor_list *list);
 
 // Whether a state dict's entry is training bookkeeping that inference never reads, whatever its type.
@@ -51,18 +54,20 @@ bool cdl_tensor_name_ignored(const char *name);
 
 // Parsers. `what` names the input in messages (a path). On failure the list is to be freed by the caller.
 bool cdl_is_safetensors(const uint8_t *data, size_t size);
-cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what, const cdl_log *log);
+cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
+                                 const cdl_log *log);
 bool cdl_is_pth(const uint8_t *data, size_t size); // either torch.save format
-cdl_result cdl_parse_pth(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what, const cdl_log *log);
+cdl_result cdl_parse_pth(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
+                         const cdl_log *log);
 
 struct cdl_recipe {
-    char architecture[64];      // empty: to be inferred by graph.c
+    char architecture[64]; // empty: to be inferred by graph.c
     int input_width, input_height;
-    int resize_size;            // short side, pixels
+    int resize_size; // short side, pixels
     float mean[3], std[3];
-    int stem_stride;            // 0: by stem kernel size (7x7: 2, 3x3: 1)
-    int stem_pool;              // -1: by stem kernel size (7x7: yes, 3x3: no), 0 no, 1 yes
-    int stage_strides[4];       // 0: 1 for the first stage, 2 for the others
+    int stem_stride;      // 0: by stem kernel size (7x7: 2, 3x3: 1)
+    int stem_pool;        // -1: by stem kernel size (7x7: yes, 3x3: no), 0 no, 1 yes
+    int stage_strides[4]; // 0: 1 for the first stage, 2 for the others
 };
 
 struct cdl_model {
@@ -70,13 +75,13 @@ struct cdl_model {
     struct cdl_recipe recipe;
     char **labels; // [num_labels]
     int num_labels;
-    char what[256]; // the file's path or "resnet18 (random)", for messages
+    char what[256];          // the file's path or "resnet18 (random)", for messages
     int num_classes;         // as cdl_infer_architecture tells
     uint64_t num_parameters; // elements of all tensors but running statistics
     // The bytes all tensors lead into, given back by release(model) when the last reference goes.
     const void *data;
     size_t size;
-    void (*release)(struct cdl_model *model); // NULL: nothing to give back
+    void (*release)(struct cdl_model *model);     // NULL: nothing to give back
     void (*free_fn)(void *ctx, const void *data); // of cdl_model_load_memory
     void *free_ctx;
     atomic_int references;

@@ -16,72 +16,78 @@ enum role {
     ROLE_OPAQUE,    // data of a checkpoint that no tensor depends on; its content is dropped
 };
 
-static const struct global { const char *module, *name; enum role role; } TABLE[] = {
-    { "collections", "OrderedDict", ROLE_DICT },
-    { "builtins", "dict", ROLE_DICT },
-    { "__builtin__", "dict", ROLE_DICT },
-    { "torch._utils", "_rebuild_tensor", ROLE_TENSOR },
-    { "torch._utils", "_rebuild_tensor_v2", ROLE_TENSOR },
-    { "torch._utils", "_rebuild_parameter", ROLE_PARAMETER },
-    { "torch._utils", "_rebuild_parameter_with_state", ROLE_PARAMETER },
-    { "collections", "defaultdict", ROLE_OPAQUE },
-    { "collections", "Counter", ROLE_OPAQUE },
-    { "builtins", "set", ROLE_OPAQUE },
-    { "builtins", "frozenset", ROLE_OPAQUE },
-    { "builtins", "list", ROLE_OPAQUE },
-    { "builtins", "complex", ROLE_OPAQUE },
-    { "builtins", "slice", ROLE_OPAQUE },
-    { "builtins", "range", ROLE_OPAQUE },
-    { "builtins", "bytearray", ROLE_OPAQUE },
-    { "__builtin__", "set", ROLE_OPAQUE },
-    { "__builtin__", "frozenset", ROLE_OPAQUE },
-    { "__builtin__", "list", ROLE_OPAQUE },
-    { "__builtin__", "complex", ROLE_OPAQUE },
-    { "__builtin__", "slice", ROLE_OPAQUE },
-    { "__builtin__", "xrange", ROLE_OPAQUE },
-    { "__builtin__", "bytearray", ROLE_OPAQUE },
-    { "_codecs", "encode", ROLE_OPAQUE }, // how protocol 2 writes bytes
-    { "torch", "Size", ROLE_OPAQUE },
-    { "torch", "device", ROLE_OPAQUE },
-    { "torch", "float32", ROLE_OPAQUE },
-    { "torch", "float64", ROLE_OPAQUE },
-    { "torch", "float16", ROLE_OPAQUE },
-    { "torch", "bfloat16", ROLE_OPAQUE },
-    { "torch", "int64", ROLE_OPAQUE },
-    { "torch", "int32", ROLE_OPAQUE },
-    { "torch", "int16", ROLE_OPAQUE },
-    { "torch", "int8", ROLE_OPAQUE },
-    { "torch", "uint8", ROLE_OPAQUE },
-    { "torch", "bool", ROLE_OPAQUE },
-    { "numpy", "dtype", ROLE_OPAQUE }, // a metric, such as the best accuracy so far
-    { "numpy", "ndarray", ROLE_OPAQUE },
-    { "numpy.core.multiarray", "scalar", ROLE_OPAQUE },
-    { "numpy.core.multiarray", "_reconstruct", ROLE_OPAQUE },
-    { "numpy._core.multiarray", "scalar", ROLE_OPAQUE },
-    { "numpy._core.multiarray", "_reconstruct", ROLE_OPAQUE },
+static const struct global {
+    const char *module, *name;
+    enum role role;
+} TABLE[] = {
+    {"collections", "OrderedDict", ROLE_DICT},
+    {"builtins", "dict", ROLE_DICT},
+    {"__builtin__", "dict", ROLE_DICT},
+    {"torch._utils", "_rebuild_tensor", ROLE_TENSOR},
+    {"torch._utils", "_rebuild_tensor_v2", ROLE_TENSOR},
+    {"torch._utils", "_rebuild_parameter", ROLE_PARAMETER},
+    {"torch._utils", "_rebuild_parameter_with_state", ROLE_PARAMETER},
+    {"collections", "defaultdict", ROLE_OPAQUE},
+    {"collections", "Counter", ROLE_OPAQUE},
+    {"builtins", "set", ROLE_OPAQUE},
+    {"builtins", "frozenset", ROLE_OPAQUE},
+    {"builtins", "list", ROLE_OPAQUE},
+    {"builtins", "complex", ROLE_OPAQUE},
+    {"builtins", "slice", ROLE_OPAQUE},
+    {"builtins", "range", ROLE_OPAQUE},
+    {"builtins", "bytearray", ROLE_OPAQUE},
+    {"__builtin__", "set", ROLE_OPAQUE},
+    {"__builtin__", "frozenset", ROLE_OPAQUE},
+    {"__builtin__", "list", ROLE_OPAQUE},
+    {"__builtin__", "complex", ROLE_OPAQUE},
+    {"__builtin__", "slice", ROLE_OPAQUE},
+    {"__builtin__", "xrange", ROLE_OPAQUE},
+    {"__builtin__", "bytearray", ROLE_OPAQUE},
+    {"_codecs", "encode", ROLE_OPAQUE}, // how protocol 2 writes bytes
+    {"torch", "Size", ROLE_OPAQUE},
+    {"torch", "device", ROLE_OPAQUE},
+    {"torch", "float32", ROLE_OPAQUE},
+    {"torch", "float64", ROLE_OPAQUE},
+    {"torch", "float16", ROLE_OPAQUE},
+    {"torch", "bfloat16", ROLE_OPAQUE},
+    {"torch", "int64", ROLE_OPAQUE},
+    {"torch", "int32", ROLE_OPAQUE},
+    {"torch", "int16", ROLE_OPAQUE},
+    {"torch", "int8", ROLE_OPAQUE},
+    {"torch", "uint8", ROLE_OPAQUE},
+    {"torch", "bool", ROLE_OPAQUE},
+    {"numpy", "dtype", ROLE_OPAQUE}, // a metric, such as the best accuracy so far
+    {"numpy", "ndarray", ROLE_OPAQUE},
+    {"numpy.core.multiarray", "scalar", ROLE_OPAQUE},
+    {"numpy.core.multiarray", "_reconstruct", ROLE_OPAQUE},
+    {"numpy._core.multiarray", "scalar", ROLE_OPAQUE},
+    {"numpy._core.multiarray", "_reconstruct", ROLE_OPAQUE},
 };
 
 // In module torch, and for tensors saved from a GPU torch.cuda. A node tells them apart from TABLE's
 // by counting on from its end.
 static const struct cdl_pickle_storage_type STORAGES[] = {
-    { CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F32, 4, "FloatStorage" },
-    { CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F16, 2, "HalfStorage" },
-    { CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_BF16, 2, "BFloat16Storage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 8, "LongStorage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 4, "IntStorage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 2, "ShortStorage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "CharStorage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "ByteStorage" },
-    { CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "BoolStorage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "DoubleStorage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "ComplexFloatStorage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 16, "ComplexDoubleStorage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QInt8Storage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QUInt8Storage" },
-    { CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 4, "QInt32Storage" },
+    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F32, 4, "FloatStorage"},
+    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F16, 2, "HalfStorage"},
+    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_BF16, 2, "BFloat16Storage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 8, "LongStorage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 4, "IntStorage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 2, "ShortStorage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "CharStorage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "ByteStorage"},
+    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "BoolStorage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "DoubleStorage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "ComplexFloatStorage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 16, "ComplexDoubleStorage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QInt8Storage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QUInt8Storage"},
+    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 4, "QInt32Storage"},
 };
 
-struct text { const uint8_t *data; size_t length; };
+struct text {
+    const uint8_t *data;
+    size_t length;
+};
 
 static bool text_is(struct text text, const char *other) {
     return strlen(other) == text.length && memcmp(text.data, other, text.length) == 0;
@@ -104,8 +110,10 @@ static int64_t find_global(struct text module, struct text name) { // -1: not kn
 // ---- memory
 
 static cdl_result malformed(const struct cdl_pickle *p, const char *problem) {
-    return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: %s at byte %zu of its pickle; the file is damaged or was cut short, download or "
-                    "save it again", p->what, problem, p->position);
+    return cdl_fail(p->log, CDL_ERR_FORMAT,
+                    "%s: %s at byte %zu of its pickle; the file is damaged or was cut short, download or "
+                    "save it again",
+                    p->what, problem, p->position);
 }
 
 static cdl_result short_of_memory(const struct cdl_pickle *p) {
@@ -113,12 +121,15 @@ static cdl_result short_of_memory(const struct cdl_pickle *p) {
 }
 
 // Room for one more element of `size` bytes in *array.
-static cdl_result reserve(const struct cdl_pickle *p, void **array, size_t *capacity, size_t count, size_t size, size_t max) {
+static cdl_result reserve(const struct cdl_pickle *p, void **array, size_t *capacity, size_t count, size_t size,
+                          size_t max) {
     if (count < *capacity)
         return CDL_OK;
     if (count >= max) {
-        return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: its pickle holds more than %zu objects, too many for a model; save only the "
-                        "weights: torch.save(model.state_dict(), FILE)", p->what, max);
+        return cdl_fail(p->log, CDL_ERR_FORMAT,
+                        "%s: its pickle holds more than %zu objects, too many for a model; save only the "
+                        "weights: torch.save(model.state_dict(), FILE)",
+                        p->what, max);
     }
     const size_t wanted = *capacity ? *capacity * 2 : 256;
     void *grown = realloc(*array, wanted * size); // below max * 2 * size, far from overflow
@@ -149,11 +160,11 @@ static cdl_result push_node(struct cdl_pickle *p, struct cdl_pickle_node node) {
 }
 
 static cdl_result push_kind(struct cdl_pickle *p, enum cdl_pickle_kind kind) {
-    return push_node(p, (struct cdl_pickle_node) { .kind = kind });
+    return push_node(p, (struct cdl_pickle_node){.kind = kind});
 }
 
 static cdl_result push_integer(struct cdl_pickle *p, enum cdl_pickle_kind kind, int64_t value) {
-    return push_node(p, (struct cdl_pickle_node) { .kind = kind, .u.integer = value });
+    return push_node(p, (struct cdl_pickle_node){.kind = kind, .u.integer = value});
 }
 
 static cdl_result append_cell(struct cdl_pickle *p, uint32_t container, uint32_t item) {
@@ -162,7 +173,7 @@ static cdl_result append_cell(struct cdl_pickle *p, uint32_t container, uint32_t
     p->cells = array;
     if (r != CDL_OK)
         return r;
-    p->cells[p->num_cells++] = (struct cdl_pickle_cell) { .node = item };
+    p->cells[p->num_cells++] = (struct cdl_pickle_cell){.node = item};
     struct cdl_pickle_node *node = &p->nodes[container];
     const uint32_t cell = (uint32_t)p->num_cells; // 1 + its index
     if (node->count++ == 0)
@@ -217,15 +228,18 @@ static cdl_result op_proto(struct cdl_pickle *p, uint8_t op) {
     if (!take_number(p, 1, &version))
         return malformed(p, "the end comes too early");
     if (version > 5)
-        return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: uses pickle protocol %d, newer than 5; save it again with "
-                        "pickle_protocol=2", p->what, (int)version);
+        return cdl_fail(p->log, CDL_ERR_FORMAT,
+                        "%s: uses pickle protocol %d, newer than 5; save it again with "
+                        "pickle_protocol=2",
+                        p->what, (int)version);
     return CDL_OK;
 }
 
 static cdl_result op_frame(struct cdl_pickle *p, uint8_t op) {
     (void)op;
     uint64_t length;
-    return take_number(p, 8, &length) && length <= p->size - p->position ? CDL_OK : malformed(p, "a frame ends outside");
+    return take_number(p, 8, &length) && length <= p->size - p->position ? CDL_OK
+                                                                         : malformed(p, "a frame ends outside");
 }
 
 static cdl_result op_constant(struct cdl_pickle *p, uint8_t op) {
@@ -246,7 +260,8 @@ static cdl_result op_long(struct cdl_pickle *p, uint8_t op) { // LONG1, LONG4
     if (!take_number(p, op == 0x8a ? 1 : 4, &length) || length > INT32_MAX || !take(p, (size_t)length, &bytes))
         return malformed(p, "a number ends too early");
     if (length > 8)
-        return push_node(p, (struct cdl_pickle_node) { .kind = CDL_PICKLE_BIG_INT, .count = (uint32_t)length, .u.text = bytes });
+        return push_node(
+            p, (struct cdl_pickle_node){.kind = CDL_PICKLE_BIG_INT, .count = (uint32_t)length, .u.text = bytes});
     uint64_t value = length > 0 && bytes[length - 1] >> 7 ? UINT64_MAX : 0; // sign extension
     for (size_t i = (size_t)length; i-- > 0;)
         value = value << 8 | bytes[i];
@@ -268,7 +283,7 @@ static cdl_result op_text(struct cdl_pickle *p, uint8_t op) {
     const uint8_t *bytes;
     if (!take_number(p, width, &length) || length > INT32_MAX || !take(p, (size_t)length, &bytes))
         return malformed(p, "a text ends too early");
-    return push_node(p, (struct cdl_pickle_node) { .kind = kind, .count = (uint32_t)length, .u.text = bytes });
+    return push_node(p, (struct cdl_pickle_node){.kind = kind, .count = (uint32_t)length, .u.text = bytes});
 }
 
 // ---- opcodes: stack and memo
@@ -333,7 +348,10 @@ static cdl_result op_get(struct cdl_pickle *p, uint8_t op) { // BINGET, LONG_BIN
 // ---- opcodes: containers
 
 static cdl_result op_empty(struct cdl_pickle *p, uint8_t op) {
-    return push_kind(p, op == '}' ? CDL_PICKLE_DICT : op == ']' ? CDL_PICKLE_LIST : op == ')' ? CDL_PICKLE_TUPLE : CDL_PICKLE_SET);
+    return push_kind(p, op == '}'   ? CDL_PICKLE_DICT
+                        : op == ']' ? CDL_PICKLE_LIST
+                        : op == ')' ? CDL_PICKLE_TUPLE
+                                    : CDL_PICKLE_SET);
 }
 
 // Appends stack[first...] to a container and takes them off.
@@ -369,8 +387,12 @@ static cdl_result op_container(struct cdl_pickle *p, uint8_t op) { // TUPLE, LIS
     size_t first;
     if (!pop_mark(p, &first) || (op == 'd' && (p->num_stack - first) % 2 != 0))
         return malformed(p, "a container has no start");
-    return build_container(p, op == 't' ? CDL_PICKLE_TUPLE : op == 'l' ? CDL_PICKLE_LIST :
-                           op == 'd' ? CDL_PICKLE_DICT : CDL_PICKLE_SET, first);
+    return build_container(p,
+                           op == 't'   ? CDL_PICKLE_TUPLE
+                           : op == 'l' ? CDL_PICKLE_LIST
+                           : op == 'd' ? CDL_PICKLE_DICT
+                                       : CDL_PICKLE_SET,
+                           first);
 }
 
 static cdl_result op_add(struct cdl_pickle *p, uint8_t op) { // APPEND(S), ADDITEMS, SETITEM(S)
@@ -404,9 +426,11 @@ static cdl_result push_global(struct cdl_pickle *p, struct text module, struct t
     if (index >= 0)
         return push_integer(p, CDL_PICKLE_GLOBAL, index);
     const int m = module.length < 120 ? (int)module.length : 120, n = name.length < 120 ? (int)name.length : 120;
-    return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: its pickle asks for the Python object '%.*s.%.*s', which is refused (nothing was "
-                    "executed); if you trust the file, load it in PyTorch and save only the weights: torch.save(model.state_dict(), "
-                    "FILE)", p->what, m, (const char *)module.data, n, (const char *)name.data);
+    return cdl_fail(
+        p->log, CDL_ERR_FORMAT,
+        "%s: its pickle asks for the Python object '%.*s.%.*s', which is refused (nothing was executed); if you trust "
+        "the file, load it in PyTorch and save only the weights: torch.save(model.state_dict(), FILE)",
+        p->what, m, (const char *)module.data, n, (const char *)name.data);
 }
 
 static bool take_line(struct cdl_pickle *p, struct text *out) {
@@ -414,7 +438,7 @@ static bool take_line(struct cdl_pickle *p, struct text *out) {
     const uint8_t *end = memchr(start, '\n', p->size - p->position);
     if (!end)
         return false;
-    *out = (struct text) { start, (size_t)(end - start) };
+    *out = (struct text){start, (size_t)(end - start)};
     p->position += out->length + 1;
     return true;
 }
@@ -431,7 +455,7 @@ static cdl_result op_global(struct cdl_pickle *p, uint8_t op) {
     const struct cdl_pickle_node *second = &p->nodes[pop(p)], *first = &p->nodes[pop(p)];
     if (first->kind != CDL_PICKLE_TEXT || second->kind != CDL_PICKLE_TEXT)
         return malformed(p, "a global's name is no text");
-    return push_global(p, (struct text) { first->u.text, first->count }, (struct text) { second->u.text, second->count });
+    return push_global(p, (struct text){first->u.text, first->count}, (struct text){second->u.text, second->count});
 }
 
 // OrderedDict([[key, value], ...]), as Python 2 wrote it: the pairs become a dictionary's cells.
@@ -458,7 +482,8 @@ static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
     if (num_available(p) < 2)
         return malformed(p, "a call lacks its function or arguments");
     const struct cdl_pickle_node arguments = p->nodes[pop(p)], function = p->nodes[pop(p)];
-    if (function.kind != CDL_PICKLE_GLOBAL || arguments.kind != CDL_PICKLE_TUPLE || function.u.integer >= (int64_t)CDL_COUNT(TABLE))
+    if (function.kind != CDL_PICKLE_GLOBAL || arguments.kind != CDL_PICKLE_TUPLE ||
+        function.u.integer >= (int64_t)CDL_COUNT(TABLE))
         return malformed(p, "a call is none of a known function");
     const struct cdl_pickle_node *first = cdl_pickle_item(p, &arguments, 0);
     switch (TABLE[function.u.integer].role) {
@@ -472,14 +497,13 @@ static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
     case ROLE_TENSOR:
         if (arguments.count < 4 || first->kind != CDL_PICKLE_STORAGE)
             return malformed(p, "a tensor lacks its storage");
-        return push_node(p, (struct cdl_pickle_node) { .kind = CDL_PICKLE_TENSOR, .count = arguments.count,
-                                                       .u.cells = arguments.u.cells });
+        return push_node(p, (struct cdl_pickle_node){
+                                .kind = CDL_PICKLE_TENSOR, .count = arguments.count, .u.cells = arguments.u.cells});
     case ROLE_PARAMETER:
         if (!first || first->kind != CDL_PICKLE_TENSOR)
             return malformed(p, "a parameter lacks its tensor");
         return push(p, (uint32_t)(first - p->nodes));
-    case ROLE_OPAQUE:
-        break;
+    case ROLE_OPAQUE: break;
     }
     return push_kind(p, CDL_PICKLE_OPAQUE);
 }
@@ -501,8 +525,10 @@ static cdl_result op_persistent_id(struct cdl_pickle *p, uint8_t op) {
     const struct cdl_pickle_node id = p->nodes[pop(p)];
     const struct cdl_pickle_node *tag = id.kind == CDL_PICKLE_TUPLE ? cdl_pickle_item(p, &id, 0) : NULL;
     if (!cdl_pickle_is_text(tag, "storage") || id.count < 5) {
-        return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: its pickle refers to something other than a tensor's storage (a whole module?); "
-                        "save only the weights: torch.save(model.state_dict(), FILE)", p->what);
+        return cdl_fail(p->log, CDL_ERR_FORMAT,
+                        "%s: its pickle refers to something other than a tensor's storage (a whole module?); "
+                        "save only the weights: torch.save(model.state_dict(), FILE)",
+                        p->what);
     }
     struct cdl_pickle_node storage = id;
     storage.kind = CDL_PICKLE_STORAGE;
@@ -512,30 +538,30 @@ static cdl_result op_persistent_id(struct cdl_pickle *p, uint8_t op) {
 }
 
 static cdl_result op_refused(struct cdl_pickle *p, uint8_t op) { // PERSID, INST, OBJ, EXT1, EXT2, EXT4, NEWOBJ_EX
-    return cdl_fail(p->log, CDL_ERR_FORMAT, "%s: its pickle uses opcode 0x%02x, which makes arbitrary objects and is refused (nothing "
-                    "was executed); save only the weights: torch.save(model.state_dict(), FILE)", p->what, op);
+    return cdl_fail(p->log, CDL_ERR_FORMAT,
+                    "%s: its pickle uses opcode 0x%02x, which makes arbitrary objects and is refused (nothing "
+                    "was executed); save only the weights: torch.save(model.state_dict(), FILE)",
+                    p->what, op);
 }
 
 static cdl_result (*const OPS[256])(struct cdl_pickle *p, uint8_t op) = {
-    [0x80] = op_proto, [0x95] = op_frame,
-    ['N'] = op_constant, [0x88] = op_constant, [0x89] = op_constant,
-    ['J'] = op_int, ['K'] = op_int, ['M'] = op_int, [0x8a] = op_long, [0x8b] = op_long, ['G'] = op_float,
-    ['X'] = op_text, [0x8c] = op_text, [0x8d] = op_text, ['U'] = op_text, ['T'] = op_text,
-    ['C'] = op_text, ['B'] = op_text, [0x8e] = op_text, [0x96] = op_text,
-    ['('] = op_mark, ['0'] = op_pop, ['1'] = op_pop, ['2'] = op_dup,
-    ['q'] = op_put, ['r'] = op_put, [0x94] = op_put, ['h'] = op_get, ['j'] = op_get,
-    ['}'] = op_empty, [']'] = op_empty, [')'] = op_empty, [0x8f] = op_empty,
-    [0x85] = op_tuple_of, [0x86] = op_tuple_of, [0x87] = op_tuple_of,
-    ['t'] = op_container, ['l'] = op_container, ['d'] = op_container, [0x91] = op_container,
-    ['a'] = op_add, ['e'] = op_add, [0x90] = op_add, ['s'] = op_add, ['u'] = op_add,
-    ['c'] = op_global, [0x93] = op_global, ['R'] = op_call, [0x81] = op_call, ['b'] = op_build,
-    ['Q'] = op_persistent_id,
-    ['P'] = op_refused, ['i'] = op_refused, ['o'] = op_refused,
-    [0x82] = op_refused, [0x83] = op_refused, [0x84] = op_refused, [0x92] = op_refused,
+    [0x80] = op_proto,        [0x95] = op_frame,    ['N'] = op_constant,  [0x88] = op_constant, [0x89] = op_constant,
+    ['J'] = op_int,           ['K'] = op_int,       ['M'] = op_int,       [0x8a] = op_long,     [0x8b] = op_long,
+    ['G'] = op_float,         ['X'] = op_text,      [0x8c] = op_text,     [0x8d] = op_text,     ['U'] = op_text,
+    ['T'] = op_text,          ['C'] = op_text,      ['B'] = op_text,      [0x8e] = op_text,     [0x96] = op_text,
+    ['('] = op_mark,          ['0'] = op_pop,       ['1'] = op_pop,       ['2'] = op_dup,       ['q'] = op_put,
+    ['r'] = op_put,           [0x94] = op_put,      ['h'] = op_get,       ['j'] = op_get,       ['}'] = op_empty,
+    [']'] = op_empty,         [')'] = op_empty,     [0x8f] = op_empty,    [0x85] = op_tuple_of, [0x86] = op_tuple_of,
+    [0x87] = op_tuple_of,     ['t'] = op_container, ['l'] = op_container, ['d'] = op_container, [0x91] = op_container,
+    ['a'] = op_add,           ['e'] = op_add,       [0x90] = op_add,      ['s'] = op_add,       ['u'] = op_add,
+    ['c'] = op_global,        [0x93] = op_global,   ['R'] = op_call,      [0x81] = op_call,     ['b'] = op_build,
+    ['Q'] = op_persistent_id, ['P'] = op_refused,   ['i'] = op_refused,   ['o'] = op_refused,   [0x82] = op_refused,
+    [0x83] = op_refused,      [0x84] = op_refused,  [0x92] = op_refused,
 };
 
-cdl_result cdl_pickle_read(struct cdl_pickle *p, const uint8_t *data, size_t size, const char *what, const cdl_log *log) {
-    *p = (struct cdl_pickle) { .data = data, .size = size, .what = what, .log = log };
+cdl_result cdl_pickle_read(struct cdl_pickle *p, const uint8_t *data, size_t size, const char *what,
+                           const cdl_log *log) {
+    *p = (struct cdl_pickle){.data = data, .size = size, .what = what, .log = log};
     if (size < 2 || data[0] != 0x80)
         return malformed(p, "no pickle begins");
     while (p->position < size) {
@@ -561,12 +587,13 @@ void cdl_pickle_free(struct cdl_pickle *p) {
     free(p->stack);
     free(p->marks);
     free(p->memo);
-    *p = (struct cdl_pickle) { 0 };
+    *p = (struct cdl_pickle){0};
 }
 
 // ---- the result
 
-const struct cdl_pickle_node *cdl_pickle_item(const struct cdl_pickle *p, const struct cdl_pickle_node *node, uint32_t i) {
+const struct cdl_pickle_node *cdl_pickle_item(const struct cdl_pickle *p, const struct cdl_pickle_node *node,
+                                              uint32_t i) {
     if (i >= node->count)
         return NULL;
     uint32_t cell = node->u.cells.first;
@@ -576,10 +603,11 @@ const struct cdl_pickle_node *cdl_pickle_item(const struct cdl_pickle *p, const 
 }
 
 bool cdl_pickle_is_text(const struct cdl_pickle_node *node, const char *text) {
-    return node && node->kind == CDL_PICKLE_TEXT && text_is((struct text) { node->u.text, node->count }, text);
+    return node && node->kind == CDL_PICKLE_TEXT && text_is((struct text){node->u.text, node->count}, text);
 }
 
-const struct cdl_pickle_node *cdl_pickle_get(const struct cdl_pickle *p, const struct cdl_pickle_node *dict, const char *key) {
+const struct cdl_pickle_node *cdl_pickle_get(const struct cdl_pickle *p, const struct cdl_pickle_node *dict,
+                                             const char *key) {
     for (uint32_t cell = dict->u.cells.first; cell;) {
         const struct cdl_pickle_cell *name = &p->cells[cell - 1], *value = &p->cells[name->next - 1];
         if (cdl_pickle_is_text(&p->nodes[name->node], key))
@@ -597,8 +625,8 @@ const struct cdl_pickle_storage_type *cdl_pickle_get_type(const struct cdl_pickl
 
 const char *cdl_pickle_kind_name(const struct cdl_pickle_node *node) {
     static const char *const names[] = {
-        "None", "a boolean", "a number", "a number", "a number", "a text", "bytes", "a tuple", "a list", "a set", "a dictionary",
-        "a class", "a storage", "a tensor", "an object",
+        "None",   "a boolean", "a number",     "a number", "a number",  "a text",   "bytes",     "a tuple",
+        "a list", "a set",     "a dictionary", "a class",  "a storage", "a tensor", "an object",
     };
     return names[node->kind];
 }

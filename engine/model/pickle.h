@@ -22,7 +22,7 @@ enum cdl_pickle_kind {
     CDL_PICKLE_SET,     // contents not kept
     CDL_PICKLE_DICT,    // cells: key, value, key, value...; count: cells
     CDL_PICKLE_GLOBAL,  // integer: index into the table of known globals
-    CDL_PICKLE_STORAGE, // cells: what the persistent id tuple held, from its type on: (type, key, location, count[, view])
+    CDL_PICKLE_STORAGE, // cells: what the persistent id tuple held, from its type on: (type, key, place, count[, view])
     CDL_PICKLE_TENSOR,  // cells: (storage, offset, size, stride, ...)
     CDL_PICKLE_OPAQUE,  // something harmless that a checkpoint may hold beside tensors
 };
@@ -30,7 +30,8 @@ enum cdl_pickle_kind {
 // Element types of storages, as far as they matter.
 enum cdl_pickle_type { CDL_PICKLE_TYPE_FLOAT, CDL_PICKLE_TYPE_KNOWN, CDL_PICKLE_TYPE_REFUSED };
 struct cdl_pickle_storage_type {
-    enum cdl_pickle_type use; // FLOAT: dtype is valid. KNOWN: integers and booleans. REFUSED: double, complex, quantised
+    enum cdl_pickle_type
+        use; // FLOAT: dtype is valid. KNOWN: integers and booleans. REFUSED: double, complex, quantised
     cdl_dtype dtype;
     int size;         // bytes of an element
     const char *name; // "DoubleStorage"
@@ -41,12 +42,16 @@ struct cdl_pickle_node {
     uint32_t count; // of cells, or bytes of text
     union {
         int64_t integer;
-        const uint8_t *text;                  // in the stream's bytes
-        struct { uint32_t first, last; } cells; // 1 + index of a cell; 0: none
+        const uint8_t *text; // in the stream's bytes
+        struct {
+            uint32_t first, last;
+        } cells; // 1 + index of a cell; 0: none
     } u;
 };
 
-struct cdl_pickle_cell { uint32_t node, next; }; // next as `first` above
+struct cdl_pickle_cell {
+    uint32_t node, next;
+}; // next as `first` above
 
 struct cdl_pickle {
     struct cdl_pickle_node *nodes;
@@ -63,15 +68,18 @@ struct cdl_pickle {
 
 // Reads one pickle from its PROTO to its STOP; p->position is then the number of bytes it took.
 // CDL_ERR_FORMAT or CDL_ERR_NOMEM: logged. cdl_pickle_free in any case. `data` must outlive *p.
-cdl_result cdl_pickle_read(struct cdl_pickle *p, const uint8_t *data, size_t size, const char *what, const cdl_log *log);
+cdl_result cdl_pickle_read(struct cdl_pickle *p, const uint8_t *data, size_t size, const char *what,
+                           const cdl_log *log);
 void cdl_pickle_free(struct cdl_pickle *p);
 
 static inline const struct cdl_pickle_node *cdl_pickle_root(const struct cdl_pickle *p) { return &p->nodes[p->root]; }
 // Cell i of a tuple, list, dict, storage or tensor, or NULL. Takes i steps.
-const struct cdl_pickle_node *cdl_pickle_item(const struct cdl_pickle *p, const struct cdl_pickle_node *node, uint32_t i);
+const struct cdl_pickle_node *cdl_pickle_item(const struct cdl_pickle *p, const struct cdl_pickle_node *node,
+                                              uint32_t i);
 bool cdl_pickle_is_text(const struct cdl_pickle_node *node, const char *text); // NULL: false
 // The value of a dict's first entry of that text key, or NULL.
-const struct cdl_pickle_node *cdl_pickle_get(const struct cdl_pickle *p, const struct cdl_pickle_node *dict, const char *key);
+const struct cdl_pickle_node *cdl_pickle_get(const struct cdl_pickle *p, const struct cdl_pickle_node *dict,
+                                             const char *key);
 // The storage type a node names, or NULL when it names none.
 const struct cdl_pickle_storage_type *cdl_pickle_get_type(const struct cdl_pickle_node *node);
 const char *cdl_pickle_kind_name(const struct cdl_pickle_node *node); // "a list"

@@ -12,7 +12,7 @@
 struct storage {
     const struct cdl_pickle_node *key; // text
     const struct cdl_pickle_storage_type *type;
-    uint64_t count; // elements
+    uint64_t count;      // elements
     const uint8_t *data; // NULL: not found yet
 };
 
@@ -23,12 +23,12 @@ struct reader {
     const char *what;
     const cdl_log *log;
     struct cdl_pickle pickle;
-    struct cdl_zip zip;        // zip format
-    const char *folder;        // of all entries, "archive/", in the zip's bytes
+    struct cdl_zip zip; // zip format
+    const char *folder; // of all entries, "archive/", in the zip's bytes
     size_t folder_length;
-    struct storage *storages;  // legacy format: malloc'd, sorted by key
+    struct storage *storages; // legacy format: malloc'd, sorted by key
     size_t num_storages;
-    uint64_t bytes_viewed;     // by all tensors so far
+    uint64_t bytes_viewed; // by all tensors so far
 };
 
 bool cdl_is_pth(const uint8_t *data, size_t size) {
@@ -40,8 +40,8 @@ bool cdl_is_pth(const uint8_t *data, size_t size) {
 // ---- storages
 
 static cdl_result bad_tensor(const struct reader *r, const char *name, const char *problem) {
-    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s: %s; the file is damaged, download or save it again", r->what, name,
-                    problem);
+    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s: %s; the file is damaged, download or save it again",
+                    r->what, name, problem);
 }
 
 static int compare_keys(const struct cdl_pickle_node *a, const struct cdl_pickle_node *b) {
@@ -54,15 +54,17 @@ static int compare_storages(const void *a, const void *b) {
 }
 
 static struct storage *find_storage(const struct reader *r, const struct cdl_pickle_node *key) {
-    const struct storage wanted = { .key = key };
+    const struct storage wanted = {.key = key};
     return r->num_storages ? bsearch(&wanted, r->storages, r->num_storages, sizeof(wanted), compare_storages) : NULL;
 }
 
 // Splits a storage node; false when it is malformed.
 static bool read_storage_node(const struct reader *r, const struct cdl_pickle_node *node, struct storage *out) {
-    const struct cdl_pickle_node *key = cdl_pickle_item(&r->pickle, node, 1), *count = cdl_pickle_item(&r->pickle, node, 3);
-    *out = (struct storage) { .key = key, .type = cdl_pickle_get_type(cdl_pickle_item(&r->pickle, node, 0)) };
-    if (!out->type || !key || key->kind != CDL_PICKLE_TEXT || !count || count->kind != CDL_PICKLE_INT || count->u.integer < 0)
+    const struct cdl_pickle_node *key = cdl_pickle_item(&r->pickle, node, 1),
+                                 *count = cdl_pickle_item(&r->pickle, node, 3);
+    *out = (struct storage){.key = key, .type = cdl_pickle_get_type(cdl_pickle_item(&r->pickle, node, 0))};
+    if (!out->type || !key || key->kind != CDL_PICKLE_TEXT || !count || count->kind != CDL_PICKLE_INT ||
+        count->u.integer < 0)
         return false;
     out->count = (uint64_t)count->u.integer;
     return out->count <= SIZE_MAX / 16; // so that its bytes fit
@@ -96,9 +98,11 @@ static bool apply_view(const struct reader *r, const struct cdl_pickle_node *nod
         return true;
     if (view->kind != CDL_PICKLE_TUPLE || view->count != 3)
         return false;
-    const struct cdl_pickle_node *offset = cdl_pickle_item(&r->pickle, view, 1), *count = cdl_pickle_item(&r->pickle, view, 2);
-    if (offset->kind != CDL_PICKLE_INT || count->kind != CDL_PICKLE_INT || offset->u.integer < 0 || count->u.integer < 0 ||
-        (uint64_t)offset->u.integer > storage->count || (uint64_t)count->u.integer > storage->count - (uint64_t)offset->u.integer)
+    const struct cdl_pickle_node *offset = cdl_pickle_item(&r->pickle, view, 1),
+                                 *count = cdl_pickle_item(&r->pickle, view, 2);
+    if (offset->kind != CDL_PICKLE_INT || count->kind != CDL_PICKLE_INT || offset->u.integer < 0 ||
+        count->u.integer < 0 || (uint64_t)offset->u.integer > storage->count ||
+        (uint64_t)count->u.integer > storage->count - (uint64_t)offset->u.integer)
         return false;
     storage->data += (size_t)offset->u.integer * (size_t)storage->type->size;
     storage->count = (uint64_t)count->u.integer;
@@ -110,9 +114,11 @@ static bool apply_view(const struct reader *r, const struct cdl_pickle_node *nod
 // Fills shape and stride, and checks that all they reach lies within the storage.
 static const char *read_layout(const struct reader *r, const struct cdl_pickle_node *tensor, uint64_t storage_count,
                                struct cdl_tensor *t, uint64_t *offset) {
-    const struct cdl_pickle_node *start = cdl_pickle_item(&r->pickle, tensor, 1), *size = cdl_pickle_item(&r->pickle, tensor, 2),
+    const struct cdl_pickle_node *start = cdl_pickle_item(&r->pickle, tensor, 1),
+                                 *size = cdl_pickle_item(&r->pickle, tensor, 2),
                                  *stride = cdl_pickle_item(&r->pickle, tensor, 3);
-    if (start->kind != CDL_PICKLE_INT || start->u.integer < 0 || size->kind != CDL_PICKLE_TUPLE || stride->kind != CDL_PICKLE_TUPLE)
+    if (start->kind != CDL_PICKLE_INT || start->u.integer < 0 || size->kind != CDL_PICKLE_TUPLE ||
+        stride->kind != CDL_PICKLE_TUPLE)
         return "its offset, size or stride is malformed";
     if (size->count != stride->count || size->count > CDL_MAX_DIMS)
         return "its size and stride differ in length, or exceed 8 dimensions";
@@ -122,8 +128,10 @@ static const char *read_layout(const struct reader *r, const struct cdl_pickle_n
         return "it starts outside its storage";
     uint64_t count = 1, last = *offset;
     for (uint32_t d = 0; d < size->count; d++) {
-        const struct cdl_pickle_node *extent = cdl_pickle_item(&r->pickle, size, d), *step = cdl_pickle_item(&r->pickle, stride, d);
-        if (extent->kind != CDL_PICKLE_INT || step->kind != CDL_PICKLE_INT || extent->u.integer < 1 || step->u.integer < 0)
+        const struct cdl_pickle_node *extent = cdl_pickle_item(&r->pickle, size, d),
+                                     *step = cdl_pickle_item(&r->pickle, stride, d);
+        if (extent->kind != CDL_PICKLE_INT || step->kind != CDL_PICKLE_INT || extent->u.integer < 1 ||
+            step->u.integer < 0)
             return "its size is not positive, or its stride negative";
         const uint64_t n = (uint64_t)extent->u.integer, s = (uint64_t)step->u.integer;
         // No more elements than the storage has: a tensor that repeats memory (stride 0) could
@@ -146,8 +154,10 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
     if (storage.type->use == CDL_PICKLE_TYPE_KNOWN || cdl_tensor_name_ignored(name))
         return CDL_OK;
     if (storage.type->use == CDL_PICKLE_TYPE_REFUSED) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s has a %s; convert the model in PyTorch with model.float() and save "
-                        "it again", r->what, name, storage.type->name);
+        return cdl_fail(r->log, CDL_ERR_FORMAT,
+                        "%s: tensor %.200s has a %s; convert the model in PyTorch with model.float() and save "
+                        "it again",
+                        r->what, name, storage.type->name);
     }
     cdl_result result = CDL_OK;
     if (r->storages) {
@@ -162,7 +172,7 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
         return result;
     if (!apply_view(r, node, &storage))
         return bad_tensor(r, name, "its view of a storage is malformed");
-    struct cdl_tensor t = { .name = name, .dtype = storage.type->dtype };
+    struct cdl_tensor t = {.name = name, .dtype = storage.type->dtype};
     uint64_t offset;
     const char *problem = read_layout(r, tensor, storage.count, &t, &offset);
     if (problem)
@@ -180,7 +190,7 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
 
 // A checkpoint's wrapper around the state dict, by the names training scripts use.
 static const struct cdl_pickle_node *find_state_dict(const struct reader *r) {
-    static const char *const wrappers[] = { "state_dict", "model", "model_state_dict", "net" };
+    static const char *const wrappers[] = {"state_dict", "model", "model_state_dict", "net"};
     const struct cdl_pickle_node *dict = cdl_pickle_root(&r->pickle);
     for (int depth = 0; depth < 4; depth++) {
         const struct cdl_pickle_node *inner = NULL;
@@ -210,20 +220,25 @@ static cdl_result no_tensors(const struct reader *r, const struct cdl_pickle_nod
     char keys[256] = "", name[64];
     size_t used = 0;
     for (uint32_t i = 0; i < dict->count && i < 16; i += 2) {
-        if (copy_name(cdl_pickle_item(&r->pickle, dict, i), name, sizeof(name)) && used + strlen(name) + 3 < sizeof(keys)) {
+        if (copy_name(cdl_pickle_item(&r->pickle, dict, i), name, sizeof(name)) &&
+            used + strlen(name) + 3 < sizeof(keys)) {
             cdl_format_text(keys + used, sizeof(keys) - used, "%s%s", used ? ", " : "", name);
             used = strlen(keys);
         }
     }
-    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: holds no floating-point tensor, neither itself nor under state_dict or model (keys: "
-                    "%s); save it with torch.save(model.state_dict(), FILE)", r->what, keys);
+    return cdl_fail(r->log, CDL_ERR_FORMAT,
+                    "%s: holds no floating-point tensor, neither itself nor under state_dict or model (keys: "
+                    "%s); save it with torch.save(model.state_dict(), FILE)",
+                    r->what, keys);
 }
 
 static cdl_result read_state_dict(struct reader *r) {
     const struct cdl_pickle_node *dict = find_state_dict(r);
     if (dict->kind != CDL_PICKLE_DICT) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: holds %s, but a dictionary of tensors is needed; save it with "
-                        "torch.save(model.state_dict(), FILE)", r->what, cdl_pickle_kind_name(dict));
+        return cdl_fail(r->log, CDL_ERR_FORMAT,
+                        "%s: holds %s, but a dictionary of tensors is needed; save it with "
+                        "torch.save(model.state_dict(), FILE)",
+                        r->what, cdl_pickle_kind_name(dict));
     }
     for (uint32_t cell = dict->u.cells.first; cell;) {
         const struct cdl_pickle_cell *key = &r->pickle.cells[cell - 1], *value = &r->pickle.cells[key->next - 1];
@@ -234,8 +249,10 @@ static cdl_result read_state_dict(struct reader *r) {
         char buffer[512];
         const char *name = copy_name(&r->pickle.nodes[key->node], buffer, sizeof(buffer));
         if (!name) {
-            return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: a tensor's name is no text of 1 to %zu bytes; save the network's "
-                            "state_dict()", r->what, sizeof(buffer) - 1);
+            return cdl_fail(r->log, CDL_ERR_FORMAT,
+                            "%s: a tensor's name is no text of 1 to %zu bytes; save the network's "
+                            "state_dict()",
+                            r->what, sizeof(buffer) - 1);
         }
         const cdl_result result = add_tensor(r, name, tensor);
         if (result != CDL_OK)
@@ -282,12 +299,16 @@ static cdl_result parse_zip(struct reader *r) {
         return result;
     const struct cdl_zip_entry *entry = find_data_pkl(r), *order = entry ? find_entry(r, "byteorder") : NULL;
     if (!entry) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: is a zip archive without data.pkl, not made by torch.save; unpack it if it holds a "
-                        "model", r->what);
+        return cdl_fail(r->log, CDL_ERR_FORMAT,
+                        "%s: is a zip archive without data.pkl, not made by torch.save; unpack it if it holds a "
+                        "model",
+                        r->what);
     }
     if (find_entry(r, "constants.pkl")) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: appears to be a TorchScript archive; save its weights in PyTorch: "
-                        "torch.save(torch.jit.load(FILE).state_dict(), OTHER)", r->what);
+        return cdl_fail(r->log, CDL_ERR_FORMAT,
+                        "%s: appears to be a TorchScript archive; save its weights in PyTorch: "
+                        "torch.save(torch.jit.load(FILE).state_dict(), OTHER)",
+                        r->what);
     }
     const uint8_t *bytes;
     size_t size;
@@ -296,8 +317,8 @@ static cdl_result parse_zip(struct reader *r) {
         if (result != CDL_OK)
             return result;
         if (size != 6 || memcmp(bytes, "little", 6) != 0) {
-            return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: was saved on a big-endian machine; save it again on a little-endian one",
-                            r->what);
+            return cdl_fail(r->log, CDL_ERR_FORMAT,
+                            "%s: was saved on a big-endian machine; save it again on a little-endian one", r->what);
         }
     }
     result = cdl_zip_read(&r->zip, entry, &bytes, &size);
@@ -309,8 +330,8 @@ static cdl_result parse_zip(struct reader *r) {
 // ---- legacy format
 
 static cdl_result bad_legacy(const struct reader *r, const char *problem) {
-    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: %s; the file is damaged or was cut short, download or save it again", r->what,
-                    problem);
+    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: %s; the file is damaged or was cut short, download or save it again",
+                    r->what, problem);
 }
 
 // Reads the pickle at *offset into *pickle and moves on.
@@ -322,22 +343,28 @@ static cdl_result next_pickle(const struct reader *r, size_t *offset, struct cdl
 
 // The magic number, the protocol version and the system's description.
 static cdl_result read_preamble(const struct reader *r, size_t *offset) {
-    static const uint8_t magic[10] = { 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19 };
+    static const uint8_t magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
     cdl_result result = CDL_OK;
     for (int i = 0; i < 3 && result == CDL_OK; i++) {
         struct cdl_pickle pickle;
         result = next_pickle(r, offset, &pickle);
         const struct cdl_pickle_node *root = result == CDL_OK ? cdl_pickle_root(&pickle) : NULL;
-        if (root && i == 0 && (root->kind != CDL_PICKLE_BIG_INT || root->count != sizeof(magic) ||
-                               memcmp(root->u.text, magic, sizeof(magic)) != 0)) {
-            result = cdl_fail(r->log, CDL_ERR_FORMAT, "%s: is a Python pickle, but not one of torch.save; save the weights with "
-                              "torch.save(model.state_dict(), FILE)", r->what);
+        if (root && i == 0 &&
+            (root->kind != CDL_PICKLE_BIG_INT || root->count != sizeof(magic) ||
+             memcmp(root->u.text, magic, sizeof(magic)) != 0)) {
+            result = cdl_fail(r->log, CDL_ERR_FORMAT,
+                              "%s: is a Python pickle, but not one of torch.save; save the weights with "
+                              "torch.save(model.state_dict(), FILE)",
+                              r->what);
         } else if (root && i == 1 && (root->kind != CDL_PICKLE_INT || root->u.integer != 1001)) {
-            result = cdl_fail(r->log, CDL_ERR_FORMAT, "%s: its format's version is not 1001; save it again with a newer PyTorch", r->what);
+            result = cdl_fail(r->log, CDL_ERR_FORMAT,
+                              "%s: its format's version is not 1001; save it again with a newer PyTorch", r->what);
         } else if (root && i == 2) {
-            const struct cdl_pickle_node *little = root->kind == CDL_PICKLE_DICT ? cdl_pickle_get(&pickle, root, "little_endian") : NULL;
+            const struct cdl_pickle_node *little =
+                root->kind == CDL_PICKLE_DICT ? cdl_pickle_get(&pickle, root, "little_endian") : NULL;
             if (!little || little->kind != CDL_PICKLE_BOOL || !little->u.integer) {
-                result = cdl_fail(r->log, CDL_ERR_FORMAT, "%s: was not saved on a little-endian machine; save it again on one", r->what);
+                result = cdl_fail(r->log, CDL_ERR_FORMAT,
+                                  "%s: was not saved on a little-endian machine; save it again on one", r->what);
             }
         }
         cdl_pickle_free(&pickle);
@@ -378,7 +405,8 @@ static cdl_result locate_storages(struct reader *r, size_t *offset) {
     cdl_result result = next_pickle(r, offset, &keys);
     if (result == CDL_OK && cdl_pickle_root(&keys)->kind != CDL_PICKLE_LIST)
         result = bad_legacy(r, "the list of storages is missing");
-    for (uint32_t cell = result == CDL_OK ? cdl_pickle_root(&keys)->u.cells.first : 0; cell; cell = keys.cells[cell - 1].next) {
+    for (uint32_t cell = result == CDL_OK ? cdl_pickle_root(&keys)->u.cells.first : 0; cell;
+         cell = keys.cells[cell - 1].next) {
         const struct cdl_pickle_node *key = &keys.nodes[keys.cells[cell - 1].node];
         struct storage *storage = key->kind == CDL_PICKLE_TEXT ? find_storage(r, key) : NULL;
         if (!storage || storage->data) {
@@ -417,8 +445,9 @@ static cdl_result parse_legacy(struct reader *r) {
     return result == CDL_OK ? read_state_dict(r) : result;
 }
 
-cdl_result cdl_parse_pth(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what, const cdl_log *log) {
-    struct reader r = { .list = list, .data = data, .size = size, .what = what, .log = log };
+cdl_result cdl_parse_pth(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
+                         const cdl_log *log) {
+    struct reader r = {.list = list, .data = data, .size = size, .what = what, .log = log};
     const cdl_result result = data[0] == 'P' ? parse_zip(&r) : parse_legacy(&r);
     cdl_pickle_free(&r.pickle);
     cdl_zip_free(&r.zip);

@@ -13,16 +13,11 @@ static const struct arch {
     bool bottleneck;
     int blocks[4], groups, width_per_group;
 } ARCHS[] = {
-    { "resnext50_32x4d", true, { 3, 4, 6, 3 }, 32, 4 },
-    { "resnext101_32x8d", true, { 3, 4, 23, 3 }, 32, 8 },
-    { "resnext101_64x4d", true, { 3, 4, 23, 3 }, 64, 4 },
-    { "resnet18", false, { 2, 2, 2, 2 }, 1, 64 },
-    { "resnet34", false, { 3, 4, 6, 3 }, 1, 64 },
-    { "resnet50", true, { 3, 4, 6, 3 }, 1, 64 },
-    { "resnet101", true, { 3, 4, 23, 3 }, 1, 64 },
-    { "resnet152", true, { 3, 8, 36, 3 }, 1, 64 },
-    { "wide_resnet50_2", true, { 3, 4, 6, 3 }, 1, 128 },
-    { "wide_resnet101_2", true, { 3, 4, 23, 3 }, 1, 128 },
+    {"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},   {"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8},
+    {"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4}, {"resnet18", false, {2, 2, 2, 2}, 1, 64},
+    {"resnet34", false, {3, 4, 6, 3}, 1, 64},         {"resnet50", true, {3, 4, 6, 3}, 1, 64},
+    {"resnet101", true, {3, 4, 23, 3}, 1, 64},        {"resnet152", true, {3, 8, 36, 3}, 1, 64},
+    {"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},  {"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
 };
 
 enum { NUM_CLASSES = 1000 };
@@ -40,7 +35,8 @@ static uint64_t random_bits(uint64_t seed, uint64_t k) {
 }
 
 static uint32_t sum_of_quarters(uint64_t bits) {
-    return (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) + (uint32_t)(bits >> 32 & 0xffff) + (uint32_t)(bits >> 48);
+    return (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) + (uint32_t)(bits >> 32 & 0xffff) +
+           (uint32_t)(bits >> 48);
 }
 
 // Normal in good approximation: the sum of 8 uniform integers 0...65535, centred and scaled.
@@ -76,7 +72,7 @@ struct builder {
 
 // Adds a tensor of shape[num_dims]; NULL while counting, or after a failure.
 static float *add_tensor(struct builder *b, const char *name, int num_dims, const int64_t *shape) {
-    struct cdl_tensor t = { .name = name, .dtype = CDL_DTYPE_F32, .num_dims = num_dims };
+    struct cdl_tensor t = {.name = name, .dtype = CDL_DTYPE_F32, .num_dims = num_dims};
     int64_t count = 1;
     for (int d = num_dims - 1; d >= 0; d--) {
         t.shape[d] = shape[d];
@@ -97,7 +93,7 @@ static float *add_tensor(struct builder *b, const char *name, int num_dims, cons
 static void add_conv(struct builder *b, const char *name, int out, int in_per_group, int kernel) {
     char full[96];
     cdl_format_text(full, sizeof(full), "%s.weight", name);
-    float *weight = add_tensor(b, full, 4, (int64_t[]) { out, in_per_group, kernel, kernel });
+    float *weight = add_tensor(b, full, 4, (int64_t[]){out, in_per_group, kernel, kernel});
     const size_t fan_in = (size_t)in_per_group * (size_t)kernel * (size_t)kernel;
     if (weight)
         fill_normal(weight, (size_t)out * fan_in, b->seed, sqrt(2.0 / (double)fan_in));
@@ -106,16 +102,19 @@ static void add_conv(struct builder *b, const char *name, int out, int in_per_gr
 // `branch_end`: before a residual addition. There a gain of 0.2 ... 0.5 for the 8 blocks of a ResNet-18,
 // and less in proportion for more blocks, keeps activations of the deepest network below 100 or so.
 static void add_norm(struct builder *b, const char *name, int channels, bool branch_end) {
-    static const struct { const char *suffix; int32_t low, high; } parts[] = {
-        { "weight", 32768, 98304 },      // 0.5 ... 1.5
-        { "bias", -6554, 6554 },         // -0.1 ... 0.1
-        { "running_mean", -6554, 6554 },
-        { "running_var", 32768, 98304 }, // 0.5 ... 1.5
+    static const struct {
+        const char *suffix;
+        int32_t low, high;
+    } parts[] = {
+        {"weight", 32768, 98304}, // 0.5 ... 1.5
+        {"bias", -6554, 6554},    // -0.1 ... 0.1
+        {"running_mean", -6554, 6554},
+        {"running_var", 32768, 98304}, // 0.5 ... 1.5
     };
     for (size_t i = 0; i < CDL_COUNT(parts); i++) {
         char full[96];
         cdl_format_text(full, sizeof(full), "%s.%s", name, parts[i].suffix);
-        float *values = add_tensor(b, full, 1, (int64_t[]) { channels });
+        float *values = add_tensor(b, full, 1, (int64_t[]){channels});
         if (!values)
             continue;
         if (i == 0 && branch_end)
@@ -126,7 +125,8 @@ static void add_norm(struct builder *b, const char *name, int channels, bool bra
 }
 
 // The convolution `block`.convN and its batch norm `block`.bnN.
-static void add_pair(struct builder *b, const char *block, int n, int out, int in_per_group, int kernel, bool branch_end) {
+static void add_pair(struct builder *b, const char *block, int n, int out, int in_per_group, int kernel,
+                     bool branch_end) {
     char name[64];
     cdl_format_text(name, sizeof(name), "%s.conv%d", block, n);
     add_conv(b, name, out, in_per_group, kernel);
@@ -134,7 +134,8 @@ static void add_pair(struct builder *b, const char *block, int n, int out, int i
     add_norm(b, name, out, branch_end);
 }
 
-static void add_block(struct builder *b, const struct arch *arch, const char *name, int in, int planes, bool downsample) {
+static void add_block(struct builder *b, const struct arch *arch, const char *name, int in, int planes,
+                      bool downsample) {
     const int width = planes * arch->width_per_group / 64 * arch->groups;
     const int out = arch->bottleneck ? planes * 4 : planes;
     if (arch->bottleneck) {
@@ -169,10 +170,10 @@ static void add_network(struct builder *b, const struct arch *arch) {
             in = planes * expansion;
         }
     }
-    float *weight = add_tensor(b, "fc.weight", 2, (int64_t[]) { NUM_CLASSES, in });
+    float *weight = add_tensor(b, "fc.weight", 2, (int64_t[]){NUM_CLASSES, in});
     if (weight)
         fill_normal(weight, (size_t)NUM_CLASSES * (size_t)in, b->seed, sqrt(1.0 / in));
-    float *bias = add_tensor(b, "fc.bias", 1, (int64_t[]) { NUM_CLASSES });
+    float *bias = add_tensor(b, "fc.bias", 1, (int64_t[]){NUM_CLASSES});
     if (bias)
         fill_uniform(bias, NUM_CLASSES, b->seed, -6554, 6554);
 }
@@ -194,10 +195,12 @@ cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, co
             found = &ARCHS[i];
     }
     if (!found) {
-        return cdl_fail(&p.log, CDL_ERR_INVALID, "architecture '%s' is not known; use a torchvision name such as resnext50_32x4d or "
-                        "resnet18", arch);
+        return cdl_fail(&p.log, CDL_ERR_INVALID,
+                        "architecture '%s' is not known; use a torchvision name such as resnext50_32x4d or "
+                        "resnet18",
+                        arch);
     }
-    struct builder b = { .log = &p.log };
+    struct builder b = {.log = &p.log};
     add_network(&b, found);
     char what[64];
     cdl_format_text(what, sizeof(what), "%s (random)", arch);
@@ -211,7 +214,7 @@ cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, co
     model->data = block;
     model->size = b.used * sizeof(*block);
     model->release = release_block;
-    b = (struct builder) { .model = model, .block = block, .seed = seed, .log = &p.log };
+    b = (struct builder){.model = model, .block = block, .seed = seed, .log = &p.log};
     add_network(&b, found);
     r = b.result == CDL_OK ? cdl_model_finish(model, &p) : b.result;
     if (r == CDL_OK)

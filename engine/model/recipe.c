@@ -21,7 +21,7 @@ struct source {
 // Splits "a,b,c" at `separator` in place; the number of parts, or -1 when above max.
 static int split(char *text, char separator, char *parts[], int max) {
     int count = 0;
-    for (char *p = text; p; ) {
+    for (char *p = text; p;) {
         if (count == max)
             return -1;
         parts[count++] = p;
@@ -135,16 +135,16 @@ static const struct key {
     bool (*set)(struct cdl_recipe *recipe, const char *value); // NULL: labels, which are no part of the recipe
     const char *expected;
 } KEYS[] = {
-    { "architecture", set_architecture, "1 to 63 printable characters" },
-    { "input_size", set_input_size, "\"224\" or \"HEIGHTxWIDTH\", each 1 to 4096" },
-    { "resize_size", set_resize_size, "1 to 16384" },
-    { "mean", set_mean, "three numbers as in \"0.485,0.456,0.406\"" },
-    { "std", set_std, "three positive numbers as in \"0.229,0.224,0.225\"" },
-    { "labels", NULL, "a JSON array of strings" },
-    { "interpolation", set_interpolation, "\"bilinear\", the only filter there is" },
-    { "stem_stride", set_stem_stride, "1 or 2" },
-    { "stem_pool", set_stem_pool, "true or false" },
-    { "stage_strides", set_stage_strides, "one to four numbers as in \"1,2,2,2\", each 1 or 2" },
+    {"architecture", set_architecture, "1 to 63 printable characters"},
+    {"input_size", set_input_size, "\"224\" or \"HEIGHTxWIDTH\", each 1 to 4096"},
+    {"resize_size", set_resize_size, "1 to 16384"},
+    {"mean", set_mean, "three numbers as in \"0.485,0.456,0.406\""},
+    {"std", set_std, "three positive numbers as in \"0.229,0.224,0.225\""},
+    {"labels", NULL, "a JSON array of strings"},
+    {"interpolation", set_interpolation, "\"bilinear\", the only filter there is"},
+    {"stem_stride", set_stem_stride, "1 or 2"},
+    {"stem_pool", set_stem_pool, "true or false"},
+    {"stage_strides", set_stage_strides, "one to four numbers as in \"1,2,2,2\", each 1 or 2"},
 };
 
 static const struct key *find_key(const char *name) {
@@ -181,16 +181,18 @@ static cdl_result set_labels(struct cdl_model *model, const char *value, const s
     const size_t count = json_array_size(array); // 0 when it is none
     if (!json_is_array(array) || count > MAX_LABELS) {
         json_decref(array);
-        return cdl_fail(source->log, source->error, "%s: metadata labels is no JSON array of at most %d strings; correct it",
-                        source->what, MAX_LABELS);
+        return cdl_fail(source->log, source->error,
+                        "%s: metadata labels is no JSON array of at most %d strings; correct it", source->what,
+                        MAX_LABELS);
     }
     char **labels = calloc(count + 1, sizeof(*labels)); // one more, as calloc(0) may be NULL
     cdl_result r = labels ? CDL_OK : cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
     for (size_t i = 0; i < count && r == CDL_OK; i++) {
         const char *text = json_string_value(json_array_get(array, i));
         if (!text || !is_plain_text(text)) {
-            r = cdl_fail(source->log, source->error, "%s: metadata labels[%zu] is no string free of control characters; correct it",
-                         source->what, i);
+            r = cdl_fail(source->log, source->error,
+                         "%s: metadata labels[%zu] is no string free of control characters; correct it", source->what,
+                         i);
             break;
         }
         const size_t size = strlen(text) + 1;
@@ -222,8 +224,8 @@ static cdl_result apply(struct cdl_model *model, const char *name, const char *v
         return set_labels(model, value, source);
     if (key->set(&model->recipe, value))
         return CDL_OK;
-    return cdl_fail(source->log, source->error, "%s: metadata %s is \"%.80s\"; it must be %s", source->what, name, value,
-                    key->expected);
+    return cdl_fail(source->log, source->error, "%s: metadata %s is \"%.80s\"; it must be %s", source->what, name,
+                    value, key->expected);
 }
 
 static bool is_overridden(const struct cdl_model_params *params, const char *key) {
@@ -244,7 +246,7 @@ static void set_defaults(struct cdl_recipe *recipe) {
 
 cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_model_params *params) {
     set_defaults(&model->recipe);
-    const struct source file = { model->what, CDL_ERR_FORMAT, &params->log };
+    const struct source file = {model->what, CDL_ERR_FORMAT, &params->log};
     for (int i = 0; i < model->list.num_metadata; i++) {
         const struct cdl_text_pair *pair = &model->list.metadata[i];
         if (is_overridden(params, pair->key)) // so that a bad value of the file can be corrected
@@ -253,7 +255,7 @@ cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_mo
         if (r != CDL_OK)
             return r;
     }
-    const struct source caller = { "parameters", CDL_ERR_INVALID, &params->log };
+    const struct source caller = {"parameters", CDL_ERR_INVALID, &params->log};
     for (int i = 0; i < params->num_metadata; i++) {
         const struct cdl_pair *pair = &params->metadata[i];
         cdl_result r = apply(model, pair->key, pair->value, &caller);
@@ -279,8 +281,12 @@ cdl_result cdl_model_collect_metadata(const struct cdl_model *model, struct cdl_
         cdl_format_text(input_size, sizeof(input_size), "%dx%d", recipe->input_height, recipe->input_width);
     cdl_format_text(resize_size, sizeof(resize_size), "%d", recipe->resize_size);
     const struct cdl_pair defaults[] = {
-        { "architecture", recipe->architecture }, { "input_size", input_size }, { "resize_size", resize_size },
-        { "mean", DEFAULT_MEAN },                 { "std", DEFAULT_STD },       { "interpolation", "bilinear" },
+        {"architecture", recipe->architecture},
+        {"input_size", input_size},
+        {"resize_size", resize_size},
+        {"mean", DEFAULT_MEAN},
+        {"std", DEFAULT_STD},
+        {"interpolation", "bilinear"},
     };
     cdl_result r = CDL_OK;
     for (size_t i = 0; i < CDL_COUNT(defaults) && r == CDL_OK; i++)

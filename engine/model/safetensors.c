@@ -31,21 +31,21 @@ static const struct type {
     enum use use;
     cdl_dtype dtype; // of USE_TENSOR
 } TYPES[] = {
-    { "F32", 4, USE_TENSOR, CDL_DTYPE_F32 },
-    { "F16", 2, USE_TENSOR, CDL_DTYPE_F16 },
-    { "BF16", 2, USE_TENSOR, CDL_DTYPE_BF16 },
-    { "F64", 8, USE_REFUSE, 0 },
-    { "F8_E4M3", 1, USE_REFUSE, 0 },
-    { "F8_E5M2", 1, USE_REFUSE, 0 },
-    { "BOOL", 1, USE_SKIP, 0 },
-    { "U8", 1, USE_SKIP, 0 },
-    { "I8", 1, USE_SKIP, 0 },
-    { "U16", 2, USE_SKIP, 0 },
-    { "I16", 2, USE_SKIP, 0 },
-    { "U32", 4, USE_SKIP, 0 },
-    { "I32", 4, USE_SKIP, 0 },
-    { "U64", 8, USE_SKIP, 0 },
-    { "I64", 8, USE_SKIP, 0 },
+    {"F32", 4, USE_TENSOR, CDL_DTYPE_F32},
+    {"F16", 2, USE_TENSOR, CDL_DTYPE_F16},
+    {"BF16", 2, USE_TENSOR, CDL_DTYPE_BF16},
+    {"F64", 8, USE_REFUSE, 0},
+    {"F8_E4M3", 1, USE_REFUSE, 0},
+    {"F8_E5M2", 1, USE_REFUSE, 0},
+    {"BOOL", 1, USE_SKIP, 0},
+    {"U8", 1, USE_SKIP, 0},
+    {"I8", 1, USE_SKIP, 0},
+    {"U16", 2, USE_SKIP, 0},
+    {"I16", 2, USE_SKIP, 0},
+    {"U32", 4, USE_SKIP, 0},
+    {"I32", 4, USE_SKIP, 0},
+    {"U64", 8, USE_SKIP, 0},
+    {"I64", 8, USE_SKIP, 0},
 };
 
 struct reader {
@@ -63,11 +63,12 @@ struct span { // of one entry, within reader.bytes
 
 // A malformed entry: one line naming it.
 static cdl_result bad_entry(const struct reader *r, const char *name, const char *problem) {
-    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s: %s; the file is damaged, convert or download it again", r->what,
-                    name, problem);
+    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s: %s; the file is damaged, convert or download it again",
+                    r->what, name, problem);
 }
 
-static cdl_result read_shape(const struct reader *r, const char *name, const json_t *shape, struct cdl_tensor *t, size_t *count) {
+static cdl_result read_shape(const struct reader *r, const char *name, const json_t *shape, struct cdl_tensor *t,
+                             size_t *count) {
     const size_t num_dims = json_array_size(shape);
     if (!json_is_array(shape))
         return bad_entry(r, name, "its shape is missing or no array");
@@ -102,10 +103,10 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
     if (!type_name)
         return bad_entry(r, name, "its dtype is missing");
     if (!type || (type->use == USE_REFUSE && !cdl_tensor_name_ignored(name))) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s is %.32s; convert it to F32, F16 or BF16", r->what, name,
-                        type_name);
+        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s is %.32s; convert it to F32, F16 or BF16", r->what,
+                        name, type_name);
     }
-    struct cdl_tensor t = { .name = name, .dtype = type->dtype };
+    struct cdl_tensor t = {.name = name, .dtype = type->dtype};
     size_t count, bytes;
     const cdl_result shape_result = read_shape(r, name, json_object_get(entry, "shape"), &t, &count);
     if (shape_result != CDL_OK)
@@ -118,7 +119,7 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
         return bad_entry(r, name, "its data_offsets lie outside the file");
     if (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin))
         return bad_entry(r, name, "its data_offsets do not fit its shape and dtype");
-    *span = (struct span) { (size_t)begin, (size_t)end, name };
+    *span = (struct span){(size_t)begin, (size_t)end, name};
     if (type->use != USE_TENSOR || cdl_tensor_name_ignored(name))
         return CDL_OK;
     if (bytes == 0)
@@ -129,14 +130,16 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
 
 static cdl_result read_metadata(const struct reader *r, json_t *metadata) {
     if (!json_is_object(metadata) || json_object_size(metadata) > MAX_METADATA) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ is no object of at most %d strings; convert the file again",
-                        r->what, MAX_METADATA);
+        return cdl_fail(r->log, CDL_ERR_FORMAT,
+                        "%s: __metadata__ is no object of at most %d strings; convert the file again", r->what,
+                        MAX_METADATA);
     }
     const char *key;
     json_t *value;
-    json_object_foreach(metadata, key, value) {
+    json_object_foreach (metadata, key, value) {
         if (!json_is_string(value)) {
-            return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ %.200s is no string; convert the file again", r->what, key);
+            return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ %.200s is no string; convert the file again",
+                            r->what, key);
         }
         const cdl_result result = cdl_tensor_list_set_metadata(r->list, key, json_string_value(value), r->log);
         if (result != CDL_OK)
@@ -166,8 +169,9 @@ static cdl_result check_coverage(const struct reader *r, struct span *spans, siz
     }
     if (end == r->size)
         return CDL_OK;
-    return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: %zu bytes follow the last tensor; the file is damaged, convert or download it again",
-                    r->what, r->size - end);
+    return cdl_fail(r->log, CDL_ERR_FORMAT,
+                    "%s: %zu bytes follow the last tensor; the file is damaged, convert or download it again", r->what,
+                    r->size - end);
 }
 
 static cdl_result read_header(const struct reader *r, json_t *header) {
@@ -179,7 +183,7 @@ static cdl_result read_header(const struct reader *r, json_t *header) {
     cdl_result result = CDL_OK;
     const char *name;
     json_t *entry;
-    json_object_foreach(header, name, entry) {
+    json_object_foreach (header, name, entry) {
         if (strcmp(name, "__metadata__") == 0)
             result = read_metadata(r, entry);
         else
@@ -197,22 +201,30 @@ cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *da
                                  const cdl_log *log) {
     const uint64_t length = size >= PREFIX_SIZE ? load_u64(data) : 0;
     if (length > MAX_HEADER) {
-        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header of %llu bytes is above the limit of %d; the file is damaged", what,
+        return cdl_fail(log, CDL_ERR_FORMAT,
+                        "%s: its header of %llu bytes is above the limit of %d; the file is damaged", what,
                         (unsigned long long)length, MAX_HEADER);
     }
     if (size < PREFIX_SIZE || length > size - PREFIX_SIZE)
-        return cdl_fail(log, CDL_ERR_FORMAT, "%s: ends within its header; the file was cut short, download it again", what);
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: ends within its header; the file was cut short, download it again",
+                        what);
     json_error_t error;
     json_t *header = json_loadb((const char *)data + PREFIX_SIZE, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!header && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
-        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header of %llu bytes", what, (unsigned long long)length);
+        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header of %llu bytes", what,
+                        (unsigned long long)length);
     if (!json_is_object(header)) {
         json_decref(header);
-        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d; the file is damaged", what,
-                        header ? "another value" : error.text, header ? PREFIX_SIZE : PREFIX_SIZE + error.position);
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d; the file is damaged",
+                        what, header ? "another value" : error.text,
+                        header ? PREFIX_SIZE : PREFIX_SIZE + error.position);
     }
     const struct reader r = {
-        .list = list, .bytes = data + PREFIX_SIZE + length, .size = size - PREFIX_SIZE - (size_t)length, .what = what, .log = log,
+        .list = list,
+        .bytes = data + PREFIX_SIZE + length,
+        .size = size - PREFIX_SIZE - (size_t)length,
+        .what = what,
+        .log = log,
     };
     const cdl_result result = read_header(&r, header);
     json_decref(header);
@@ -282,7 +294,8 @@ static int64_t convert_row(cdl_dtype dtype, const float *row, int64_t n, uint16_
     return bad;
 }
 
-static cdl_result write_tensors(struct cdl_file_write *w, const struct cdl_model *model, cdl_dtype dtype, const cdl_log *log) {
+static cdl_result write_tensors(struct cdl_file_write *w, const struct cdl_model *model, cdl_dtype dtype,
+                                const cdl_log *log) {
     int64_t row_size = 1;
     for (int i = 0; i < model->list.count; i++) {
         const int64_t n = cdl_tensor_row_size(&model->list.items[i]);
@@ -302,8 +315,9 @@ static cdl_result write_tensors(struct cdl_file_write *w, const struct cdl_model
             }
             const int64_t bad = convert_row(dtype, row, n, half);
             if (bad >= 0) {
-                r = cdl_fail(log, CDL_ERR_INVALID, "%s: tensor %s: element %lld is %g, above the range of %s; save as F32",
-                             w->path, t->name, (long long)(k * n + bad), (double)row[bad], dtype_name(dtype));
+                r = cdl_fail(log, CDL_ERR_INVALID,
+                             "%s: tensor %s: element %lld is %g, above the range of %s; save as F32", w->path, t->name,
+                             (long long)(k * n + bad), (double)row[bad], dtype_name(dtype));
             }
             cdl_file_write_bytes(w, half, (size_t)n * sizeof(*half));
         }
@@ -317,12 +331,13 @@ cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dt
     CDL_REQUIRE(log, model != NULL);
     CDL_REQUIRE(log, path != NULL);
     CDL_REQUIRE(log, dtype == CDL_DTYPE_F32 || dtype == CDL_DTYPE_F16 || dtype == CDL_DTYPE_BF16);
-    struct cdl_tensor_list metadata = { 0 };
+    struct cdl_tensor_list metadata = {0};
     cdl_result r = cdl_model_collect_metadata(model, &metadata, log);
     char *header = NULL;
     for (int i = 0; r == CDL_OK && i < metadata.num_metadata; i++)
         if (!is_utf8(metadata.metadata[i].key) || !is_utf8(metadata.metadata[i].value))
-            r = cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path, metadata.metadata[i].key);
+            r = cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path,
+                         metadata.metadata[i].key);
     if (r == CDL_OK) {
         header = make_header(model, &metadata, dtype);
         if (!header)

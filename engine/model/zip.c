@@ -11,10 +11,13 @@ static uint16_t load_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8)
 static uint32_t load_u32(const uint8_t *p) { return load_u16(p) | (uint32_t)load_u16(p + 2) << 16; }
 static uint64_t load_u64(const uint8_t *p) { return load_u32(p) | (uint64_t)load_u32(p + 4) << 32; }
 
-static bool has_signature(const uint8_t *p, char a, char b) { return p[0] == 'P' && p[1] == 'K' && p[2] == a && p[3] == b; }
+static bool has_signature(const uint8_t *p, char a, char b) {
+    return p[0] == 'P' && p[1] == 'K' && p[2] == a && p[3] == b;
+}
 
 static cdl_result damaged(const struct cdl_zip *zip, const char *problem) {
-    return cdl_fail(zip->log, CDL_ERR_FORMAT, "%s: %s; the file is damaged or was cut short, download it again", zip->what, problem);
+    return cdl_fail(zip->log, CDL_ERR_FORMAT, "%s: %s; the file is damaged or was cut short, download it again",
+                    zip->what, problem);
 }
 
 static int compare_texts(const char *a, size_t a_length, const char *b, size_t b_length) {
@@ -42,21 +45,23 @@ static bool find_end(const struct cdl_zip *zip, size_t *out) {
     return false;
 }
 
-struct directory { uint64_t count, size, offset; };
+struct directory {
+    uint64_t count, size, offset;
+};
 
 static cdl_result find_directory(const struct cdl_zip *zip, struct directory *out) {
     size_t end;
     if (!find_end(zip, &end))
         return damaged(zip, "the zip archive's directory is missing");
     const uint8_t *p = zip->data + end;
-    *out = (struct directory) { load_u16(p + 10), load_u32(p + 12), load_u32(p + 16) };
+    *out = (struct directory){load_u16(p + 10), load_u32(p + 12), load_u32(p + 16)};
     if (end >= LOCATOR64_SIZE && has_signature(p - LOCATOR64_SIZE, 6, 7)) {
         const uint64_t end64 = load_u64(p - LOCATOR64_SIZE + 8);
         if (end < LOCATOR64_SIZE + END64_SIZE || end64 > end - LOCATOR64_SIZE - END64_SIZE ||
             !has_signature(zip->data + end64, 6, 6))
             return damaged(zip, "the zip archive's zip64 directory is misplaced");
         p = zip->data + end64;
-        *out = (struct directory) { load_u64(p + 32), load_u64(p + 40), load_u64(p + 48) };
+        *out = (struct directory){load_u64(p + 32), load_u64(p + 40), load_u64(p + 48)};
         end = (size_t)end64;
     }
     if (out->offset > end || out->size > end - out->offset || out->count > out->size / CENTRAL_SIZE)
@@ -66,7 +71,7 @@ static cdl_result find_directory(const struct cdl_zip *zip, struct directory *ou
 
 // Where a 32-bit field is all ones, its 64-bit value stands in the extra field, in this order.
 static bool apply_zip64(struct cdl_zip_entry *entry, const uint8_t *extra, size_t length) {
-    uint64_t *fields[] = { &entry->size, &entry->stored_size, &entry->header_offset };
+    uint64_t *fields[] = {&entry->size, &entry->stored_size, &entry->header_offset};
     bool needed = false;
     for (size_t i = 0; i < CDL_COUNT(fields); i++)
         needed = needed || *fields[i] == 0xffffffffu;
@@ -99,10 +104,14 @@ static cdl_result read_directory(struct cdl_zip *zip, const struct directory *di
         if (left < CENTRAL_SIZE || !has_signature(p, 1, 2))
             return damaged(zip, "the zip archive's directory ends early");
         struct cdl_zip_entry *entry = &zip->entries[zip->count];
-        *entry = (struct cdl_zip_entry) {
-            .name = (const char *)p + CENTRAL_SIZE, .name_length = load_u16(p + 28),
-            .flags = load_u16(p + 8), .method = load_u16(p + 10),
-            .stored_size = load_u32(p + 20), .size = load_u32(p + 24), .header_offset = load_u32(p + 42),
+        *entry = (struct cdl_zip_entry){
+            .name = (const char *)p + CENTRAL_SIZE,
+            .name_length = load_u16(p + 28),
+            .flags = load_u16(p + 8),
+            .method = load_u16(p + 10),
+            .stored_size = load_u32(p + 20),
+            .size = load_u32(p + 24),
+            .header_offset = load_u32(p + 42),
         };
         const size_t extra = load_u16(p + 30), comment = load_u16(p + 32);
         const size_t whole = CENTRAL_SIZE + entry->name_length + extra + comment;
@@ -115,8 +124,8 @@ static cdl_result read_directory(struct cdl_zip *zip, const struct directory *di
 }
 
 cdl_result cdl_zip_open(struct cdl_zip *zip, const uint8_t *data, size_t size, const char *what, const cdl_log *log) {
-    *zip = (struct cdl_zip) { .data = data, .size = size, .what = what, .log = log };
-    struct directory directory = { 0 };
+    *zip = (struct cdl_zip){.data = data, .size = size, .what = what, .log = log};
+    struct directory directory = {0};
     cdl_result r = find_directory(zip, &directory);
     if (r != CDL_OK)
         return r;
@@ -142,15 +151,18 @@ void cdl_zip_free(struct cdl_zip *zip) {
 }
 
 const struct cdl_zip_entry *cdl_zip_find(const struct cdl_zip *zip, const char *name, size_t length) {
-    const struct cdl_zip_entry key = { .name = name, .name_length = length };
+    const struct cdl_zip_entry key = {.name = name, .name_length = length};
     return zip->count ? bsearch(&key, zip->entries, zip->count, sizeof(key), compare_entries) : NULL;
 }
 
-cdl_result cdl_zip_read(const struct cdl_zip *zip, const struct cdl_zip_entry *entry, const uint8_t **data, size_t *size) {
+cdl_result cdl_zip_read(const struct cdl_zip *zip, const struct cdl_zip_entry *entry, const uint8_t **data,
+                        size_t *size) {
     const int name_length = entry->name_length < 200 ? (int)entry->name_length : 200;
     if (entry->method != 0 || (entry->flags & 1)) {
-        return cdl_fail(zip->log, CDL_ERR_FORMAT, "%s: entry %.*s is %s, which PyTorch never writes; save the model again with "
-                        "torch.save", zip->what, name_length, entry->name, entry->method ? "compressed" : "encrypted");
+        return cdl_fail(zip->log, CDL_ERR_FORMAT,
+                        "%s: entry %.*s is %s, which PyTorch never writes; save the model again with "
+                        "torch.save",
+                        zip->what, name_length, entry->name, entry->method ? "compressed" : "encrypted");
     }
     const uint64_t offset = entry->header_offset;
     const char *problem = NULL;
@@ -166,6 +178,6 @@ cdl_result cdl_zip_read(const struct cdl_zip *zip, const struct cdl_zip_entry *e
     }
     if (!problem)
         return CDL_OK;
-    return cdl_fail(zip->log, CDL_ERR_FORMAT, "%s: entry %.*s: %s; the file is damaged, download it again", zip->what, name_length,
-                    entry->name, problem);
+    return cdl_fail(zip->log, CDL_ERR_FORMAT, "%s: entry %.*s: %s; the file is damaged, download it again", zip->what,
+                    name_length, entry->name, problem);
 }

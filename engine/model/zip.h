@@ -28,6 +28,7 @@ void cdl_zip_free(struct cdl_zip *zip);
 // The entry of that exact name, or NULL.
 const struct cdl_zip_entry *cdl_zip_find(const struct cdl_zip *zip, const char *name, size_t length);
 // The bytes of an entry, inside the archive. CDL_ERR_FORMAT: compressed, encrypted or out of bounds; logged.
-cdl_result cdl_zip_read(const struct cdl_zip *zip, const struct cdl_zip_entry *entry, const uint8_t **data, size_t *size);
+cdl_result cdl_zip_read(const struct cdl_zip *zip, const struct cdl_zip_entry *entry, const uint8_t **data,
+                        size_t *size);
 
 #endif // CDL_MODEL_ZIP_H_

@@ -8,15 +8,19 @@
 
 enum { ARENA_ALIGN = 256 };
 
-struct lifetime { int first, last; }; // steps; the input is born at -1
+struct lifetime {
+    int first, last;
+}; // steps; the input is born at -1
 
 size_t cdl_plan_image_bytes(const struct cdl_plan *plan, int value) {
     const struct cdl_value *v = &plan->graph.values[value];
-    return (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) * (plan->fp16 && !v->fp32 ? 2 : 4);
+    return (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
+           (plan->fp16 && !v->fp32 ? 2 : 4);
 }
 
 size_t cdl_plan_value_at(const struct cdl_plan *plan, int value, int first_image) {
-    const bool whole = plan->value_images[value] == plan->max_batch; // else the place of a sub-batch is every other's, too
+    const bool whole =
+        plan->value_images[value] == plan->max_batch; // else the place of a sub-batch is every other's, too
     return plan->value_at[value] + (whole ? (size_t)first_image * cdl_plan_image_bytes(plan, value) : 0);
 }
 
@@ -28,7 +32,8 @@ static cdl_result check_sizes(const struct cdl_plan *plan, const cdl_log *log) {
         // Kernels index blocks of four channels with 32-bit signed integers.
         if (!cdl_mul_size((size_t)v->height * (size_t)v->width, (size_t)cdl_padded_channels(v->channels), &elements) ||
             !cdl_mul_size(elements, (size_t)plan->max_batch, &elements) || elements / 4 > INT32_MAX / 2)
-            return cdl_fail(log, CDL_ERR_UNSUPPORTED, "a layer of %dx%dx%d at batch %d is too large; use a smaller batch or input size",
+            return cdl_fail(log, CDL_ERR_UNSUPPORTED,
+                            "a layer of %dx%dx%d at batch %d is too large; use a smaller batch or input size",
                             v->height, v->width, v->channels, plan->max_batch);
     }
     return CDL_OK;
@@ -81,7 +86,10 @@ static int live_images(const struct cdl_plan *plan, struct lifetime natural, int
         return 0;
     if (step >= steps || (natural.first >= 0 && natural.last < steps))
         return natural.first <= step && step <= natural.last ? step < steps ? count : plan->max_batch : 0;
-    const int born = natural.first < 0 ? plan->max_batch : natural.first >= steps ? 0 : natural.first <= step ? first + count : first;
+    const int born = natural.first < 0        ? plan->max_batch
+                     : natural.first >= steps ? 0
+                     : natural.first <= step  ? first + count
+                                              : first;
     const int dead = natural.last >= steps ? 0 : natural.last < step ? first + count : first;
     return born - dead;
 }
@@ -95,7 +103,9 @@ static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetim
         if (i < n)
             d = cdl_plan_dispatch(plan, plan->max_batch, i);
         for (int v = 0; v < plan->graph.num_values; v++)
-            live += cdl_align_up((size_t)live_images(plan, natural[v], d.step, d.first_image, d.images) * cdl_plan_image_bytes(plan, v), ARENA_ALIGN);
+            live += cdl_align_up((size_t)live_images(plan, natural[v], d.step, d.first_image, d.images) *
+                                     cdl_plan_image_bytes(plan, v),
+                                 ARENA_ALIGN);
         largest = live > largest ? live : largest;
     }
     return largest;
@@ -103,7 +113,8 @@ static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetim
 
 // Each value, in `order`, into the lowest gap among those already placed that live at the same time. Returns what the
 // arena then takes; *highest: the value at its end.
-static size_t place_in_order(const struct cdl_plan *plan, const struct lifetime *life, const int *order, size_t *at, int *highest) {
+static size_t place_in_order(const struct cdl_plan *plan, const struct lifetime *life, const int *order, size_t *at,
+                             int *highest) {
     const int n = plan->graph.num_values;
     size_t arena = 0;
     for (int i = 0; i < n; i++) {
@@ -176,7 +187,8 @@ cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segmen
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
     struct lifetime *life = natural + plan->graph.num_values;
     plan->segment = useful ? segment : (struct cdl_segment){0, 0};
-    while (plan->segment.steps && plan->segment.steps < plan->graph.num_ops && plan->steps[plan->segment.steps - 1].in_next)
+    while (plan->segment.steps && plan->segment.steps < plan->graph.num_ops &&
+           plan->steps[plan->segment.steps - 1].in_next)
         plan->segment.steps++;
     plan->num_order = plan->segment_order = 0;
     for (int i = 0; i < plan->graph.num_ops; i++)
@@ -219,8 +231,8 @@ static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_pa
         const int count = cdl_kernels_for(g, &g->ops[i], params->caps, plan->fp16, kernels);
         const int chosen = params->choose ? params->choose(params->choose_ctx, g, &g->ops[i], kernels, count) : 0;
         if (chosen < 0 || chosen >= count)
-            return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: none of its %d kernels works on this device in %s", g->ops[i].name, count,
-                            plan->fp16 ? "fp16" : "fp32");
+            return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: none of its %d kernels works on this device in %s",
+                            g->ops[i].name, count, plan->fp16 ? "fp16" : "fp32");
         step->kernel = kernels[chosen];
         choose_pair(plan, params, i);
     }
@@ -234,7 +246,9 @@ static cdl_result choose_kernels(struct cdl_plan *plan, const struct cdl_plan_pa
 
 cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, const struct cdl_plan_params *params,
                            const cdl_log *log) {
-    *out = (struct cdl_plan){.max_batch = params->max_batch, .fp16 = params->fp16, .keep_map = params->keep_map,
+    *out = (struct cdl_plan){.max_batch = params->max_batch,
+                             .fp16 = params->fp16,
+                             .keep_map = params->keep_map,
                              .keep_values = params->keep_values};
     cdl_result r = cdl_graph_create(&out->graph, model, params->height, params->width, params->fold, log);
     if (r != CDL_OK)
@@ -279,12 +293,13 @@ void cdl_plan_log(const struct cdl_plan *plan, const cdl_log *log) {
         if (step->in_next)
             cdl_logf(log, CDL_LOG_DEBUG, "  %-22s with the next", plan->graph.ops[i].name);
         else
-            cdl_logf(log, CDL_LOG_DEBUG, "%s%-22s %s, to arena %zu..%zu", step->barrier_before ? "| " : "  ", plan->graph.ops[i].name,
-                 name, plan->value_at[plan->graph.ops[i].dst],
-                 plan->value_at[plan->graph.ops[i].dst] + plan->value_bytes[plan->graph.ops[i].dst]);
+            cdl_logf(log, CDL_LOG_DEBUG, "%s%-22s %s, to arena %zu..%zu", step->barrier_before ? "| " : "  ",
+                     plan->graph.ops[i].name, name, plan->value_at[plan->graph.ops[i].dst],
+                     plan->value_at[plan->graph.ops[i].dst] + plan->value_bytes[plan->graph.ops[i].dst]);
     }
     if (plan->segment.steps)
-        cdl_logf(log, CDL_LOG_DEBUG, "the first %d steps run for %d images at a time", plan->segment.steps, plan->segment.images);
+        cdl_logf(log, CDL_LOG_DEBUG, "the first %d steps run for %d images at a time", plan->segment.steps,
+                 plan->segment.images);
     cdl_logf(log, CDL_LOG_DEBUG, "weights %zu bytes, activations %zu bytes (largest live set %zu)", plan->weights_bytes,
              plan->arena_bytes, plan->live_bytes);
 }
@@ -293,7 +308,8 @@ uint64_t cdl_plan_weights_hash(const struct cdl_plan *plan) {
     uint64_t hash = CDL_HASH_START;
     for (int i = 0; i < plan->graph.num_ops; i++) {
         const struct cdl_kernel *k = &plan->steps[i].kernel;
-        const int layout[] = {plan->graph.ops[i].kind, k->fp16, k->lanes, k->span, k->tap_columns, k->rows, k->shared_window};
+        const int layout[] = {plan->graph.ops[i].kind, k->fp16, k->lanes,        k->span,
+                              k->tap_columns,          k->rows, k->shared_window};
         hash = cdl_hash(hash, layout, sizeof layout);
         hash = cdl_hash(hash, &plan->steps[i].weights_at, sizeof plan->steps[i].weights_at);
     }

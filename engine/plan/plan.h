@@ -7,29 +7,32 @@
 
 struct cdl_step { // runs graph->ops[same index]
     struct cdl_kernel kernel;
-    size_t weights_at;   // offset in the weights allocation
-    bool in_next;        // the next step's kernel does this one's work, too; this kernel tells how its weights lie, no more
+    size_t weights_at; // offset in the weights allocation
+    bool in_next; // the next step's kernel does this one's work, too; this kernel tells how its weights lie, no more
     bool barrier_before; // an earlier step, since the last barrier, touches what this one touches
 };
 
 // The first steps, [0, steps), run for a few images after a few others: what they pass on among themselves stays in the
 // device's cache and needs memory for so many images only. The steps behind run for the whole batch. steps 0: all do.
-struct cdl_segment { int steps, images; };
+struct cdl_segment {
+    int steps, images;
+};
 
 struct cdl_plan {
     struct cdl_graph graph;
-    struct cdl_step *steps;   // [graph.num_ops]
-    size_t *value_at;         // [graph.num_values], offset in the arena
-    int *value_images;        // [graph.num_values], for so many images there is room: max_batch or segment.images; 0: never in memory
-    size_t *value_bytes;      // [graph.num_values], for those
-    size_t arena_bytes;       // what the arena takes
-    size_t live_bytes;        // the largest sum of values alive at one time: no placement takes less
+    struct cdl_step *steps; // [graph.num_ops]
+    size_t *value_at;       // [graph.num_values], offset in the arena
+    int *
+        value_images; // [graph.num_values], images that there is room for: max_batch or segment.images; 0: never stored
+    size_t *value_bytes; // [graph.num_values], for those
+    size_t arena_bytes;  // what the arena takes
+    size_t live_bytes;   // the largest sum of values alive at one time: no placement takes less
     size_t weights_bytes;
-    int *order;               // [num_order], the steps that run
+    int *order; // [num_order], the steps that run
     int num_order;
     struct cdl_segment segment;
-    int segment_order;        // so many of `order` are the segment's
-    bool segment_barrier;     // between the segment's last step and its first, for the next images
+    int segment_order;    // so many of `order` are the segment's
+    bool segment_barrier; // between the segment's last step and its first, for the next images
     int max_batch;
     bool fp16, keep_map, keep_values; // as in the parameters
 };
@@ -42,10 +45,12 @@ struct cdl_plan_params {
     const struct cdl_caps *caps;
     // Picks one of kernels[count], the legal ones of an operation, best guess first; -1: none will do, which fails
     // the plan with CDL_ERR_UNSUPPORTED. NULL: the first.
-    int (*choose)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
+    int (*choose)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels,
+                  int count);
     // Picks one of kernels[count] to do the work of the operation and of the one before it, or -1: each by itself, as
     // chosen before. NULL: always that.
-    int (*choose_pair)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count);
+    int (*choose_pair)(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op,
+                       const struct cdl_kernel *kernels, int count);
     // Told the graph before the first choice; NULL: nobody.
     void (*prepare)(void *ctx, const struct cdl_graph *graph);
     void *choose_ctx; // of all three
@@ -56,14 +61,15 @@ cdl_result cdl_plan_create(struct cdl_plan *out, const struct cdl_model *model, 
                            const cdl_log *log);
 void cdl_plan_destroy(struct cdl_plan *plan);
 
-// Lays the plan out anew, with this segment; without one where it would hold the whole batch. The results of a run do not
-// depend on it. After a failure the plan can only be destroyed.
+// Lays the plan out anew, with this segment; without one where it would hold the whole batch. The results of a run do
+// not depend on it. After a failure the plan can only be destroyed.
 cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segment, const cdl_log *log);
 
 // Segments that may make runs faster or the arena smaller on such a device; the first is the one to use when nothing is
 // measured. {0, 0}, no segment, is among them. Returns their number.
 enum { CDL_MAX_SEGMENTS = 3 };
-int cdl_plan_segments(const struct cdl_plan *plan, const struct cdl_caps *caps, struct cdl_segment out[CDL_MAX_SEGMENTS]);
+int cdl_plan_segments(const struct cdl_plan *plan, const struct cdl_caps *caps,
+                      struct cdl_segment out[CDL_MAX_SEGMENTS]);
 
 // A run of `images` images, 1 to max_batch, is a list of dispatches.
 struct cdl_dispatch_entry {
@@ -73,7 +79,8 @@ struct cdl_dispatch_entry {
 int cdl_plan_num_dispatches(const struct cdl_plan *plan, int images);
 struct cdl_dispatch_entry cdl_plan_dispatch(const struct cdl_plan *plan, int images, int index);
 
-struct cdl_addresses cdl_plan_addresses(const struct cdl_plan *plan, const struct cdl_dispatch_entry *dispatch, uint64_t arena, uint64_t weights);
+struct cdl_addresses cdl_plan_addresses(const struct cdl_plan *plan, const struct cdl_dispatch_entry *dispatch,
+                                        uint64_t arena, uint64_t weights);
 // Sets steps[].barrier_before and segment_barrier; for cdl_plan_set_segment.
 void cdl_plan_place_barriers(struct cdl_plan *plan);
 

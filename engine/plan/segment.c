@@ -1,12 +1,13 @@
 // segment.c - where a network's first steps are better run for a few images after a few others (struct cdl_segment).
 //
-// Early layers move much and compute little: at 224x224 in fp16 the stem and the first two stages of resnext50_32x4d take 46.6 of the
-// 67.7 MB that an image moves, with at most 4.0 MB alive at one time, and with 2.4 MB of weights. So few images as fit into
-// the cache never leave it; what that costs is these weights once more for each few, a dispatch and a barrier more for each
-// step, and processors without work where so few images make too few tiles.
+// Early layers move much and compute little: at 224x224 in fp16 the stem and the first two stages of resnext50_32x4d
+// take 46.6 of the 67.7 MB that an image moves, with at most 4.0 MB alive at one time, and with 2.4 MB of weights. So
+// few images as fit into the cache never leave it; what that costs is these weights once more for each few, a dispatch
+// and a barrier more for each step, and processors without work where so few images make too few tiles.
 #include "plan/plan.h"
 
-// Fewer sub-batches would save little memory: what the segment shares with the rest is there for all images at all times.
+// Fewer sub-batches would save little memory: what the segment shares with the rest is there for all images at all
+// times.
 enum { LEAST_SUB_BATCHES = 5 };
 
 // Values but the first that cross from steps [0, step) to the rest.
@@ -34,18 +35,20 @@ static size_t alive_bytes(const struct cdl_plan *plan, int step) {
     return bytes;
 }
 
-// Whether the step has enough to do for so few images, and reads no more than a quarter as many bytes of weights as of values.
+// Whether the step has enough to do for so few images, and reads no more than a quarter as many bytes of weights as of
+// values.
 static bool worth_it(const struct cdl_plan *plan, int step, int images, uint64_t least_outputs) {
     const struct cdl_op *op = &plan->graph.ops[step];
     const struct cdl_value *dst = &plan->graph.values[op->dst];
     const uint64_t outputs = (uint64_t)images * (uint64_t)dst->height * (uint64_t)dst->width * (uint64_t)dst->channels;
     const size_t moved = cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst) +
                          (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
-    return (op->kind != CDL_OP_CONV || outputs >= least_outputs) && plan->steps[step].kernel.weight_bytes <= (size_t)images * moved / 4;
+    return (op->kind != CDL_OP_CONV || outputs >= least_outputs) &&
+           plan->steps[step].kernel.weight_bytes <= (size_t)images * moved / 4;
 }
 
-// As many images as the cache holds, and a fifth of the batch at most, up to the last step that has enough to do and hands
-// on a single value.
+// As many images as the cache holds, and a fifth of the batch at most, up to the last step that has enough to do and
+// hands on a single value.
 static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache_bytes, uint64_t least_outputs) {
     struct cdl_segment found = {0, 0};
     size_t most = 1;
@@ -63,7 +66,8 @@ static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache
     return found;
 }
 
-int cdl_plan_segments(const struct cdl_plan *plan, const struct cdl_caps *caps, struct cdl_segment out[CDL_MAX_SEGMENTS]) {
+int cdl_plan_segments(const struct cdl_plan *plan, const struct cdl_caps *caps,
+                      struct cdl_segment out[CDL_MAX_SEGMENTS]) {
     // Two tiles for every processor leave few idle at a dispatch's end; with one it depends on the device.
     const struct cdl_segment all[CDL_MAX_SEGMENTS] = {
         find_segment(plan, caps->cache_bytes, 2 * (uint64_t)caps->fill_outputs),

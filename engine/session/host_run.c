@@ -1,16 +1,17 @@
 // host_run.c - runs on a host's own terms: its images and buffers as pictures, its command buffers, its semaphores.
 //
 // A host's pictures come by descriptors, two sets for each place in a slot's batch, written while the slot is idle;
-// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had both,
-// the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read all
-// the same (lavapipe 22.3.6, when the set is bound).
+// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had
+// both, the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read
+// all the same (lavapipe 22.3.6, when the set is bound).
 #include "vulkan/host.h"
 
 #include <stdlib.h>
 
 #include "session/pixels.h"
 
-_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1, "the host's and ours");
+_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
+               "the host's and ours");
 
 enum { BINDING_BUFFER, BINDING_VIEW, BINDING_CHROMA, NUM_BINDINGS };
 
@@ -22,13 +23,18 @@ cdl_result cdl_input_layout_create(struct cdl_device *dev) {
         {BINDING_CHROMA, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
     };
     const VkDescriptorSetLayoutCreateInfo set = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = NUM_BINDINGS, .pBindings = bindings,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = NUM_BINDINGS,
+        .pBindings = bindings,
     };
     CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->input_set_layout));
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
     const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &dev->input_set_layout,
-        .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &dev->input_set_layout,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
     };
     CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->input_layout));
 error:
@@ -38,8 +44,13 @@ error:
 // ---- session
 
 static cdl_result create_pipelines(struct cdl_session *s) {
-    const struct { VkPipeline *out; const char *shader; } all[] = {
-        {&s->from_view, "preprocess_view"}, {&s->from_nv12, "preprocess_nv12"}, {&s->from_buffer, "preprocess_buffer"},
+    const struct {
+        VkPipeline *out;
+        const char *shader;
+    } all[] = {
+        {&s->from_view, "preprocess_view"},
+        {&s->from_nv12, "preprocess_nv12"},
+        {&s->from_buffer, "preprocess_buffer"},
     };
     cdl_result r = CDL_OK;
     for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(all); i++) {
@@ -54,19 +65,27 @@ static cdl_result create_pipelines(struct cdl_session *s) {
 cdl_result cdl_create_inputs(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
     const uint32_t batch = (uint32_t)s->info.max_batch, sets = 2 * batch * (uint32_t)s->info.num_slots;
-    const VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets}, {VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 2 * sets}};
+    const VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets},
+                                          {VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 2 * sets}};
     const VkDescriptorPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = sets, .poolSizeCount = CDL_COUNT(sizes), .pPoolSizes = sizes,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = sets,
+        .poolSizeCount = CDL_COUNT(sizes),
+        .pPoolSizes = sizes,
     };
     VkDescriptorSetLayout *layouts = malloc(2 * batch * sizeof *layouts);
-    cdl_result r = layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
+    cdl_result r =
+        layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     if (r != CDL_OK)
         goto error;
     CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, NULL, &s->inputs));
     for (uint32_t i = 0; i < 2 * batch; i++)
         layouts[i] = dev->input_set_layout;
     const VkDescriptorSetAllocateInfo allocate = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->inputs, .descriptorSetCount = 2 * batch, .pSetLayouts = layouts,
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+        .descriptorPool = s->inputs,
+        .descriptorSetCount = 2 * batch,
+        .pSetLayouts = layouts,
     };
     for (int i = 0; i < s->info.num_slots; i++) {
         VkDescriptorSet *slot_sets = calloc(2 * batch, sizeof *slot_sets);
@@ -85,7 +104,9 @@ error:
 // ---- a host's pictures
 
 // The classified part of an input.
-struct part { int x, y, width, height; };
+struct part {
+    int x, y, width, height;
+};
 
 static struct part part_of(const struct cdl_vk_input *in) {
     const struct part whole = {0, 0, in->width, in->height};
@@ -98,22 +119,24 @@ static size_t stride_of(const struct cdl_vk_input *in) { return in->stride ? in-
 static cdl_result check_input(const struct cdl_session *s, const struct cdl_vk_input *in) {
     const struct cdl_device *dev = s->dev;
     const cdl_log *log = &dev->log;
-    CDL_REQUIRE(log, in->width >= 1 && in->width <= CDL_MAX_PICTURE_SIDE && in->height >= 1 && in->height <= CDL_MAX_PICTURE_SIDE);
+    CDL_REQUIRE(log, in->width >= 1 && in->width <= CDL_MAX_PICTURE_SIDE && in->height >= 1 &&
+                         in->height <= CDL_MAX_PICTURE_SIDE);
     const struct part part = part_of(in);
     CDL_REQUIRE(log, part.x >= 0 && part.y >= 0 && part.width >= 1 && part.height >= 1);
     CDL_REQUIRE(log, part.width <= in->width - part.x && part.height <= in->height - part.y);
     CDL_REQUIRE(log, in->orientation >= 0 && in->orientation <= 8);
     CDL_REQUIRE(log, (in->view != VK_NULL_HANDLE) != (in->buffer != VK_NULL_HANDLE));
     if (in->view) {
-        CDL_REQUIRE(log, in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL);
+        CDL_REQUIRE(log,
+                    in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL);
         return CDL_OK;
     }
     CDL_REQUIRE(log, in->chroma_view == VK_NULL_HANDLE);
     CDL_REQUIRE(log, in->format == CDL_FORMAT_RGBA8 || in->format == CDL_FORMAT_BGRA8);
     CDL_REQUIRE(log, in->offset % 4 == 0 && in->stride % 4 == 0 && cdl_stride_fits(in->format, in->width, in->stride));
     if (stride_of(in) * (uint64_t)in->height > dev->max_storage_range - dev->storage_align)
-        return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: a buffer of %dx%d pixels; shaders reach %llu MB of one", dev->info.name, in->width,
-                        in->height, (unsigned long long)dev->max_storage_range >> 20);
+        return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: a buffer of %dx%d pixels; shaders reach %llu MB of one",
+                        dev->info.name, in->width, in->height, (unsigned long long)dev->max_storage_range >> 20);
     return CDL_OK;
 }
 
@@ -125,18 +148,28 @@ static VkDescriptorSet *set_of(const struct cdl_slot *slot, int place, const str
 static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set, const struct cdl_vk_input *in) {
     struct cdl_device *dev = s->dev;
     const VkDeviceSize skipped = in->offset % dev->storage_align; // bindings begin at multiples of that
-    const VkDescriptorBufferInfo buffer = {in->buffer, in->offset - skipped, skipped + stride_of(in) * ((size_t)in->height - 1) + (size_t)in->width * 4};
-    const VkDescriptorImageInfo images[] = {{.imageView = in->view, .imageLayout = in->layout},
-                                            {.imageView = in->chroma_view ? in->chroma_view : in->view, .imageLayout = in->layout}};
+    const VkDescriptorBufferInfo buffer = {in->buffer, in->offset - skipped,
+                                           skipped + stride_of(in) * ((size_t)in->height - 1) + (size_t)in->width * 4};
+    const VkDescriptorImageInfo images[] = {
+        {.imageView = in->view, .imageLayout = in->layout},
+        {.imageView = in->chroma_view ? in->chroma_view : in->view, .imageLayout = in->layout}};
     VkWriteDescriptorSet writes[2];
     uint32_t count = 0;
     if (in->buffer) {
-        writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_BUFFER,
-            .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &buffer};
+        writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                                 .dstSet = set,
+                                                 .dstBinding = BINDING_BUFFER,
+                                                 .descriptorCount = 1,
+                                                 .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                                 .pBufferInfo = &buffer};
     } else {
         for (uint32_t i = 0; i < CDL_COUNT(images); i++)
-            writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = BINDING_VIEW + i,
-                .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, .pImageInfo = &images[i]};
+            writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                                     .dstSet = set,
+                                                     .dstBinding = BINDING_VIEW + i,
+                                                     .descriptorCount = 1,
+                                                     .descriptorType = VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE,
+                                                     .pImageInfo = &images[i]};
     }
     dev->vkd.UpdateDescriptorSets(dev->handle, count, writes, 0, NULL);
     return (size_t)skipped;
@@ -152,11 +185,13 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
     if (r != CDL_OK)
         return r;
     if (stage->used + cdl_stage_job_bytes(stage, &source) > s->info.staging_bytes)
-        return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
+        return cdl_fail(&s->dev->log, CDL_ERR_NOMEM,
+                        "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
                         place + 1, s->info.staging_bytes >> 20);
     const size_t skipped = write_descriptors(s, *set_of(stage->slot, place, in), in);
     struct preprocess_job *job = cdl_stage_job(stage, &source, place, 0, s->info.height, &columns, &rows);
-    const size_t stride = in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
+    const size_t stride =
+        in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
     cdl_orient(in->orientation, part.width, part.height, stride, 1, &walk);
     const int64_t first = (int64_t)(skipped / 4) + part.y * (int64_t)stride + part.x;
     job->base = (int)(uint32_t)(first + walk.base); // wraps, as the kernel's sums do
@@ -182,9 +217,11 @@ static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run)
     if (r != CDL_OK)
         return r;
     if (run->slice > 0) {
-        CDL_REQUIRE(log, run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING);
+        CDL_REQUIRE(log,
+                    run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING);
         const struct cdl_slot *slot = &s->slots[run->slot];
-        CDL_REQUIRE(log, run->slice == slot->next_slice && run->num_slices == slot->num_slices && run->count == slot->num_images);
+        CDL_REQUIRE(log, run->slice == slot->next_slice && run->num_slices == slot->num_slices &&
+                             run->count == slot->num_images);
         return CDL_OK;
     }
     if (!cdl_idle_slot(s, run->slot))
@@ -207,7 +244,8 @@ static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, con
         dev->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_of(stage->s, &run->inputs[i]));
         dev->vkd.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dev->input_layout, 0, 1,
                                        set_of(stage->slot, i, &run->inputs[i]), 0, NULL);
-        dev->vkd.CmdPushConstants(commands, dev->input_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch.push_bytes, launch.push.bytes);
+        dev->vkd.CmdPushConstants(commands, dev->input_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch.push_bytes,
+                                  launch.push.bytes);
         dev->vkd.CmdDispatch(commands, launch.groups[0], launch.groups[1], 1);
     }
 }
@@ -224,8 +262,9 @@ static int slice_end(const struct cdl_plan *plan, int images, int slice, int cou
         for (int i = 0; i < num; i++) {
             const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
             const struct cdl_op *op = &g->ops[d.step];
-            const double bytes = (double)(cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst)) * d.images +
-                                 (double)plan->steps[d.step].kernel.weight_bytes;
+            const double bytes =
+                (double)(cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst)) * d.images +
+                (double)plan->steps[d.step].kernel.weight_bytes;
             const double cost = (double)cdl_op_flops(g, op, d.images) + flops_per_byte * bytes;
             if (pass == 0) {
                 total += cost;
@@ -299,8 +338,8 @@ cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
 
 // ---- submission
 
-cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const cdl_vk_sem *waits, int num_waits, const cdl_vk_sem *signals,
-                         int num_signals) {
+cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const cdl_vk_sem *waits, int num_waits,
+                         const cdl_vk_sem *signals, int num_signals) {
     struct cdl_device *dev = s->dev;
     const cdl_log *log = &dev->log;
     struct cdl_vk_run copy, *run = &copy;

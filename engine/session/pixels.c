@@ -8,7 +8,9 @@
 #include <limits.h>
 #include <string.h>
 
-struct rectangle { int x, y, width, height; };
+struct rectangle {
+    int x, y, width, height;
+};
 
 struct cdl_stage cdl_stage_begin(struct cdl_session *s, struct cdl_slot *slot) {
     const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
@@ -20,7 +22,9 @@ static void stage_reset(struct cdl_stage *st) {
     st->num_jobs = st->max_rows = 0;
 }
 
-static uint8_t *stage_at(const struct cdl_stage *st, size_t offset) { return (uint8_t *)st->slot->staging.mapped + offset; }
+static uint8_t *stage_at(const struct cdl_stage *st, size_t offset) {
+    return (uint8_t *)st->slot->staging.mapped + offset;
+}
 static size_t stage_free(const struct cdl_stage *st) { return st->s->info.staging_bytes - st->used; }
 
 // Takes `bytes`, which fit, and returns their offset.
@@ -30,14 +34,18 @@ static size_t stage_take(struct cdl_stage *st, size_t bytes) {
     return at;
 }
 
-cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation, struct cdl_source *out) {
+cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation,
+                               struct cdl_source *out) {
     struct cdl_pixel_walk walk;
     cdl_orient(orientation, stored_width, stored_height, (size_t)stored_width, 1, &walk);
-    *out = (struct cdl_source){.stored_width = stored_width, .stored_height = stored_height, .orientation = orientation,
-                               .width = walk.width, .height = walk.height};
+    *out = (struct cdl_source){.stored_width = stored_width,
+                               .stored_height = stored_height,
+                               .orientation = orientation,
+                               .width = walk.width,
+                               .height = walk.height};
     if (!cdl_resize_geometry(walk.width, walk.height, s->resize_size, s->info.width, s->info.height, &out->geometry))
-        return cdl_fail(&s->dev->log, CDL_ERR_INVALID, "a picture of %dx%d pixels; sides of 1 to %d are possible", stored_width,
-                        stored_height, CDL_MAX_PICTURE_SIDE);
+        return cdl_fail(&s->dev->log, CDL_ERR_INVALID, "a picture of %dx%d pixels; sides of 1 to %d are possible",
+                        stored_width, stored_height, CDL_MAX_PICTURE_SIDE);
     out->column_taps = cdl_resample_taps(out->width, out->geometry.resized_width);
     out->row_taps = cdl_resample_taps(out->height, out->geometry.resized_height);
     return CDL_OK;
@@ -82,7 +90,9 @@ static size_t tight_stride(cdl_format format, int width) {
     }
 }
 
-bool cdl_stride_fits(cdl_format format, int width, size_t stride) { return stride == 0 || stride >= tight_stride(format, width); }
+bool cdl_stride_fits(cdl_format format, int width, size_t stride) {
+    return stride == 0 || stride >= tight_stride(format, width);
+}
 
 static uint8_t byte_of(int v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
@@ -93,7 +103,8 @@ static void copy_nv12(const struct cdl_pixels *p, size_t stride, struct rectangl
     for (int y = r.y; y < r.y + r.height; y++) {
         for (int x = r.x; x < r.x + r.width; x++, out += 4) {
             const uint8_t *pair = chroma + stride * (size_t)(y / 2) + (size_t)(x / 2) * 2;
-            const int level = 298 * (luma[stride * (size_t)y + (size_t)x] - 16) + 128, cb = pair[0] - 128, cr = pair[1] - 128;
+            const int level = 298 * (luma[stride * (size_t)y + (size_t)x] - 16) + 128, cb = pair[0] - 128,
+                      cr = pair[1] - 128;
             out[0] = byte_of((level + 459 * cr) >> 8);
             out[1] = byte_of((level - 55 * cb - 136 * cr) >> 8);
             out[2] = byte_of((level + 541 * cb) >> 8);
@@ -134,7 +145,8 @@ static int rows_that_fit(const struct cdl_stage *st, const struct cdl_source *sr
         return 0;
     const size_t room = stage_free(st) - columns;
     // Upper bounds, cheap and safe: all source columns of the crop, and a row's window per output row.
-    const double scale_x = (double)src->width / src->geometry.resized_width, scale_y = (double)src->height / src->geometry.resized_height;
+    const double scale_x = (double)src->width / src->geometry.resized_width,
+                 scale_y = (double)src->height / src->geometry.resized_height;
     double columns_read = width * scale_x + src->column_taps + 2;
     columns_read = columns_read < src->width ? columns_read : src->width;
     const double per_row = 4 * columns_read * scale_y + (double)table_bytes(1, src->row_taps);
@@ -146,7 +158,8 @@ static int rows_that_fit(const struct cdl_stage *st, const struct cdl_source *sr
 }
 
 size_t cdl_stage_job_bytes(const struct cdl_stage *st, const struct cdl_source *src) {
-    return table_bytes(st->s->info.width, src->column_taps) + table_bytes(st->s->info.height, src->row_taps) + 32; // 32: alignment
+    return table_bytes(st->s->info.width, src->column_taps) + table_bytes(st->s->info.height, src->row_taps) +
+           32; // 32: alignment
 }
 
 struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_source *src, int image, int row, int count,
@@ -157,22 +170,29 @@ struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_sour
     const size_t rows_at = stage_take(st, table_bytes(count, src->row_taps));
     *columns = (int32_t *)(void *)stage_at(st, columns_at);
     *rows = (int32_t *)(void *)stage_at(st, rows_at);
-    cdl_resample_axis(src->width, src->geometry.resized_width, src->geometry.crop_left, width, src->column_taps, *columns, *columns + width);
-    cdl_resample_axis(src->height, src->geometry.resized_height, src->geometry.crop_top + row, count, src->row_taps, *rows, *rows + count);
+    cdl_resample_axis(src->width, src->geometry.resized_width, src->geometry.crop_left, width, src->column_taps,
+                      *columns, *columns + width);
+    cdl_resample_axis(src->height, src->geometry.resized_height, src->geometry.crop_top + row, count, src->row_taps,
+                      *rows, *rows + count);
 
     struct preprocess_job *job = (struct preprocess_job *)(void *)stage_at(st, 0) + st->num_jobs++;
     const uint64_t base = st->slot->staging.address;
     *job = (struct preprocess_job){
-        .columns = base + columns_at, .rows = base + rows_at,
+        .columns = base + columns_at,
+        .rows = base + rows_at,
         .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
-        .column_taps = src->column_taps, .row_taps = src->row_taps, .first_row = row, .num_rows = count,
+        .column_taps = src->column_taps,
+        .row_taps = src->row_taps,
+        .first_row = row,
+        .num_rows = count,
     };
     st->max_rows = count > st->max_rows ? count : st->max_rows;
     return job;
 }
 
 // Puts output rows [row, row + count) of a picture into the stage, as a job, with the pixels that they read.
-static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, const struct cdl_source *src, int image, int row, int count) {
+static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, const struct cdl_source *src, int image,
+                       int row, int count) {
     const int width = st->s->info.width;
     int32_t *columns, *rows;
     struct preprocess_job *job = cdl_stage_job(st, src, image, row, count, &columns, &rows);
@@ -200,16 +220,23 @@ void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct c
     const struct cdl_recipe *recipe = &st->s->model->recipe;
     *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
     out->push.preprocess = (struct preprocess_params){
-        .jobs = st->slot->staging.address + (uint64_t)first * sizeof(struct preprocess_job), .num_jobs = count,
-        .dst_w = st->s->info.width, .max_rows = st->max_rows,
-        .mean_r = recipe->mean[0], .mean_g = recipe->mean[1], .mean_b = recipe->mean[2],
-        .std_r = recipe->std[0], .std_g = recipe->std[1], .std_b = recipe->std[2],
+        .jobs = st->slot->staging.address + (uint64_t)first * sizeof(struct preprocess_job),
+        .num_jobs = count,
+        .dst_w = st->s->info.width,
+        .max_rows = st->max_rows,
+        .mean_r = recipe->mean[0],
+        .mean_g = recipe->mean[1],
+        .mean_b = recipe->mean[2],
+        .std_r = recipe->std[0],
+        .std_g = recipe->std[1],
+        .std_b = recipe->std[2],
     };
     cdl_launch_invocations(out, (uint64_t)count * (uint64_t)st->max_rows * (uint64_t)st->s->info.width);
 }
 
 // Submits what is staged; with the last part, the network behind it.
-static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const struct cdl_launch *launch, bool first, bool last) {
+static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const struct cdl_launch *launch, bool first,
+                              bool last) {
     struct cdl_session *s = st->s;
     struct cdl_device *dev = s->dev;
     const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
@@ -247,8 +274,10 @@ static cdl_result submit_pictures(struct cdl_stage *st, const struct cdl_pixels 
                 if (row == st->s->info.height)
                     break; // the next picture may join this part
             } else if (st->num_jobs == 0) {
-                return cdl_fail(&st->s->dev->log, CDL_ERR_NOMEM, "a picture of %dx%d pixels does not fit through a staging buffer of %zu MB; "
-                                "raise staging_bytes", images[image].width, images[image].height, st->s->info.staging_bytes >> 20);
+                return cdl_fail(&st->s->dev->log, CDL_ERR_NOMEM,
+                                "a picture of %dx%d pixels does not fit through a staging buffer of %zu MB; "
+                                "raise staging_bytes",
+                                images[image].width, images[image].height, st->s->info.staging_bytes >> 20);
             }
             cdl_stage_launch(st, 0, st->num_jobs, &launch);
             r = submit_part(st, st->s->preprocess, &launch, first, false);
@@ -275,7 +304,9 @@ static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *
         launch.push.import = (struct import_params){
             .src = st->slot->staging.address + st->jobs_bytes,
             .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
-            .images = part, .dst_h = s->info.height, .dst_w = s->info.width,
+            .images = part,
+            .dst_h = s->info.height,
+            .dst_w = s->info.width,
         };
         cdl_launch_invocations(&launch, (uint64_t)part * plane);
         r = submit_part(st, s->import, &launch, image == 0, image + part == count);
@@ -285,5 +316,6 @@ static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *
 
 cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count) {
     struct cdl_stage st = cdl_stage_begin(s, slot);
-    return images[0].format == CDL_FORMAT_TENSOR_F32 ? submit_tensors(&st, images, count) : submit_pictures(&st, images, count);
+    return images[0].format == CDL_FORMAT_TENSOR_F32 ? submit_tensors(&st, images, count)
+                                                     : submit_pictures(&st, images, count);
 }

@@ -21,12 +21,13 @@ struct cdl_source {
     struct cdl_geometry geometry;
     int column_taps, row_taps;
 };
-cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation, struct cdl_source *out);
+cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation,
+                               struct cdl_source *out);
 
-// Appends a job for output rows [row, row + count) of a picture: its tables and where it writes; the caller tells where the
-// pixels are. *columns, *rows: the tables, whose first source columns and rows the caller may shift. There is room.
-struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_source *source, int image, int row, int count,
-                                     int32_t **columns, int32_t **rows);
+// Appends a job for output rows [row, row + count) of a picture: its tables and where it writes; the caller tells where
+// the pixels are. *columns, *rows: the tables, whose first source columns and rows the caller may shift. There is room.
+struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_source *source, int image, int row,
+                                     int count, int32_t **columns, int32_t **rows);
 // What cdl_stage_job takes for the whole height of a picture.
 size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
 

@@ -13,21 +13,18 @@
 #endif
 
 // Python's int(round(n / 2.0)) for n >= 0: halves go to the even neighbour.
-static int half_round_even(int n)
-{
+static int half_round_even(int n) {
     int half = n / 2;
     return n % 2 != 0 && half % 2 != 0 ? half + 1 : half;
 }
 
 // Padding comes first in torchvision and makes the sides equal, so the crop then starts at the pad.
-static int crop_offset(int resized, int crop)
-{
+static int crop_offset(int resized, int crop) {
     return resized < crop ? -((crop - resized) / 2) : half_round_even(resized - crop);
 }
 
 bool cdl_resize_geometry(int width, int height, int resize_size, int crop_width, int crop_height,
-                         struct cdl_geometry *out)
-{
+                         struct cdl_geometry *out) {
     memset(out, 0, sizeof(*out));
     if (width < 1 || width > CDL_MAX_PICTURE_SIDE || height < 1 || height > CDL_MAX_PICTURE_SIDE)
         return false;
@@ -53,19 +50,16 @@ struct window {
     double sum;     // of the weights before they are normalised
 };
 
-static double triangle(double x)
-{
+static double triangle(double x) {
     x = x < 0.0 ? -x : x;
     return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-static double window_weight(const struct window *w, int input)
-{
+static double window_weight(const struct window *w, int input) {
     return triangle((input - w->center + 0.5) * w->inverse_scale);
 }
 
-static struct window output_window(int in_size, int out_size, int output)
-{
+static struct window output_window(int in_size, int out_size, int output) {
     double scale = (double)in_size / out_size;
     double support = scale < 1.0 ? 1.0 : scale; // when enlarging, the triangle spans two inputs
     struct window w = {.center = (output + 0.5) * scale, .inverse_scale = 1.0 / support};
@@ -80,16 +74,14 @@ static struct window output_window(int in_size, int out_size, int output)
     return w;
 }
 
-static int32_t window_coef(const struct window *w, int input)
-{
+static int32_t window_coef(const struct window *w, int input) {
     double weight = window_weight(w, input);
     if (w->sum != 0.0)
         weight /= w->sum;
     return (int32_t)(0.5 + weight * (1 << CDL_RESAMPLE_BITS));
 }
 
-int cdl_resample_taps(int in_size, int out_size)
-{
+int cdl_resample_taps(int in_size, int out_size) {
     if (in_size == out_size)
         return 1;
     double scale = (double)in_size / out_size;
@@ -98,8 +90,7 @@ int cdl_resample_taps(int in_size, int out_size)
     return taps < in_size ? (int)taps : in_size;
 }
 
-void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps, int32_t *start, int32_t *coef)
-{
+void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps, int32_t *start, int32_t *coef) {
     for (int k = 0; k < count; ++k) {
         int32_t *row = coef + (size_t)k * (size_t)taps;
         memset(row, 0, (size_t)taps * sizeof(*row));
@@ -121,8 +112,7 @@ void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps
 }
 
 void cdl_orient(int orientation, int stored_width, int stored_height, size_t stride, int bytes_per_pixel,
-                struct cdl_pixel_walk *out)
-{
+                struct cdl_pixel_walk *out) {
     bool valid = orientation >= 1 && orientation <= 8;
     bool transposed = valid && orientation >= 5; // upright x runs along the stored columns
     // Whether stored x or y counts down while the upright coordinate along it counts up.

@@ -3,18 +3,21 @@
 
 void cdl_barrier(struct cdl_device *dev, VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags from_access,
                  VkPipelineStageFlags to, VkAccessFlags to_access) {
-    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access};
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access};
     dev->vkd.CmdPipelineBarrier(commands, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
 static void compute_barrier(struct cdl_device *dev, VkCommandBuffer commands) {
-    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
-void cdl_dispatch(struct cdl_device *dev, VkCommandBuffer commands, VkPipeline pipeline, const struct cdl_launch *launch) {
+void cdl_dispatch(struct cdl_device *dev, VkCommandBuffer commands, VkPipeline pipeline,
+                  const struct cdl_launch *launch) {
     dev->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    dev->vkd.CmdPushConstants(commands, dev->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch->push_bytes, launch->push.bytes);
+    dev->vkd.CmdPushConstants(commands, dev->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch->push_bytes,
+                              launch->push.bytes);
     dev->vkd.CmdDispatch(commands, launch->groups[0], launch->groups[1], 1);
 }
 
@@ -25,31 +28,35 @@ int cdl_num_queries(const struct cdl_session *s, int images) {
 void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, bool first) {
     struct cdl_device *dev = s->dev;
     // An earlier run of this session, in another slot, may still use the arena.
-    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     if (!slot->queries || !first)
         return;
     dev->vkd.CmdResetQueryPool(commands, slot->queries, 0, (uint32_t)cdl_num_queries(s, s->info.max_batch));
     dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, CDL_QUERY_BEGIN);
 }
 
-void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first, int end) {
+void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first,
+                      int end) {
     struct cdl_device *dev = s->dev;
     const struct cdl_plan *plan = &s->plan;
     struct cdl_launch launch;
     if (slot->queries && first == 0)
-        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, CDL_QUERY_PREPROCESSED);
+        dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries,
+                                   CDL_QUERY_PREPROCESSED);
     for (int i = first; i < end; i++) {
         const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
         const struct cdl_addresses at = cdl_plan_addresses(plan, &d, s->arena.address, s->weights->buffer.address);
-        // Before the first: the preprocessed pixels, or the steps of the slice before. Layers that overlap have no time of
-        // their own: a timed run serializes them.
+        // Before the first: the preprocessed pixels, or the steps of the slice before. Layers that overlap have no time
+        // of their own: a timed run serializes them.
         if (i == first || d.barrier_before || s->timings)
             compute_barrier(dev, commands);
         cdl_kernel_launch(&plan->steps[d.step].kernel, &plan->graph, &plan->graph.ops[d.step], d.images, &at, &launch);
         cdl_dispatch(dev, commands, s->pipelines[d.step], &launch);
         if (s->timings && slot->queries)
-            dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, (uint32_t)(CDL_NUM_RUN_QUERIES + i));
+            dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries,
+                                       (uint32_t)(CDL_NUM_RUN_QUERIES + i));
     }
 }
 
@@ -62,15 +69,20 @@ void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandB
     struct cdl_launch launch = {.push_bytes = sizeof launch.push.classify};
     launch.push.classify = (struct classify_params){
         .src = s->arena.address + s->plan.value_at[g->num_values - 1],
-        .logits = results + l->logits, .probs = results + l->probs, .order = results + l->order,
-        .images = images, .classes = s->info.num_classes, .src_stride = cdl_padded_channels(s->info.num_classes), .sort_size = l->sort_size,
+        .logits = results + l->logits,
+        .probs = results + l->probs,
+        .order = results + l->order,
+        .images = images,
+        .classes = s->info.num_classes,
+        .src_stride = cdl_padded_channels(s->info.num_classes),
+        .sort_size = l->sort_size,
     };
     cdl_launch_workgroups(&launch, (uint64_t)images);
     compute_barrier(dev, commands);
     cdl_dispatch(dev, commands, s->softmax, &launch);
     cdl_dispatch(dev, commands, s->top_k, &launch);
-    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                VK_ACCESS_TRANSFER_READ_BIT);
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
 
     const size_t batch = (size_t)images, plane = batch * (size_t)s->info.num_classes * sizeof(float);
     const VkBufferCopy regions[] = {
@@ -126,7 +138,8 @@ cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_p
     CDL_REQUIRE(log, images != NULL && count >= 1 && count <= s->info.max_batch);
     struct cdl_slot *slot = cdl_idle_slot(s, slot_index);
     if (!slot)
-        return cdl_fail(log, CDL_ERR_INVALID, "%s: slot %d is out of range or busy, or a run is half recorded", __func__, slot_index);
+        return cdl_fail(log, CDL_ERR_INVALID, "%s: slot %d is out of range or busy, or a run is half recorded",
+                        __func__, slot_index);
     for (int i = 0; i < count; i++) {
         CDL_REQUIRE(log, valid_pixels(s, &images[i]));
         CDL_REQUIRE(log, (images[i].format == CDL_FORMAT_TENSOR_F32) == (images[0].format == CDL_FORMAT_TENSOR_F32));
@@ -154,8 +167,9 @@ cdl_result cdl_take_results(struct cdl_session *s, struct cdl_slot *slot) {
     const uint32_t queries = (uint32_t)cdl_num_queries(s, slot->num_images);
     cdl_result r = cdl_buffer_invalidate(&slot->readback, dev);
     if (r == CDL_OK && slot->queries)
-        CDL_VK(dev, GetQueryPoolResults(dev->handle, slot->queries, 0, queries, queries * sizeof *slot->ticks, slot->ticks,
-                                        sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        CDL_VK(dev,
+               GetQueryPoolResults(dev->handle, slot->queries, 0, queries, queries * sizeof *slot->ticks, slot->ticks,
+                                   sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 error:
     return r;
 }
@@ -166,8 +180,9 @@ cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns)
     if (slot->state == CDL_SLOT_IDLE)
         return CDL_OK;
     if (slot->state != CDL_SLOT_SUBMITTED)
-        return cdl_fail(&s->dev->log, CDL_ERR_INVALID, "%s: slot %d was recorded, not submitted by Cardinal: cdl_vk_retire takes it",
-                        __func__, slot_index);
+        return cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+                        "%s: slot %d was recorded, not submitted by Cardinal: cdl_vk_retire takes it", __func__,
+                        slot_index);
     cdl_result r = cdl_slot_wait(s, slot, timeout_ns);
     if (r != CDL_OK && r != CDL_ERR_DEVICE_LOST)
         return r; // still in flight, for all that is known
@@ -187,7 +202,8 @@ cdl_result cdl_session_run(cdl_session *s, const struct cdl_pixels *images, int 
 // ---- results
 
 static const struct cdl_slot *finished_slot(const cdl_session *s, int slot, int image) {
-    if (slot < 0 || slot >= s->info.num_slots || s->slots[slot].state != CDL_SLOT_IDLE || image < 0 || image >= s->slots[slot].num_images)
+    if (slot < 0 || slot >= s->info.num_slots || s->slots[slot].state != CDL_SLOT_IDLE || image < 0 ||
+        image >= s->slots[slot].num_images)
         return NULL;
     return &s->slots[slot];
 }
@@ -250,11 +266,12 @@ cdl_result cdl_session_seen(const cdl_session *s, int picture_width, int picture
     CDL_REQUIRE(log, out != NULL);
     *out = (struct cdl_region){0};
     if (!cdl_resize_geometry(picture_width, picture_height, s->resize_size, s->info.width, s->info.height, &g))
-        return cdl_fail(log, CDL_ERR_INVALID, "%s: a picture of %dx%d pixels; sides of 1 to %d are possible", __func__, picture_width,
-                        picture_height, CDL_MAX_PICTURE_SIDE);
-    const float scale_x = (float)picture_width / (float)g.resized_width, scale_y = (float)picture_height / (float)g.resized_height;
-    *out = (struct cdl_region){(float)g.crop_left * scale_x, (float)g.crop_top * scale_y, (float)s->info.width * scale_x,
-                               (float)s->info.height * scale_y};
+        return cdl_fail(log, CDL_ERR_INVALID, "%s: a picture of %dx%d pixels; sides of 1 to %d are possible", __func__,
+                        picture_width, picture_height, CDL_MAX_PICTURE_SIDE);
+    const float scale_x = (float)picture_width / (float)g.resized_width,
+                scale_y = (float)picture_height / (float)g.resized_height;
+    *out = (struct cdl_region){(float)g.crop_left * scale_x, (float)g.crop_top * scale_y,
+                               (float)s->info.width * scale_x, (float)s->info.height * scale_y};
     return CDL_OK;
 }
 
@@ -270,7 +287,9 @@ uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot_index) {
 
 uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot_index) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
-    return slot && slot->queries ? ticks_to_ns(s->dev, slot->ticks[CDL_QUERY_BEGIN], slot->ticks[CDL_QUERY_PREPROCESSED]) : 0;
+    return slot && slot->queries
+               ? ticks_to_ns(s->dev, slot->ticks[CDL_QUERY_BEGIN], slot->ticks[CDL_QUERY_PREPROCESSED])
+               : 0;
 }
 
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
@@ -286,9 +305,12 @@ cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_
                                  (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
         const bool pair = plan->steps[i].kernel.pair;
         out[k] = (struct cdl_timing){
-            .layer = op->name, .operation = s->texts[i].operation, .kernel = s->texts[i].kernel,
+            .layer = op->name,
+            .operation = s->texts[i].operation,
+            .kernel = s->texts[i].kernel,
             .flops = cdl_op_flops(g, op, slot->num_images) + (pair ? cdl_op_flops(g, op - 1, slot->num_images) : 0),
-            .bytes = per_image * (size_t)slot->num_images + plan->steps[i].kernel.weight_bytes + (pair ? plan->steps[i - 1].kernel.weight_bytes : 0),
+            .bytes = per_image * (size_t)slot->num_images + plan->steps[i].kernel.weight_bytes +
+                     (pair ? plan->steps[i - 1].kernel.weight_bytes : 0),
         };
     }
     for (int i = 0, n = *num ? cdl_plan_num_dispatches(plan, slot->num_images) : 0; i < n; i++) {
@@ -319,11 +341,11 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
     if (r != CDL_OK)
         return r;
     CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
-    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                VK_ACCESS_TRANSFER_READ_BIT);
+    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     dev->vkd.CmdCopyBuffer(slot->preprocess, s->arena.handle, host.handle, 1, &region);
-    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
-                VK_ACCESS_HOST_READ_BIT);
+    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
     r = cdl_queue_submit(dev, &slot->preprocess, 1, slot->done, ++slot->submitted);
     if (r == CDL_OK)

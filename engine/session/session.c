@@ -19,7 +19,8 @@ static cdl_precision choose_precision(cdl_precision wanted, const struct cdl_dev
 
 static void layout_results(struct cdl_session *s) {
     struct cdl_results_layout *l = &s->results;
-    const size_t batch = (size_t)s->info.max_batch, plane = cdl_align_up(batch * (size_t)s->info.num_classes * sizeof(float), 256);
+    const size_t batch = (size_t)s->info.max_batch,
+                 plane = cdl_align_up(batch * (size_t)s->info.num_classes * sizeof(float), 256);
     for (l->sort_size = 1; l->sort_size < s->info.num_classes; l->sort_size *= 2)
         ;
     l->logits = 0;
@@ -43,8 +44,15 @@ static cdl_result create_pipelines(struct cdl_session *s) {
     for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++)
         if (!plan->steps[i].in_next)
             r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
-    const struct { VkPipeline *out; const char *shader; bool pointwise; } around[] = {
-        {&s->preprocess, "preprocess", true}, {&s->import, "import", true}, {&s->softmax, "softmax", false}, {&s->top_k, "top_k", false},
+    const struct {
+        VkPipeline *out;
+        const char *shader;
+        bool pointwise;
+    } around[] = {
+        {&s->preprocess, "preprocess", true},
+        {&s->import, "import", true},
+        {&s->softmax, "softmax", false},
+        {&s->top_k, "top_k", false},
     };
     for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(around); i++) {
         if (around[i].pointwise)
@@ -59,18 +67,24 @@ static cdl_result create_pipelines(struct cdl_session *s) {
 static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     struct cdl_device *dev = s->dev;
     VkCommandBuffer commands[2];
-    cdl_result r = cdl_buffer_create(&slot->staging, dev, s->info.staging_bytes, CDL_MEMORY_UPLOAD, "pixels on their way to the device");
+    cdl_result r = cdl_buffer_create(&slot->staging, dev, s->info.staging_bytes, CDL_MEMORY_UPLOAD,
+                                     "pixels on their way to the device");
     if (r == CDL_OK)
         r = cdl_buffer_create(&slot->readback, dev, s->results.readback_size, CDL_MEMORY_READBACK, "results");
     if (r != CDL_OK)
         return r;
     const VkCommandBufferAllocateInfo allocate = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool, .commandBufferCount = 2,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = s->pool,
+        .commandBufferCount = 2,
     };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = (uint32_t)cdl_num_queries(s, s->info.max_batch),
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = (uint32_t)cdl_num_queries(s, s->info.max_batch),
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
     slot->preprocess = commands[0];
@@ -132,7 +146,8 @@ static cdl_result create_memory(struct cdl_session *s) {
     if (r != CDL_OK)
         return r;
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = dev->queue_family,
     };
     CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &s->pool));
@@ -150,7 +165,8 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     const struct cdl_recipe *recipe = &s->model->recipe;
     const cdl_log *log = &s->dev->log;
     if (params->max_batch < 0 || params->max_batch > MAX_BATCH)
-        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", params->max_batch, MAX_BATCH);
+        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", params->max_batch,
+                        MAX_BATCH);
     CDL_REQUIRE(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS);
     CDL_REQUIRE(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE);
@@ -170,8 +186,9 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     s->resize_size = (int)lround((double)recipe->resize_size * short_side / recipe_side);
     s->resize_size = s->resize_size > 0 ? s->resize_size : 1;
     if (s->resize_size > CDL_MAX_RESIZE_SIZE)
-        return cdl_fail(log, CDL_ERR_INVALID, "an input of %dx%d resizes pictures to %d pixels, at most %d are possible",
-                        s->info.height, s->info.width, s->resize_size, CDL_MAX_RESIZE_SIZE);
+        return cdl_fail(log, CDL_ERR_INVALID,
+                        "an input of %dx%d resizes pictures to %d pixels, at most %d are possible", s->info.height,
+                        s->info.width, s->resize_size, CDL_MAX_RESIZE_SIZE);
     // Room for the job table, for one float tensor, and for the tables of a picture shrunk as far as possible.
     const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
     const size_t tensor = (size_t)s->info.width * (size_t)s->info.height * 12;
@@ -180,13 +197,25 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     return CDL_OK;
 }
 
-static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_params *params, bool keep, bool *none_works) {
-    struct cdl_tuner tuner = {.dev = s->dev, .mode = params->tune, .batch = s->info.max_batch,
+static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_params *params, bool keep,
+                            bool *none_works) {
+    struct cdl_tuner tuner = {.dev = s->dev,
+                              .mode = params->tune,
+                              .batch = s->info.max_batch,
                               .fp16 = s->info.precision == CDL_PRECISION_FP16};
     const struct cdl_plan_params plan = {
-        .max_batch = s->info.max_batch, .height = s->info.height, .width = s->info.width, .fold = !params->no_fold,
-        .fp16 = tuner.fp16, .keep_map = params->cam, .keep_values = keep, .caps = &s->dev->caps,
-        .choose = cdl_tune_choose, .choose_pair = cdl_tune_pair, .prepare = cdl_tune_prepare, .choose_ctx = &tuner,
+        .max_batch = s->info.max_batch,
+        .height = s->info.height,
+        .width = s->info.width,
+        .fold = !params->no_fold,
+        .fp16 = tuner.fp16,
+        .keep_map = params->cam,
+        .keep_values = keep,
+        .caps = &s->dev->caps,
+        .choose = cdl_tune_choose,
+        .choose_pair = cdl_tune_pair,
+        .prepare = cdl_tune_prepare,
+        .choose_ctx = &tuner,
     };
     cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
     if (r == CDL_OK)
@@ -226,12 +255,14 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
     if (s->info.pipelines_compiled >= 0)
         cdl_logf(&s->dev->log, CDL_LOG_DEBUG, "%d pipelines made, %d of them from the cache", s->info.pipelines, hits);
     else
-        cdl_logf(&s->dev->log, CDL_LOG_DEBUG, "%d pipelines made; the driver does not tell which were in the cache", s->info.pipelines);
+        cdl_logf(&s->dev->log, CDL_LOG_DEBUG, "%d pipelines made; the driver does not tell which were in the cache",
+                 s->info.pipelines);
     if (s->info.pipelines > hits)
         cdl_pipelines_save(s->dev);
 }
 
-static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *given, bool keep) {
+static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *given,
+                         bool keep) {
     struct cdl_session_params copy, *params = &copy;
     CDL_REQUIRE(&dev->log, out != NULL);
     *out = NULL;
@@ -270,11 +301,13 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     return r;
 }
 
-cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params) {
+cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model,
+                              const struct cdl_session_params *params) {
     return create(out, dev, model, params, false);
 }
 
-cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *params) {
+cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model,
+                                      const struct cdl_session_params *params) {
     return create(out, dev, model, params, true);
 }
 

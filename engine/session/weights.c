@@ -27,7 +27,8 @@ static cdl_result upload_flush(struct upload *u, const struct cdl_buffer *to, Vk
     return cdl_once_run(&u->once, 0);
 }
 
-static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan, float *scratch) {
+static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan,
+                                       float *scratch) {
     struct upload u = {0};
     size_t chunk = UPLOAD_CHUNK;
     for (int i = 0; i < plan->graph.num_ops; i++)
@@ -64,7 +65,8 @@ static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const stru
     float *scratch = malloc(floats * sizeof *scratch);
     if (!scratch)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
-    cdl_result r = cdl_buffer_create(&w->buffer, dev, plan->weights_bytes ? plan->weights_bytes : 16, CDL_MEMORY_DEVICE, "weights");
+    cdl_result r = cdl_buffer_create(&w->buffer, dev, plan->weights_bytes ? plan->weights_bytes : 16, CDL_MEMORY_DEVICE,
+                                     "weights");
     if (r == CDL_OK && !w->buffer.mapped) {
         r = pack_through_staging(w, dev, plan, scratch);
     } else if (r == CDL_OK) {
@@ -85,7 +87,8 @@ static struct cdl_weights *find_shared(struct cdl_device *dev, const struct cdl_
     return found;
 }
 
-cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model, const struct cdl_plan *plan) {
+cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model,
+                               const struct cdl_plan *plan) {
     const uint64_t hash = cdl_plan_weights_hash(plan);
     cdl_mutex_lock(&dev->lock);
     *out = find_shared(dev, model, hash);

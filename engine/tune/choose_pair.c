@@ -9,9 +9,10 @@ void cdl_tuning_pair_key(char out[CDL_TUNING_KEY], const struct cdl_graph *g, co
     const struct cdl_value *src = &g->values[op[-1].src], *middle = &g->values[op->src], *dst = &g->values[op->dst];
     char text[48];
     cdl_op_text(op - 1, text, sizeof text);
-    cdl_format_text(out, CDL_TUNING_KEY, "pair %s stride %d padding %d, %dx%dx%d to %dx%dx%d to %d%s%s, batch %d", text, op[-1].stride, op[-1].padding,
-                    src->height, src->width, src->channels, middle->height, middle->width, middle->channels, dst->channels,
-                    op->relu ? " relu" : "", op->residual >= 0 ? " residual" : "", batch);
+    cdl_format_text(out, CDL_TUNING_KEY, "pair %s stride %d padding %d, %dx%dx%d to %dx%dx%d to %d%s%s, batch %d", text,
+                    op[-1].stride, op[-1].padding, src->height, src->width, src->channels, middle->height,
+                    middle->width, middle->channels, dst->channels, op->relu ? " relu" : "",
+                    op->residual >= 0 ? " residual" : "", batch);
 }
 
 // What the operation's own kernel was measured to take, 0: that is not known.
@@ -33,7 +34,8 @@ static int recall_pair(struct cdl_tuner *t, const char *key, const struct cdl_ke
     return strcmp(by, " by none") ? cdl_kernel_named(kernels, count, by + strlen(" by ")) : count;
 }
 
-int cdl_tune_pair(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
+int cdl_tune_pair(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels,
+                  int count) {
     struct cdl_tuner *t = tuner;
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160] = "none";
     cdl_tuning_pair_key(key, graph, op, t->batch);
@@ -57,8 +59,8 @@ int cdl_tune_pair(void *tuner, const struct cdl_graph *graph, const struct cdl_o
         }
         t->num_measured++;
         cdl_kernel_name(&kernels[i], name, sizeof name);
-        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s and %s: %.1f us by %s, %.1f us apart", op[-1].name, op->name, ns / 1e3, name,
-                 (first + second) / 1e3);
+        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s and %s: %.1f us by %s, %.1f us apart", op[-1].name, op->name,
+                 ns / 1e3, name, (first + second) / 1e3);
         if (ns < best) {
             best = ns;
             chosen = i;

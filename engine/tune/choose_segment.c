@@ -1,5 +1,5 @@
-// choose_segment.c - whether a plan's first steps run for a few images at a time: by measurement, by what an earlier one
-// said, or by the rule of segment.c.
+// choose_segment.c - whether a plan's first steps run for a few images at a time: by measurement, by what an earlier
+// one said, or by the rule of segment.c.
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@ enum { ROUNDS = 4, ROUNDS_WHEN_SLOW = 2, SLOW_NS = 100000000 };
 
 void cdl_tuning_segment_key(char out[CDL_TUNING_KEY], const struct cdl_plan *plan) {
     const struct cdl_value *input = &plan->graph.values[0];
-    cdl_format_text(out, CDL_TUNING_KEY, "segment %s, %d steps, %dx%d, batch %d, %s", plan->graph.architecture, plan->graph.num_ops, input->height,
-                    input->width, plan->max_batch, plan->fp16 ? "fp16" : "fp32");
+    cdl_format_text(out, CDL_TUNING_KEY, "segment %s, %d steps, %dx%d, batch %d, %s", plan->graph.architecture,
+                    plan->graph.num_ops, input->height, input->width, plan->max_batch, plan->fp16 ? "fp16" : "fp32");
 }
 
 // The number behind the text `before`, -1 where there is none.
@@ -64,9 +64,10 @@ static cdl_result measure(struct cdl_tuner *t, const struct cdl_plan *plan, int 
     return r == CDL_OK ? ran : r;
 }
 
-// ns[]: the best time of the steps that the segments differ in, with each. They take turns, as a device's clock changes; the
-// first round warms up, too.
-static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const struct cdl_segment *segments, int count, double *ns) {
+// ns[]: the best time of the steps that the segments differ in, with each. They take turns, as a device's clock
+// changes; the first round warms up, too.
+static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const struct cdl_segment *segments, int count,
+                              double *ns) {
     int steps = 0;
     size_t arena = 0;
     cdl_result r = CDL_OK;
@@ -92,7 +93,8 @@ static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const 
 }
 
 // The one with the smallest arena among those that are about as fast as the fastest.
-static cdl_result choose(struct cdl_tuner *t, struct cdl_plan *plan, const struct cdl_segment *segments, int count, const double *ns, int *best) {
+static cdl_result choose(struct cdl_tuner *t, struct cdl_plan *plan, const struct cdl_segment *segments, int count,
+                         const double *ns, int *best) {
     double fastest = ns[0];
     size_t least = SIZE_MAX;
     cdl_result r = CDL_OK;
@@ -100,7 +102,8 @@ static cdl_result choose(struct cdl_tuner *t, struct cdl_plan *plan, const struc
         fastest = ns[i] < fastest ? ns[i] : fastest;
     for (int i = 0; i < count && r == CDL_OK; i++) {
         r = cdl_plan_set_segment(plan, segments[i], &t->dev->log);
-        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning the first %d steps for %d images at a time: %.1f us, arena %zu bytes", segments[i].steps,
+        cdl_logf(&t->dev->log, CDL_LOG_DEBUG,
+                 "tuning the first %d steps for %d images at a time: %.1f us, arena %zu bytes", segments[i].steps,
                  segments[i].images, ns[i] / 1e3, plan->arena_bytes);
         if (ns[i] <= 1.02 * fastest && plan->arena_bytes < least) {
             least = plan->arena_bytes;
@@ -126,7 +129,8 @@ cdl_result cdl_tune_segment(struct cdl_tuner *t, struct cdl_plan *plan) {
             r = choose(t, plan, segments, count, ns, &best);
         if (r == CDL_OK) {
             chosen = segments[best];
-            cdl_format_text(value, sizeof value, "%s steps %d images %d", cdl_tuner_mode(t), chosen.steps, chosen.images);
+            cdl_format_text(value, sizeof value, "%s steps %d images %d", cdl_tuner_mode(t), chosen.steps,
+                            chosen.images);
             cdl_tuning_remember(t->dev, key, value);
         } else if (r != CDL_ERR_NOMEM) { // without the memory to measure, the session itself may still fit
             return r;

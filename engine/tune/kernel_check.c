@@ -13,17 +13,17 @@ enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256 };
 
 struct trial {
     struct cdl_graph graph;
-    bool pair;                  // ops[0] and ops[1], else ops[1] alone
+    bool pair; // ops[0] and ops[1], else ops[1] alone
     struct cdl_op ops[2];
     struct cdl_value values[4]; // source, residual, destination; what a pair has in between
     struct cdl_tensor weight[2], bias[2];
     struct cdl_kernel kernel, first; // first: of a pair's first weights
-    float *memory;                            // all of the following
-    float *weights[2];                        // [dst][src / groups][kernel_h][kernel_w]
-    float *biases[2];                         // [dst]
-    float *data[2];                           // source, residual: [IMAGES][height][width][channels]
+    float *memory;                   // all of the following
+    float *weights[2];               // [dst][src / groups][kernel_h][kernel_w]
+    float *biases[2];                // [dst]
+    float *data[2];                  // source, residual: [IMAGES][height][width][channels]
     float *scratch;
-    struct cdl_buffer in, out;                // in: source, residual, packed weights
+    struct cdl_buffer in, out; // in: source, residual, packed weights
     size_t weights_at[2], residual_at, dst_bytes;
 };
 
@@ -38,10 +38,13 @@ static void fill(float *out, size_t count, uint32_t *state) {
         out[i] = (float)((int)(next_random(state) % 129) - 64) / 64;
 }
 
-static size_t elements(const struct cdl_value *v) { return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)v->channels; }
+static size_t elements(const struct cdl_value *v) {
+    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)v->channels;
+}
 
 static size_t stored_bytes(const struct cdl_value *v, bool fp16) {
-    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) * (fp16 ? 2 : 4);
+    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
+           (fp16 ? 2 : 4);
 }
 
 // ---- which shape
@@ -60,8 +63,12 @@ static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struc
     char wanted[160], name[160];
     if (t->values[0].height < 1 || t->values[0].width < 1)
         return false;
-    t->graph = (struct cdl_graph){.ops = t->pair ? t->ops : t->ops + 1, .values = t->values, .num_ops = t->pair ? 2 : 1, .num_values = 4,
-                                  .map = 2, .features = 2};
+    t->graph = (struct cdl_graph){.ops = t->pair ? t->ops : t->ops + 1,
+                                  .values = t->values,
+                                  .num_ops = t->pair ? 2 : 1,
+                                  .num_values = 4,
+                                  .map = 2,
+                                  .features = 2};
     const int count = t->pair ? cdl_pair_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list, &t->first)
                               : cdl_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list);
     cdl_kernel_name(kernel, wanted, sizeof wanted);
@@ -76,8 +83,9 @@ static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struc
 }
 
 // Sets the shape; true when the device's list for it has the kernel.
-static bool try_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                      const struct cdl_caps *caps, int src_channels, int dst_channels, int dst_height, int dst_width) {
+static bool try_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                      const struct cdl_kernel *kernel, const struct cdl_caps *caps, int src_channels, int dst_channels,
+                      int dst_height, int dst_width) {
     const int group_src = graph->values[op->src].channels / op->groups;
     struct cdl_op *tested = &t->ops[1];
     *tested = *op;
@@ -93,8 +101,9 @@ static bool try_shape(struct trial *t, const struct cdl_graph *graph, const stru
 }
 
 // The same of a pair: a 3x3 of as many channels as it has, which the kernel's constants tell, and the 1x1 behind it.
-static bool try_pair(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                     const struct cdl_caps *caps, int dst_channels, int dst_height, int dst_width) {
+static bool try_pair(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                     const struct cdl_kernel *kernel, const struct cdl_caps *caps, int dst_channels, int dst_height,
+                     int dst_width) {
     t->ops[0] = op[-1];
     t->ops[1] = *op;
     t->ops[0].norm = t->ops[1].norm = (struct cdl_batch_norm){0};
@@ -109,8 +118,8 @@ static bool try_pair(struct trial *t, const struct cdl_graph *graph, const struc
     return listed(t, kernel, caps);
 }
 
-static bool find_pair_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                            const struct cdl_caps *caps) {
+static bool find_pair_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                            const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
     const struct cdl_value *dst = &graph->values[op->dst];
     // A tile is as high and wide as the picture in equal parts; some tiles, the last of them not full.
     for (int h = at_most(9, dst->height); h <= dst->height; h++)
@@ -121,14 +130,15 @@ static bool find_pair_shape(struct trial *t, const struct cdl_graph *graph, cons
 }
 
 // The cheapest shape of some: few channels first, then few pixels; at last the operation's own.
-static bool find_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                       const struct cdl_caps *caps) {
+static bool find_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                       const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
     if (kernel->pair)
         return find_pair_shape(t, graph, op, kernel, caps);
     const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
     const int group_src = src->channels / op->groups, group_dst = dst->channels / op->groups;
     const int pixels[][2] = {{5, 7}, {9, 19}, {dst->height, dst->width}};
-    const int dense[][2] = {{20, 44}, {72, 136}, {src->channels, 44}, {72, dst->channels}, {src->channels, dst->channels}};
+    const int dense[][2] = {
+        {20, 44}, {72, 136}, {src->channels, 44}, {72, dst->channels}, {src->channels, dst->channels}};
     const int blocks[] = {3, 5, 16, op->groups}; // groups
     const size_t num_channels = op->groups == 1 ? CDL_COUNT(dense) : CDL_COUNT(blocks);
     for (size_t p = 0; p < CDL_COUNT(pixels); p++)
@@ -147,7 +157,8 @@ static bool find_shape(struct trial *t, const struct cdl_graph *graph, const str
 // ---- data
 
 static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
-    return (size_t)t->values[op->dst].channels * (size_t)(t->values[op->src].channels / op->groups * op->kernel_h * op->kernel_w);
+    return (size_t)t->values[op->dst].channels *
+           (size_t)(t->values[op->src].channels / op->groups * op->kernel_h * op->kernel_w);
 }
 
 // Sets the operation's tensors, whose numbers lie at *at, and moves that behind them.
@@ -158,11 +169,18 @@ static void set_tensors(struct trial *t, int i, float **at) {
     t->biases[i] = t->weights[i] + count_weights(t, op);
     *at = t->biases[i] + dst;
     t->weight[i] = (struct cdl_tensor){
-        .name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 4, .shape = {dst, group_src, op->kernel_h, op->kernel_w},
+        .name = "self-test",
+        .dtype = CDL_DTYPE_F32,
+        .num_dims = 4,
+        .shape = {dst, group_src, op->kernel_h, op->kernel_w},
         .stride = {group_src * op->kernel_h * op->kernel_w, op->kernel_h * op->kernel_w, op->kernel_w, 1},
         .data = (const uint8_t *)t->weights[i],
     };
-    t->bias[i] = (struct cdl_tensor){.name = "self-test", .dtype = CDL_DTYPE_F32, .num_dims = 1, .shape = {dst}, .stride = {1},
+    t->bias[i] = (struct cdl_tensor){.name = "self-test",
+                                     .dtype = CDL_DTYPE_F32,
+                                     .num_dims = 1,
+                                     .shape = {dst},
+                                     .stride = {1},
                                      .data = (const uint8_t *)t->biases[i]};
     op->weight = &t->weight[i];
     op->bias = &t->bias[i];
@@ -202,7 +220,8 @@ static void store(const struct cdl_value *v, bool fp16, const float *data, uint8
 }
 
 // Packed beside, as what the mapped memory is may be slow to read.
-static cdl_result pack(const struct trial *t, struct cdl_device *dev, const struct cdl_kernel *kernel, const struct cdl_op *op, uint8_t *out) {
+static cdl_result pack(const struct trial *t, struct cdl_device *dev, const struct cdl_kernel *kernel,
+                       const struct cdl_op *op, uint8_t *out) {
     uint8_t *packed = malloc(kernel->weight_bytes);
     if (!packed)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
@@ -220,7 +239,8 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
     t->weights_at[0] = src + residual;
     t->weights_at[1] = t->weights_at[0] + (t->pair ? cdl_align_up(t->first.weight_bytes, 256) : 0);
     t->dst_bytes = stored_bytes(&t->values[2], dst_fp16);
-    cdl_result r = cdl_buffer_create(&t->in, dev, t->weights_at[1] + t->kernel.weight_bytes, CDL_MEMORY_UPLOAD, "a kernel's self-test");
+    cdl_result r = cdl_buffer_create(&t->in, dev, t->weights_at[1] + t->kernel.weight_bytes, CDL_MEMORY_UPLOAD,
+                                     "a kernel's self-test");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->out, dev, t->dst_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's self-test");
     if (r != CDL_OK)
@@ -241,7 +261,9 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
 
 // ---- reference
 
-struct expected { double value, magnitude; };
+struct expected {
+    double value, magnitude;
+};
 
 static double relu(double x) { return x > 0 ? x : 0; }
 
@@ -258,9 +280,12 @@ static struct expected convolve(const struct trial *t, int which, int image, int
             if (sy < 0 || sy >= src->height || sx < 0 || sx >= src->width)
                 continue;
             for (int c = 0; c < group_src; c++) {
-                const size_t at = ((size_t)(image * src->height + sy) * (size_t)src->width + (size_t)sx) * (size_t)src->channels;
-                const size_t w = (((size_t)channel * (size_t)group_src + (size_t)c) * (size_t)op->kernel_h + (size_t)ky) * (size_t)op->kernel_w +
-                                 (size_t)kx;
+                const size_t at =
+                    ((size_t)(image * src->height + sy) * (size_t)src->width + (size_t)sx) * (size_t)src->channels;
+                const size_t w =
+                    (((size_t)channel * (size_t)group_src + (size_t)c) * (size_t)op->kernel_h + (size_t)ky) *
+                        (size_t)op->kernel_w +
+                    (size_t)kx;
                 const double weight = (double)t->weights[which][w];
                 struct expected in;
                 if (which == 1 && t->pair) {
@@ -282,7 +307,8 @@ static struct expected reference(const struct trial *t, int image, int y, int x,
     const struct cdl_value *dst = &t->values[2];
     struct expected e = convolve(t, 1, image, y, x, channel);
     if (op->residual >= 0) {
-        const size_t at = ((size_t)(image * dst->height + y) * (size_t)dst->width + (size_t)x) * (size_t)dst->channels + (size_t)channel;
+        const size_t at = ((size_t)(image * dst->height + y) * (size_t)dst->width + (size_t)x) * (size_t)dst->channels +
+                          (size_t)channel;
         e.value += (double)t->data[1][at];
         e.magnitude += fabs((double)t->data[1][at]);
     }
@@ -304,13 +330,15 @@ static bool check(const struct trial *t, uint32_t *state) {
     for (size_t n = 0; n < MAX_SAMPLES && n < total; n++) {
         // All of them when there are few; the very first and last in any case.
         const size_t at = total <= MAX_SAMPLES ? n : n == 0 ? 0 : n == 1 ? total - 1 : next_random(state) % total;
-        const double got = fp16 ? (double)cdl_f16_to_f32(((const uint16_t *)(const void *)out)[at]) : (double)((const float *)(const void *)out)[at];
+        const double got = fp16 ? (double)cdl_f16_to_f32(((const uint16_t *)(const void *)out)[at])
+                                : (double)((const float *)(const void *)out)[at];
         const int channel = (int)(at % (size_t)padded);
         const size_t pixel = at / (size_t)padded;
         struct expected e = {0, 0}; // padding channels
         if (channel < dst->channels)
-            e = reference(t, (int)(pixel / (size_t)(dst->height * dst->width)), (int)(pixel / (size_t)dst->width % (size_t)dst->height),
-                          (int)(pixel % (size_t)dst->width), channel);
+            e = reference(t, (int)(pixel / (size_t)(dst->height * dst->width)),
+                          (int)(pixel / (size_t)dst->width % (size_t)dst->height), (int)(pixel % (size_t)dst->width),
+                          channel);
         if (!(fabs(got - e.value) <= tolerance * e.magnitude))
             return false;
     }
@@ -336,8 +364,11 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
     if (r != CDL_OK)
         return r;
     const struct cdl_addresses at = {
-        .src = t->in.address, .residual = t->ops[1].residual >= 0 ? t->in.address + t->residual_at : 0, .dst = t->out.address,
-        .weights = t->in.address + t->weights_at[1], .first_weights = t->in.address + t->weights_at[0],
+        .src = t->in.address,
+        .residual = t->ops[1].residual >= 0 ? t->in.address + t->residual_at : 0,
+        .dst = t->out.address,
+        .weights = t->in.address + t->weights_at[1],
+        .first_weights = t->in.address + t->weights_at[0],
     };
     cdl_kernel_launch(&t->kernel, &t->graph, &t->ops[1], IMAGES, &at, &launch);
     cdl_once_dispatch(once, pipeline, &launch);
@@ -354,7 +385,8 @@ cdl_result cdl_self_test(bool *passed, struct cdl_once *once, const struct cdl_g
     struct trial t = {.pair = kernel->pair};
     *passed = false;
     if (!find_shape(&t, graph, op, kernel, &once->dev->caps))
-        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", op->name, kernel->shader);
+        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", op->name,
+                        kernel->shader);
     const cdl_result r = run(&t, once, passed);
     cdl_buffer_destroy(&t.in, once->dev);
     cdl_buffer_destroy(&t.out, once->dev);

@@ -12,8 +12,8 @@ enum { ROUNDS = 5, TARGET_NS = 15000000, FIRST_ITERATIONS = 4, MAX_ITERATIONS = 
 
 struct peak {
     const char *shader;
-    bool fp16;                // as the shader table has it
-    double per_iteration;     // operations of one invocation, or of one subgroup
+    bool fp16;            // as the shader table has it
+    double per_iteration; // operations of one invocation, or of one subgroup
     bool by_subgroup;
 };
 
@@ -33,7 +33,8 @@ static struct cdl_kernel peak_kernel(const struct cdl_device *dev, const struct 
 }
 
 // The shortest of some runs, in ns.
-static cdl_result shortest(struct cdl_once *once, VkPipeline pipeline, const struct cdl_launch *launch, int rounds, double *ns) {
+static cdl_result shortest(struct cdl_once *once, VkPipeline pipeline, const struct cdl_launch *launch, int rounds,
+                           double *ns) {
     cdl_result r = cdl_once_begin(once);
     if (r != CDL_OK)
         return r;
@@ -64,8 +65,10 @@ static cdl_result measure_arithmetic(struct cdl_once *once, const struct peak *p
     struct cdl_device *dev = once->dev;
     const struct cdl_kernel kernel = peak_kernel(dev, peak);
     const uint64_t workgroups = dev->info.software ? 64 : 8192; // enough for the largest devices to fill up evenly
-    const double invocations = (double)workgroups * kernel.constants[0] / (peak->by_subgroup ? dev->caps.matrix_subgroup : 1);
-    struct peak_params params = {.src = scratch, .dst = scratch, .iterations = FIRST_ITERATIONS, .scale = 0.5f, .shift = 0.25f};
+    const double invocations =
+        (double)workgroups * kernel.constants[0] / (peak->by_subgroup ? dev->caps.matrix_subgroup : 1);
+    struct peak_params params = {
+        .src = scratch, .dst = scratch, .iterations = FIRST_ITERATIONS, .scale = 0.5f, .shift = 0.25f};
     VkPipeline pipeline;
     double ns = 0;
     cdl_result r = cdl_pipeline_get(&pipeline, dev, &kernel);
@@ -89,7 +92,8 @@ static cdl_result measure_memory(struct cdl_once *once, const struct cdl_buffer 
     struct cdl_device *dev = once->dev;
     const struct cdl_kernel kernel = peak_kernel(dev, &(struct peak){.shader = "peak_memory"});
     const uint64_t half = buffer->size / 2;
-    const struct peak_params params = {.src = buffer->address, .dst = buffer->address + half, .count = (int)(half / 16)};
+    const struct peak_params params = {
+        .src = buffer->address, .dst = buffer->address + half, .count = (int)(half / 16)};
     const uint64_t per_workgroup = 8 * (uint64_t)kernel.constants[0];
     struct cdl_launch launch = make_launch(&params, ((uint64_t)params.count + per_workgroup - 1) / per_workgroup);
     VkPipeline pipeline;
@@ -116,16 +120,25 @@ static cdl_result measure(struct cdl_once *once, struct cdl_peaks *out) {
     const struct cdl_caps *caps = &dev->caps;
     // Beyond the caches of any GPU; a CPU's memory is slow enough to be measured with less.
     const uint64_t bytes = dev->info.software ? UINT64_C(128) << 20 : UINT64_C(1) << 30;
-    const struct { struct peak peak; bool possible; double *rate; } peaks[] = {
+    const struct {
+        struct peak peak;
+        bool possible;
+        double *rate;
+    } peaks[] = {
         {{.shader = "peak_fp32", .per_iteration = 2 * 8 * 32}, true, &out->fp32_gflops},
         {{.shader = "peak_fp16", .per_iteration = 2 * 16 * 32}, caps->fp16_arithmetic, &out->fp16_gflops},
         {{.shader = "peak_int8", .per_iteration = 8 * 8 * 32}, dev->int8_dot, &out->int8_gops},
-        {{.shader = "peak_matrix", .fp16 = true, .by_subgroup = true,
-          .per_iteration = 2.0 * 8 * 4 * caps->matrix_m * caps->matrix_n * caps->matrix_k}, caps->matrix_m != 0, &out->matrix_gflops},
+        {{.shader = "peak_matrix",
+          .fp16 = true,
+          .by_subgroup = true,
+          .per_iteration = 2.0 * 8 * 4 * caps->matrix_m * caps->matrix_n * caps->matrix_k},
+         caps->matrix_m != 0,
+         &out->matrix_gflops},
     };
     struct cdl_buffer buffer = {0};
-    cdl_result r = cdl_buffer_create(&buffer, dev, bytes < dev->max_allocation ? bytes : dev->max_allocation / 2 / 256 * 256,
-                                     CDL_MEMORY_DEVICE, "measuring peaks");
+    cdl_result r =
+        cdl_buffer_create(&buffer, dev, bytes < dev->max_allocation ? bytes : dev->max_allocation / 2 / 256 * 256,
+                          CDL_MEMORY_DEVICE, "measuring peaks");
     if (r == CDL_OK)
         r = fill(once, &buffer);
     for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(peaks); i++)
@@ -145,7 +158,8 @@ cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *out) {
     CDL_REQUIRE(&dev->log, out != NULL);
     *out = (struct cdl_peaks){0};
     if (!dev->timestamp_bits)
-        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: its queue has no timestamps to measure peaks by", dev->info.name);
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: its queue has no timestamps to measure peaks by",
+                        dev->info.name);
     cdl_result r = cdl_device_check(dev);
     if (r == CDL_OK)
         r = cdl_once_create(&once, dev);

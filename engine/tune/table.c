@@ -31,7 +31,8 @@ static char *copy(const char *text) {
 
 static bool grow(struct cdl_tuning *t) {
     const int capacity = t->capacity ? 2 * t->capacity : 64;
-    struct cdl_tuning_entry *bigger = t->count < t->capacity ? t->items : realloc(t->items, (size_t)capacity * sizeof *bigger);
+    struct cdl_tuning_entry *bigger =
+        t->count < t->capacity ? t->items : realloc(t->items, (size_t)capacity * sizeof *bigger);
     if (!bigger)
         return false;
     t->capacity = t->count < t->capacity ? t->capacity : capacity;
@@ -40,7 +41,8 @@ static bool grow(struct cdl_tuning *t) {
 }
 
 bool cdl_tuning_set(struct cdl_tuning *t, const char *key, const char *value) {
-    if (strlen(key) >= CDL_TUNING_KEY || strlen(value) >= CDL_TUNING_VALUE || strpbrk(key, "\t\n") || strpbrk(value, "\t\n"))
+    if (strlen(key) >= CDL_TUNING_KEY || strlen(value) >= CDL_TUNING_VALUE || strpbrk(key, "\t\n") ||
+        strpbrk(value, "\t\n"))
         return false;
     const int i = position(t, key);
     const bool known = i < t->count && !strcmp(t->items[i].key, key);
@@ -108,13 +110,15 @@ void cdl_tuning_parse(struct cdl_tuning *t, const char *text, size_t size) {
     t->changed = false;
 }
 
-void cdl_tuning_shape_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch, bool fp16) {
+void cdl_tuning_shape_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch,
+                          bool fp16) {
     const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
     char text[48];
     cdl_op_text(op, text, sizeof text);
-    cdl_format_text(out, CDL_TUNING_KEY, "shape %s stride %d padding %d, %dx%dx%d to %dx%dx%d%s%s, batch %d, %s", text, op->stride, op->padding,
-                    src->height, src->width, src->channels, dst->height, dst->width, dst->channels, op->relu ? " relu" : "",
-                    op->residual >= 0 ? " residual" : "", batch, fp16 && !src->fp32 ? "fp16" : "fp32");
+    cdl_format_text(out, CDL_TUNING_KEY, "shape %s stride %d padding %d, %dx%dx%d to %dx%dx%d%s%s, batch %d, %s", text,
+                    op->stride, op->padding, src->height, src->width, src->channels, dst->height, dst->width,
+                    dst->channels, op->relu ? " relu" : "", op->residual >= 0 ? " residual" : "", batch,
+                    fp16 && !src->fp32 ? "fp16" : "fp32");
 }
 
 void cdl_tuning_test_key(char out[CDL_TUNING_KEY], const struct cdl_kernel *kernel) {

@@ -9,7 +9,9 @@
 enum { CDL_TUNING_KEY = 160, CDL_TUNING_VALUE = 200 };
 
 struct cdl_tuning {
-    struct cdl_tuning_entry { char *key, *value; } *items; // sorted by key
+    struct cdl_tuning_entry {
+        char *key, *value;
+    } * items; // sorted by key
     int count, capacity;
     bool changed; // since it was read or written
 };
@@ -25,7 +27,8 @@ char *cdl_tuning_format(const struct cdl_tuning *t, size_t *size);
 void cdl_tuning_parse(struct cdl_tuning *t, const char *text, size_t size);
 
 // An operation's shape at a batch: equal keys mean equal work.
-void cdl_tuning_shape_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch, bool fp16);
+void cdl_tuning_shape_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch,
+                          bool fp16);
 void cdl_tuning_test_key(char out[CDL_TUNING_KEY], const struct cdl_kernel *kernel);
 
 #endif // CDL_TUNING_H_

@@ -44,7 +44,8 @@ bool cdl_tuning_recall(struct cdl_device *dev, const char *key, char value[CDL_T
     return found != NULL;
 }
 
-void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *value) { // no memory: it is measured again
+void cdl_tuning_remember(struct cdl_device *dev, const char *key,
+                         const char *value) { // no memory: it is measured again
     cdl_mutex_lock(&dev->lock);
     cdl_tuning_set(&dev->tuning, key, value);
     cdl_mutex_unlock(&dev->lock);
@@ -61,7 +62,8 @@ bool cdl_tuner_ready(struct cdl_tuner *t) { return t->once.dev || !failed(t, cdl
 // ---- trust
 
 // Whether the kernel passed its self-test on this device, now or earlier.
-bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel) {
+bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                      const struct cdl_kernel *kernel) {
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
     bool passed = false;
     cdl_tuning_test_key(key, kernel);
@@ -73,8 +75,8 @@ bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_graph *graph, const 
         passed = false;
     t->num_tests++;
     if (!passed)
-        cdl_logf(&t->dev->log, CDL_LOG_WARN, "%s [%s]: the kernel %s gives wrong results here and is not used", t->dev->info.name,
-                 t->dev->info.driver, key + strlen("test "));
+        cdl_logf(&t->dev->log, CDL_LOG_WARN, "%s [%s]: the kernel %s gives wrong results here and is not used",
+                 t->dev->info.name, t->dev->info.driver, key + strlen("test "));
     cdl_tuning_remember(t->dev, key, passed ? "passed" : "failed");
     return passed;
 }
@@ -89,8 +91,9 @@ cdl_result cdl_tune_reserve(struct cdl_tuner *t, size_t size) {
 }
 
 static size_t value_bytes(const struct cdl_tuner *t, const struct cdl_value *v) {
-    return cdl_align_up((size_t)t->batch * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
-                            (t->fp16 && !v->fp32 ? 2 : 4), 256);
+    return cdl_align_up((size_t)t->batch * (size_t)v->height * (size_t)v->width *
+                            (size_t)cdl_padded_channels(v->channels) * (t->fp16 && !v->fp32 ? 2 : 4),
+                        256);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -99,7 +102,8 @@ static int by_size(const void *a, const void *b) {
 }
 
 // Runs the launch `count` times and gives the median time of one.
-static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const struct cdl_launch *launch, int count, double *ns) {
+static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const struct cdl_launch *launch, int count,
+                            double *ns) {
     double times[MAX_TIMED];
     cdl_result r = cdl_once_begin(&t->once);
     if (r != CDL_OK)
@@ -139,10 +143,11 @@ static size_t first_weights(const struct cdl_tuner *t, const struct cdl_graph *g
 
 // *ns: the kernel's time for the operation at the tuner's batch. Stops after the warm-up when that already took much
 // longer than `best_ns` (0: none yet).
-cdl_result cdl_tune_measure(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernel,
-                            double best_ns, double *ns) {
+cdl_result cdl_tune_measure(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                            const struct cdl_kernel *kernel, double best_ns, double *ns) {
     const size_t first = kernel->pair ? first_weights(t, graph, op) : 0;
-    const size_t src = value_bytes(t, &graph->values[(kernel->pair ? op - 1 : op)->src]), dst = value_bytes(t, &graph->values[op->dst]);
+    const size_t src = value_bytes(t, &graph->values[(kernel->pair ? op - 1 : op)->src]),
+                 dst = value_bytes(t, &graph->values[op->dst]);
     const size_t residual = op->residual >= 0 ? value_bytes(t, &graph->values[op->residual]) : 0;
     VkPipeline pipeline;
     struct cdl_launch launch;
@@ -154,21 +159,26 @@ cdl_result cdl_tune_measure(struct cdl_tuner *t, const struct cdl_graph *graph, 
     if (r != CDL_OK)
         return r;
     const uint64_t base = t->scratch.address;
-    const struct cdl_addresses at = {.src = base, .dst = base + src, .residual = residual ? base + src + dst : 0,
-                                     .weights = base + src + dst + residual + first, .first_weights = base + src + dst + residual};
+    const struct cdl_addresses at = {.src = base,
+                                     .dst = base + src,
+                                     .residual = residual ? base + src + dst : 0,
+                                     .weights = base + src + dst + residual + first,
+                                     .first_weights = base + src + dst + residual};
     cdl_kernel_launch(kernel, graph, op, t->batch, &at, &launch);
     r = time_runs(t, pipeline, &launch, 1, ns);
     const double limit = t->mode == CDL_TUNE_QUICK ? 1.5 : 3;
     if (r != CDL_OK || (best_ns > 0 && *ns > limit * best_ns))
         return r;
     const double affordable = *ns > 0 ? BUDGET_NS / *ns : MAX_TIMED;
-    const int count = affordable > MAX_TIMED ? MAX_TIMED : affordable < 3 ? (t->mode == CDL_TUNE_QUICK ? 2 : 3) : (int)affordable;
+    const int count = affordable > MAX_TIMED ? MAX_TIMED
+                      : affordable < 3       ? (t->mode == CDL_TUNE_QUICK ? 2 : 3)
+                                             : (int)affordable;
     return time_runs(t, pipeline, &launch, count, ns);
 }
 
 // The fastest trusted kernel and its time, 0 when there was no memory to take it; -1: none, or failure.
-static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count,
-                double *best_ns) {
+static int tune(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op,
+                const struct cdl_kernel *kernels, int count, double *best_ns) {
     const int candidates = t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : count;
     int best = -1, tried = 0;
     *best_ns = 0;
@@ -216,7 +226,8 @@ static int recall_winner(struct cdl_tuner *t, const char *key, const struct cdl_
 }
 
 // The kernels that cdl_tune_choose will look at, unless one fails its test: writes up to `cap` of them.
-static int foresee(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, struct cdl_kernel *out, int cap) {
+static int foresee(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op, struct cdl_kernel *out,
+                   int cap) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     char key[CDL_TUNING_KEY];
     const int count = cdl_kernels_for(graph, op, &t->dev->caps, t->fp16, kernels);
@@ -247,7 +258,8 @@ void cdl_tune_prepare(void *tuner, const struct cdl_graph *graph) {
     free(kernels);
 }
 
-int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
+int cdl_tune_choose(void *tuner, const struct cdl_graph *graph, const struct cdl_op *op,
+                    const struct cdl_kernel *kernels, int count) {
     struct cdl_tuner *t = tuner;
     char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160];
     double ns;

@@ -35,8 +35,11 @@ bool cdl_device_is_lost(struct cdl_device *dev) {
 }
 
 cdl_result cdl_device_check(struct cdl_device *dev) {
-    return !cdl_device_is_lost(dev) ? CDL_OK : cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST, "%s: the device was lost; destroy its sessions "
-                                                        "and the device, then create a new one", dev->info.name);
+    return !cdl_device_is_lost(dev) ? CDL_OK
+                                    : cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST,
+                                               "%s: the device was lost; destroy its sessions "
+                                               "and the device, then create a new one",
+                                               dev->info.name);
 }
 
 cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *what) {
@@ -47,13 +50,15 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
         cdl_mutex_lock(&dev->lock);
         dev->lost = true;
         cdl_mutex_unlock(&dev->lock);
-        return cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST, "%s: %.*s: device lost (driver reset, or the GPU hung); destroy its "
-                        "sessions and the device, then create a new one", dev->info.name, name_length, what);
+        return cdl_fail(&dev->log, CDL_ERR_DEVICE_LOST,
+                        "%s: %.*s: device lost (driver reset, or the GPU hung); destroy its "
+                        "sessions and the device, then create a new one",
+                        dev->info.name, name_length, what);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
     case VK_ERROR_MEMORY_MAP_FAILED:
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "%s: %.*s: %s; use a smaller batch or input size, or fp16", dev->info.name,
-                        name_length, what, cdl_vk_result_name(result));
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "%s: %.*s: %s; use a smaller batch or input size, or fp16",
+                        dev->info.name, name_length, what, cdl_vk_result_name(result));
     default:
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: %.*s: %s (%d)", dev->info.name, name_length, what,
                         cdl_vk_result_name(result), (int)result);
@@ -63,11 +68,19 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
 static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->queue_family, .queueCount = 1, .pQueuePriorities = &priority,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = dev->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
     };
     const VkDeviceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = features->chain, .pEnabledFeatures = &features->core, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = features->num_extensions, .ppEnabledExtensionNames = features->extensions,
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = features->chain,
+        .pEnabledFeatures = &features->core,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = features->num_extensions,
+        .ppEnabledExtensionNames = features->extensions,
     };
     const VkResult result = dev->instance.vki.CreateDevice(dev->physical, &info, NULL, &dev->handle);
     return result < 0 ? cdl_vk_failed(dev, result, "vkCreateDevice") : CDL_OK;
@@ -83,7 +96,9 @@ cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *
     cdl_read_capabilities(dev, features);
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
     const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
     };
     CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
     if ((r = cdl_input_layout_create(dev)) != CDL_OK || (r = cdl_pipelines_open(dev, cache_dir)) != CDL_OK)
@@ -120,10 +135,12 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *g
     }
     dev->physical = chosen->handle;
     dev->info = chosen->info;
-    cdl_choose_queue_family(&dev->instance, dev->physical, &dev->queue_family, &dev->timestamp_bits); // cdl_candidates saw one
+    cdl_choose_queue_family(&dev->instance, dev->physical, &dev->queue_family,
+                            &dev->timestamp_bits); // cdl_candidates saw one
     struct cdl_features features;
     cdl_features_choose(&features, dev);
-    if ((r = create_logical_device(dev, &features)) != CDL_OK || (r = cdl_device_finish(dev, &features, params->cache_dir)) != CDL_OK)
+    if ((r = create_logical_device(dev, &features)) != CDL_OK ||
+        (r = cdl_device_finish(dev, &features, params->cache_dir)) != CDL_OK)
         goto error;
     dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
     free(candidates);
@@ -156,7 +173,8 @@ void cdl_device_destroy(cdl_device **device) {
             dev->vkd.DestroyDescriptorSetLayout(dev->handle, dev->input_set_layout, NULL);
     }
     if (dev->handle && !dev->imported) {
-        PFN_vkDestroyDevice destroy = (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
+        PFN_vkDestroyDevice destroy =
+            (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
         destroy(dev->handle, NULL);
     }
     if (!dev->imported)
@@ -175,13 +193,22 @@ cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *
     for (uint32_t i = 0; i < all->num_waits; i++)
         stages[i] = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     const VkTimelineSemaphoreSubmitInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .waitSemaphoreValueCount = all->num_waits,
-        .pWaitSemaphoreValues = all->wait_values, .signalSemaphoreValueCount = all->num_signals, .pSignalSemaphoreValues = all->signal_values,
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .waitSemaphoreValueCount = all->num_waits,
+        .pWaitSemaphoreValues = all->wait_values,
+        .signalSemaphoreValueCount = all->num_signals,
+        .pSignalSemaphoreValues = all->signal_values,
     };
     const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .waitSemaphoreCount = all->num_waits, .pWaitSemaphores = all->waits,
-        .pWaitDstStageMask = stages, .commandBufferCount = count, .pCommandBuffers = commands,
-        .signalSemaphoreCount = all->num_signals, .pSignalSemaphores = all->signals,
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &timeline,
+        .waitSemaphoreCount = all->num_waits,
+        .pWaitSemaphores = all->waits,
+        .pWaitDstStageMask = stages,
+        .commandBufferCount = count,
+        .pCommandBuffers = commands,
+        .signalSemaphoreCount = all->num_signals,
+        .pSignalSemaphores = all->signals,
     };
     const cdl_result r = cdl_device_check(dev);
     if (r != CDL_OK)
@@ -197,8 +224,8 @@ cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *
     return result < 0 ? cdl_vk_failed(dev, result, "vkQueueSubmit") : CDL_OK;
 }
 
-cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
-                            uint64_t value) {
+cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
+                            VkSemaphore semaphore, uint64_t value) {
     const struct cdl_submit_semaphores all = {.num_signals = 1, .signals = {semaphore}, .signal_values = {value}};
     return cdl_queue_submit_with(dev, commands, count, &all);
 }
@@ -206,7 +233,10 @@ cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *comma
 cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns) {
     enum { MAX_TRIES = 1000 };
     const VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &semaphore, .pValues = &value,
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &semaphore,
+        .pValues = &value,
     };
     VkResult result = VK_SUCCESS;
     const cdl_result r = cdl_device_check(dev);

@@ -92,17 +92,22 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
 
 // ---- what kernels may rely on
 
-// Larger is better; 0: of no use here. Shapes as deep as 16 keep NVIDIA's and AMD's units busy with one instruction each.
+// Larger is better; 0: of no use here. Shapes as deep as 16 keep NVIDIA's and AMD's units busy with one instruction
+// each.
 static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *p) {
     const bool types = p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
                        p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
-    const bool sizes = (p->MSize == 8 || p->MSize == 16) && (p->NSize == 8 || p->NSize == 16) && (p->KSize == 8 || p->KSize == 16);
-    return types && sizes && p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation ? p->MSize * p->NSize * p->KSize : 0;
+    const bool sizes =
+        (p->MSize == 8 || p->MSize == 16) && (p->NSize == 8 || p->NSize == 16) && (p->KSize == 8 || p->KSize == 16);
+    return types && sizes && p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation
+               ? p->MSize * p->NSize * p->KSize
+               : 0;
 }
 
 static void read_matrix_shapes(struct cdl_device *dev) {
-    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list = (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
-        dev->instance.vkg.GetInstanceProcAddr(dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)dev->instance.vkg.GetInstanceProcAddr(
+            dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     uint32_t count = 0, best = 0;
     if (!list || list(dev->physical, &count, NULL) < 0 || count == 0)
         return;
@@ -127,8 +132,10 @@ static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV list =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)dev->instance.vkg.GetInstanceProcAddr(
             dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
-    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV};
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &limits};
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                              .pNext = &limits};
     struct cdl_caps *caps = &dev->caps;
     uint32_t count = 0;
     if (!list || list(dev->physical, &count, NULL) < 0 || count == 0)
@@ -147,8 +154,9 @@ static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
         const bool types = g->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && g->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
                            g->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && g->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
         const bool workgroup = g->scope == VK_SCOPE_WORKGROUP_KHR;
-        if (!types || g->saturatingAccumulation || (workgroup && (!workgroup_scope ||
-            g->workgroupInvocations > limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize)))
+        if (!types || g->saturatingAccumulation ||
+            (workgroup &&
+             (!workgroup_scope || g->workgroupInvocations > limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize)))
             continue;
         const int at = caps->num_matrix_grains++;
         caps->matrix_grains[at].invocations = workgroup ? g->workgroupInvocations : 0;
@@ -160,29 +168,33 @@ static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
 }
 
 // Subgroup sizes: which one a kernel may count on, and whether pipelines must ask for it.
-static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_features *f, const VkPhysicalDeviceVulkan11Properties *v11,
+static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_features *f,
+                                const VkPhysicalDeviceVulkan11Properties *v11,
                                 const VkPhysicalDeviceSubgroupSizeControlProperties *sizes) {
     const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     const bool control = f->sizes.subgroupSizeControl && f->sizes.computeFullSubgroups;
     dev->subgroup_size_control = control && (sizes->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
     // Without size control a driver may run a shader at another size than it reports (AMD, Intel), unless it has
     // but one; CPU drivers have one.
-    const bool known = dev->subgroup_size_control || dev->info.software || (control && sizes->minSubgroupSize == sizes->maxSubgroupSize);
+    const bool known = dev->subgroup_size_control || dev->info.software ||
+                       (control && sizes->minSubgroupSize == sizes->maxSubgroupSize);
     dev->caps.subgroup_size = v11->subgroupSize;
     dev->caps.subgroup_shuffle = (v11->subgroupSupportedOperations & needed) == needed &&
                                  (v11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && known;
     if (known && f->matrix.cooperativeMatrix) {
-        // AMD's matrix instructions are made for waves of 32, Intel's for the narrowest subgroup there is, whatever size
-        // the driver prefers elsewhere.
+        // AMD's matrix instructions are made for waves of 32, Intel's for the narrowest subgroup there is, whatever
+        // size the driver prefers elsewhere.
         const bool intel = dev->info.vendor_id == 0x8086;
-        const bool can_be_32 = dev->subgroup_size_control && sizes->minSubgroupSize <= 32 && sizes->maxSubgroupSize >= 32;
+        const bool can_be_32 =
+            dev->subgroup_size_control && sizes->minSubgroupSize <= 32 && sizes->maxSubgroupSize >= 32;
         dev->caps.matrix_subgroup = can_be_32 ? intel ? sizes->minSubgroupSize : 32 : v11->subgroupSize;
     }
 }
 
 static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
-    // The last level of cache is 16 to 96 MB on discrete GPUs since 2020 (A100 40, H100 50, Ada 24 to 72, RDNA 2 to 4 16 to 128), and some
-    // 128 processors work on tiles of 64x128 outputs. Integrated ones share 4 MB or more, and are an eighth as wide.
+    // The last level of cache is 16 to 96 MB on discrete GPUs since 2020 (A100 40, H100 50, Ada 24 to 72, RDNA 2 to 4
+    // 16 to 128), and some 128 processors work on tiles of 64x128 outputs. Integrated ones share 4 MB or more, and are
+    // an eighth as wide.
     if (type == CDL_DEVICE_DISCRETE || type == CDL_DEVICE_VIRTUAL) {
         caps->cache_bytes = 32u << 20;
         caps->fill_outputs = 128 * 64 * 128;
@@ -196,7 +208,8 @@ static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
 }
 
 void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
-    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
     if (f->sizes.subgroupSizeControl)
@@ -216,7 +229,8 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
         .int64 = f->core.shaderInt64,
         .fp16_arithmetic = f->v12.shaderFloat16,
         .max_workgroup_size = limits->maxComputeWorkGroupInvocations < limits->maxComputeWorkGroupSize[0]
-                                  ? limits->maxComputeWorkGroupInvocations : limits->maxComputeWorkGroupSize[0],
+                                  ? limits->maxComputeWorkGroupInvocations
+                                  : limits->maxComputeWorkGroupSize[0],
         .max_shared_bytes = limits->maxComputeSharedMemorySize,
     };
     guess_size(&dev->caps, dev->info.type);

@@ -8,48 +8,68 @@
 // ---- what a host should enable
 
 static const VkPhysicalDeviceVulkan12Features required12 = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+    .bufferDeviceAddress = VK_TRUE,
+    .timelineSemaphore = VK_TRUE,
 };
 const VkPhysicalDeviceFeatures2 cdl_vk_required_features = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = (void *)(uintptr_t)&required12,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+    .pNext = (void *)(uintptr_t)&required12,
 };
 
 // features.c enables the same on devices of our own; tests compare.
 static const VkPhysicalDeviceCooperativeMatrix2FeaturesNV recommended_matrix2 = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV, .cooperativeMatrixWorkgroupScope = VK_TRUE,
-    .cooperativeMatrixFlexibleDimensions = VK_TRUE, .cooperativeMatrixConversions = VK_TRUE, .cooperativeMatrixPerElementOperations = VK_TRUE,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+    .cooperativeMatrixWorkgroupScope = VK_TRUE,
+    .cooperativeMatrixFlexibleDimensions = VK_TRUE,
+    .cooperativeMatrixConversions = VK_TRUE,
+    .cooperativeMatrixPerElementOperations = VK_TRUE,
 };
 static const VkPhysicalDeviceCooperativeMatrixFeaturesKHR recommended_matrix = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .pNext = (void *)(uintptr_t)&recommended_matrix2,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+    .pNext = (void *)(uintptr_t)&recommended_matrix2,
     .cooperativeMatrix = VK_TRUE,
 };
 static const VkPhysicalDeviceShaderIntegerDotProductFeatures recommended_dot = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, .pNext = (void *)(uintptr_t)&recommended_matrix,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+    .pNext = (void *)(uintptr_t)&recommended_matrix,
     .shaderIntegerDotProduct = VK_TRUE,
 };
 static const VkPhysicalDeviceSubgroupSizeControlFeatures recommended_sizes = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES, .pNext = (void *)(uintptr_t)&recommended_dot,
-    .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+    .pNext = (void *)(uintptr_t)&recommended_dot,
+    .subgroupSizeControl = VK_TRUE,
+    .computeFullSubgroups = VK_TRUE,
 };
 static const VkPhysicalDeviceMaintenance4Features recommended_maintenance4 = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, .pNext = (void *)(uintptr_t)&recommended_sizes, .maintenance4 = VK_TRUE,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
+    .pNext = (void *)(uintptr_t)&recommended_sizes,
+    .maintenance4 = VK_TRUE,
 };
 static const VkPhysicalDevice16BitStorageFeatures recommended_storage16 = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, .pNext = (void *)(uintptr_t)&recommended_maintenance4,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+    .pNext = (void *)(uintptr_t)&recommended_maintenance4,
     .storageBuffer16BitAccess = VK_TRUE,
 };
 static const VkPhysicalDeviceVulkan12Features recommended12 = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = (void *)(uintptr_t)&recommended_storage16,
-    .bufferDeviceAddress = VK_TRUE, .timelineSemaphore = VK_TRUE, .shaderFloat16 = VK_TRUE, .vulkanMemoryModel = VK_TRUE,
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+    .pNext = (void *)(uintptr_t)&recommended_storage16,
+    .bufferDeviceAddress = VK_TRUE,
+    .timelineSemaphore = VK_TRUE,
+    .shaderFloat16 = VK_TRUE,
+    .vulkanMemoryModel = VK_TRUE,
     .vulkanMemoryModelDeviceScope = VK_TRUE,
 };
 const VkPhysicalDeviceFeatures2 cdl_vk_recommended_features = {
-    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = (void *)(uintptr_t)&recommended12, .features = {.shaderInt64 = VK_TRUE},
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+    .pNext = (void *)(uintptr_t)&recommended12,
+    .features = {.shaderInt64 = VK_TRUE},
 };
 
 const char *const cdl_vk_recommended_extensions[] = {
-    VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
-    VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME, VK_KHR_MAINTENANCE_4_EXTENSION_NAME,
+    VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME,         VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME,
+    VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,      VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME,
+    VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME, VK_KHR_MAINTENANCE_4_EXTENSION_NAME,
 };
 const int cdl_vk_num_recommended_extensions = CDL_COUNT(cdl_vk_recommended_extensions);
 
@@ -67,12 +87,16 @@ static void adopt_structure(struct cdl_features *out, const VkBaseInStructure *i
     const void *any = in;
     switch ((int)in->sType) { // int: older headers' enumeration lacks some
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
-        out->storage16.storageBuffer16BitAccess = ((const VkPhysicalDeviceVulkan11Features *)any)->storageBuffer16BitAccess;
+        out->storage16.storageBuffer16BitAccess =
+            ((const VkPhysicalDeviceVulkan11Features *)any)->storageBuffer16BitAccess;
         break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES:
-        out->storage16.storageBuffer16BitAccess = ((const VkPhysicalDevice16BitStorageFeatures *)any)->storageBuffer16BitAccess;
+        out->storage16.storageBuffer16BitAccess =
+            ((const VkPhysicalDevice16BitStorageFeatures *)any)->storageBuffer16BitAccess;
         break;
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES: out->v12 = *(const VkPhysicalDeviceVulkan12Features *)any; break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES:
+        out->v12 = *(const VkPhysicalDeviceVulkan12Features *)any;
+        break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES:
         out->v12.bufferDeviceAddress = ((const VkPhysicalDeviceBufferDeviceAddressFeatures *)any)->bufferDeviceAddress;
         break;
@@ -84,7 +108,8 @@ static void adopt_structure(struct cdl_features *out, const VkBaseInStructure *i
         break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES:
         out->v12.vulkanMemoryModel = ((const VkPhysicalDeviceVulkanMemoryModelFeatures *)any)->vulkanMemoryModel;
-        out->v12.vulkanMemoryModelDeviceScope = ((const VkPhysicalDeviceVulkanMemoryModelFeatures *)any)->vulkanMemoryModelDeviceScope;
+        out->v12.vulkanMemoryModelDeviceScope =
+            ((const VkPhysicalDeviceVulkanMemoryModelFeatures *)any)->vulkanMemoryModelDeviceScope;
         break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES: {
         const VkPhysicalDeviceVulkan13Features *v13 = any;
@@ -113,7 +138,8 @@ static void adopt_structure(struct cdl_features *out, const VkBaseInStructure *i
     }
 }
 
-static void adopt_features(struct cdl_features *out, const struct cdl_device *dev, const struct cdl_vk_import_params *p) {
+static void adopt_features(struct cdl_features *out, const struct cdl_device *dev,
+                           const struct cdl_vk_import_params *p) {
     struct cdl_features supported;
     *out = (struct cdl_features){.core = p->features->features};
     for (const VkBaseInStructure *in = p->features->pNext; in; in = in->pNext)
@@ -134,7 +160,8 @@ static void adopt_features(struct cdl_features *out, const struct cdl_device *de
     out->matrix2.cooperativeMatrixPerElementOperations &= supported.matrix2.cooperativeMatrixPerElementOperations;
     out->int8_dot = out->int8_dot && supported.int8_dot;
     // A feature counts with what makes it legal to use.
-    if (!enables_extension(p, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) || !out->v12.shaderFloat16 || !out->v12.vulkanMemoryModel)
+    if (!enables_extension(p, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) || !out->v12.shaderFloat16 ||
+        !out->v12.vulkanMemoryModel)
         out->matrix.cooperativeMatrix = VK_FALSE;
     if (!out->matrix.cooperativeMatrix || !enables_extension(p, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME))
         out->matrix2 = (VkPhysicalDeviceCooperativeMatrix2FeaturesNV){0};
@@ -156,7 +183,8 @@ static cdl_result check_params(const struct cdl_vk_import_params *p) {
     CDL_REQUIRE(log, p->num_extensions >= 0 && (p->extensions != NULL || p->num_extensions == 0));
     CDL_REQUIRE(log, (p->lock_queue == NULL) == (p->unlock_queue == NULL));
     if (p->api_version && p->api_version < CDL_VK_MIN_VERSION)
-        return cdl_fail(log, CDL_ERR_UNSUPPORTED, "the host's Vulkan instance is version %u.%u, 1.2 is needed (VkApplicationInfo.apiVersion)",
+        return cdl_fail(log, CDL_ERR_UNSUPPORTED,
+                        "the host's Vulkan instance is version %u.%u, 1.2 is needed (VkApplicationInfo.apiVersion)",
                         VK_API_VERSION_MAJOR(p->api_version), VK_API_VERSION_MINOR(p->api_version));
     return CDL_OK;
 }
@@ -174,11 +202,13 @@ static cdl_result load_instance_functions(struct cdl_device *dev, const struct c
 static cdl_result find_queue_family(struct cdl_device *dev, uint32_t family) {
     VkQueueFamilyProperties families[32];
     uint32_t count = 0;
-    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, NULL); // SwiftShader tells it here alone
+    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count,
+                                                             NULL); // SwiftShader tells it here alone
     count = count < CDL_COUNT(families) ? count : CDL_COUNT(families);
     dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
     if (family >= count || !(families[family].queueFlags & VK_QUEUE_COMPUTE_BIT))
-        return cdl_fail(&dev->log, CDL_ERR_INVALID, "%s: queue family %u is none of the device's, or cannot compute", dev->info.name, family);
+        return cdl_fail(&dev->log, CDL_ERR_INVALID, "%s: queue family %u is none of the device's, or cannot compute",
+                        dev->info.name, family);
     dev->queue_family = family;
     dev->timestamp_bits = families[family].timestampValidBits;
     dev->info.timestamps = dev->timestamp_bits > 0;
@@ -186,12 +216,15 @@ static cdl_result find_queue_family(struct cdl_device *dev, uint32_t family) {
 }
 
 static cdl_result check_features(const struct cdl_device *dev, const struct cdl_features *features) {
-    const char *missing = !features->v12.bufferDeviceAddress ? "bufferDeviceAddress" : !features->v12.timelineSemaphore ? "timelineSemaphore" : NULL;
+    const char *missing = !features->v12.bufferDeviceAddress ? "bufferDeviceAddress"
+                          : !features->v12.timelineSemaphore ? "timelineSemaphore"
+                                                             : NULL;
     if (dev->info.unusable[0])
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s cannot be used: %s", dev->info.name, dev->info.unusable);
     if (missing)
-        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the host's device was created without %s (see cdl_vk_required_features)",
-                        dev->info.name, missing);
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED,
+                        "%s: the host's device was created without %s (see cdl_vk_required_features)", dev->info.name,
+                        missing);
     return CDL_OK;
 }
 

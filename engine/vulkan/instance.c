@@ -6,7 +6,9 @@
 
 #ifdef _WIN32
 // Where programs and the system have theirs: never the current folder, which may hold anything.
-static void *open_library(const char *name) { return (void *)LoadLibraryExA(name, NULL, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS); }
+static void *open_library(const char *name) {
+    return (void *)LoadLibraryExA(name, NULL, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
+}
 static void close_library(void *library) { FreeLibrary((HMODULE)library); }
 static PFN_vkVoidFunction find_symbol(void *library, const char *name) {
     return (PFN_vkVoidFunction)(void (*)(void))GetProcAddress((HMODULE)library, name);
@@ -33,11 +35,14 @@ static cdl_result open_loader(struct cdl_instance *out) {
     for (size_t i = 0; i < CDL_COUNT(loader_names) && !out->library; i++)
         out->library = open_library(loader_names[i]);
     if (!out->library)
-        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED, "no Vulkan loader (%s) on this machine; install it (Debian/Ubuntu: "
-                        "apt install libvulkan1 mesa-vulkan-drivers) or the GPU vendor's driver", loader_names[0]);
+        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED,
+                        "no Vulkan loader (%s) on this machine; install it (Debian/Ubuntu: "
+                        "apt install libvulkan1 mesa-vulkan-drivers) or the GPU vendor's driver",
+                        loader_names[0]);
     out->vkg.GetInstanceProcAddr = (PFN_vkGetInstanceProcAddr)find_symbol(out->library, "vkGetInstanceProcAddr");
     if (!out->vkg.GetInstanceProcAddr)
-        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED, "%s is not a Vulkan loader (no vkGetInstanceProcAddr)", loader_names[0]);
+        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED, "%s is not a Vulkan loader (no vkGetInstanceProcAddr)",
+                        loader_names[0]);
 #define LOAD(name) out->vkg.name = (PFN_vk##name)out->vkg.GetInstanceProcAddr(NULL, "vk" #name);
     CDL_VK_GLOBAL_FUNCTIONS(LOAD)
 #undef LOAD
@@ -55,8 +60,8 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *context) {
     const cdl_log *log = context;
     (void)types;
-    cdl_logf(log, severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT ? CDL_LOG_ERR : CDL_LOG_WARN, "validation: %s",
-             data->pMessage);
+    cdl_logf(log, severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT ? CDL_LOG_ERR : CDL_LOG_WARN,
+             "validation: %s", data->pMessage);
     return VK_FALSE;
 }
 
@@ -88,9 +93,12 @@ static bool has_extension(struct cdl_instance *in, const char *name) {
 
 static VkResult create_handle(struct cdl_instance *out, bool validate) {
     const char *extensions[4];
-    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .ppEnabledExtensionNames = extensions};
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .ppEnabledExtensionNames = extensions};
     const VkApplicationInfo application = {
-        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pEngineName = "Cardinal", .apiVersion = VK_API_VERSION_1_3,
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pEngineName = "Cardinal",
+        .apiVersion = VK_API_VERSION_1_3,
     };
     info.pApplicationInfo = &application;
     if (has_extension(out, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { // lists MoltenVK too
@@ -101,15 +109,18 @@ static VkResult create_handle(struct cdl_instance *out, bool validate) {
     static const char *const layer = "VK_LAYER_KHRONOS_validation";
     const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     const VkValidationFeaturesEXT features = {
-        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, .enabledValidationFeatureCount = 1, .pEnabledValidationFeatures = enables,
+        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+        .enabledValidationFeatureCount = 1,
+        .pEnabledValidationFeatures = enables,
     };
     // Chained, the messenger also hears what goes wrong in creating and destroying the instance.
     const VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
         .pNext = &features,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT |
-                       VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT,
+        .messageSeverity =
+            VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT,
         .pfnUserCallback = on_message,
         .pUserData = (void *)(uintptr_t)out->log,
     };
@@ -136,16 +147,18 @@ cdl_result cdl_instance_create(struct cdl_instance *out, bool validate, const cd
     if (r != CDL_OK)
         goto error;
     if (validate && !has_validation_layer(out)) {
-        cdl_logf(log, CDL_LOG_WARN, "validation was asked for but VK_LAYER_KHRONOS_validation is not installed "
-                                    "(Debian/Ubuntu: vulkan-validationlayers)");
+        cdl_logf(log, CDL_LOG_WARN,
+                 "validation was asked for but VK_LAYER_KHRONOS_validation is not installed "
+                 "(Debian/Ubuntu: vulkan-validationlayers)");
         validate = false;
     }
     const VkResult result = create_handle(out, validate);
     if (result < 0) {
-        r = cdl_fail(log, result == VK_ERROR_OUT_OF_HOST_MEMORY ? CDL_ERR_NOMEM : CDL_ERR_UNSUPPORTED,
-                     "no usable Vulkan driver (vkCreateInstance: %s); install one (Debian/Ubuntu: mesa-vulkan-drivers, or the GPU "
-                     "vendor's driver) and check that VK_DRIVER_FILES and VK_ICD_FILENAMES are unset or right",
-                     cdl_vk_result_name(result));
+        r = cdl_fail(
+            log, result == VK_ERROR_OUT_OF_HOST_MEMORY ? CDL_ERR_NOMEM : CDL_ERR_UNSUPPORTED,
+            "no usable Vulkan driver (vkCreateInstance: %s); install one (Debian/Ubuntu: mesa-vulkan-drivers, or the "
+            "GPU vendor's driver) and check that VK_DRIVER_FILES and VK_ICD_FILENAMES are unset or right",
+            cdl_vk_result_name(result));
         goto error;
     }
 #define LOAD(name) out->vki.name = (PFN_vk##name)out->vkg.GetInstanceProcAddr(out->handle, "vk" #name);
@@ -159,8 +172,9 @@ error:
 
 void cdl_instance_destroy(struct cdl_instance *instance) {
     if (instance->messenger) {
-        PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)instance->vkg.GetInstanceProcAddr(
-            instance->handle, "vkDestroyDebugUtilsMessengerEXT");
+        PFN_vkDestroyDebugUtilsMessengerEXT destroy =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)instance->vkg.GetInstanceProcAddr(instance->handle,
+                                                                                   "vkDestroyDebugUtilsMessengerEXT");
         if (destroy)
             destroy(instance->handle, instance->messenger, NULL);
     }

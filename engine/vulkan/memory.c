@@ -21,10 +21,14 @@ static const VkMemoryPropertyFlags wishes[][4] = {
 
 static VkResult allocate(struct cdl_buffer *out, struct cdl_device *dev, const VkMemoryRequirements *needs, int type) {
     const VkMemoryAllocateFlagsInfo flags = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO, .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
     };
     const VkMemoryAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &flags, .allocationSize = needs->size, .memoryTypeIndex = (uint32_t)type,
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .pNext = &flags,
+        .allocationSize = needs->size,
+        .memoryTypeIndex = (uint32_t)type,
     };
     out->coherent = dev->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     return dev->vkd.AllocateMemory(dev->handle, &info, NULL, &out->memory);
@@ -37,13 +41,16 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     int type = -1;
     const VkBufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .size = size,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
     };
     if (size > dev->max_allocation)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "%s: %s needs %llu MB, the driver allocates at most %llu MB at once; use a smaller "
-                        "batch or input size, or fp16", dev->info.name, what, (unsigned long long)size >> 20,
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM,
+                        "%s: %s needs %llu MB, the driver allocates at most %llu MB at once; use a smaller "
+                        "batch or input size, or fp16",
+                        dev->info.name, what, (unsigned long long)size >> 20,
                         (unsigned long long)dev->max_allocation >> 20);
     CDL_VK(dev, CreateBuffer(dev->handle, &info, NULL, &out->handle));
     VkMemoryRequirements needs;
@@ -58,15 +65,18 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
             break;
     }
     if (result < 0) {
-        r = result == VK_ERROR_DEVICE_LOST ? cdl_vk_failed(dev, result, "vkAllocateMemory")
-            : cdl_fail(&dev->log, CDL_ERR_NOMEM, "%s: no memory for %s, %llu MB (%s); use a smaller batch or input size, or fp16",
-                       dev->info.name, what, (unsigned long long)size >> 20, cdl_vk_result_name(result));
+        r = result == VK_ERROR_DEVICE_LOST
+                ? cdl_vk_failed(dev, result, "vkAllocateMemory")
+                : cdl_fail(&dev->log, CDL_ERR_NOMEM,
+                           "%s: no memory for %s, %llu MB (%s); use a smaller batch or input size, or fp16",
+                           dev->info.name, what, (unsigned long long)size >> 20, cdl_vk_result_name(result));
         goto error;
     }
     CDL_VK(dev, BindBufferMemory(dev->handle, out->handle, out->memory, 0));
     if (dev->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
         CDL_VK(dev, MapMemory(dev->handle, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped));
-    const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = out->handle};
+    const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+                                               .buffer = out->handle};
     out->address = dev->vkd.GetBufferDeviceAddress(dev->handle, &address);
     return CDL_OK;
 error:
@@ -83,7 +93,8 @@ void cdl_buffer_destroy(struct cdl_buffer *buffer, struct cdl_device *dev) {
 }
 
 static VkMappedMemoryRange whole(const struct cdl_buffer *buffer) {
-    return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, .memory = buffer->memory, .size = VK_WHOLE_SIZE};
+    return (VkMappedMemoryRange){
+        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, .memory = buffer->memory, .size = VK_WHOLE_SIZE};
 }
 
 cdl_result cdl_buffer_flush(const struct cdl_buffer *buffer, struct cdl_device *dev) {

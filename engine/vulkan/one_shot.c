@@ -3,18 +3,24 @@
 cdl_result cdl_once_create(struct cdl_once *out, struct cdl_device *dev) {
     cdl_result r = CDL_OK;
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = dev->queue_family,
     };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = CDL_ONCE_QUERIES,
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = CDL_ONCE_QUERIES,
     };
     *out = (struct cdl_once){.dev = dev};
     CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &out->pool));
     const VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = out->pool, .commandBufferCount = 1,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = out->pool,
+        .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &out->commands));
     CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &out->done));
@@ -53,28 +59,32 @@ void cdl_once_timestamp(struct cdl_once *once, uint32_t index) {
         once->dev->vkd.CmdWriteTimestamp(once->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, once->queries, index);
 }
 
-static void barrier(struct cdl_once *once, VkPipelineStageFlags from, VkAccessFlags from_access, VkPipelineStageFlags to,
-                    VkAccessFlags to_access) {
-    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access};
+static void barrier(struct cdl_once *once, VkPipelineStageFlags from, VkAccessFlags from_access,
+                    VkPipelineStageFlags to, VkAccessFlags to_access) {
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access};
     once->dev->vkd.CmdPipelineBarrier(once->commands, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
 }
 
 void cdl_once_barrier(struct cdl_once *once) {
-    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
 void cdl_once_dispatch(struct cdl_once *once, VkPipeline pipeline, const struct cdl_launch *launch) {
     struct cdl_device *dev = once->dev;
     dev->vkd.CmdBindPipeline(once->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    dev->vkd.CmdPushConstants(once->commands, dev->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch->push_bytes, launch->push.bytes);
+    dev->vkd.CmdPushConstants(once->commands, dev->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch->push_bytes,
+                              launch->push.bytes);
     dev->vkd.CmdDispatch(once->commands, launch->groups[0], launch->groups[1], 1);
 }
 
 cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     struct cdl_device *dev = once->dev;
     cdl_result r = CDL_OK;
-    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(once->commands));
     r = cdl_queue_submit(dev, &once->commands, 1, once->done, once->submitted + 1);
     if (r != CDL_OK)
@@ -84,8 +94,9 @@ cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     if (r != CDL_OK)
         return r;
     if (once->queries && timestamps)
-        CDL_VK(dev, GetQueryPoolResults(dev->handle, once->queries, 0, timestamps, timestamps * sizeof *once->ticks, once->ticks,
-                                        sizeof *once->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        CDL_VK(dev, GetQueryPoolResults(dev->handle, once->queries, 0, timestamps, timestamps * sizeof *once->ticks,
+                                        once->ticks, sizeof *once->ticks,
+                                        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 error:
     return r;
 }

@@ -21,10 +21,15 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
     for (int i = 0; i < kernel->num_constants; i++)
         entries[i] = (VkSpecializationMapEntry){(uint32_t)i, (uint32_t)i * 4, 4};
     const VkSpecializationInfo constants = {
-        (uint32_t)kernel->num_constants, entries, (size_t)kernel->num_constants * 4, kernel->constants,
+        (uint32_t)kernel->num_constants,
+        entries,
+        (size_t)kernel->num_constants * 4,
+        kernel->constants,
     };
     const VkShaderModuleCreateInfo code = {
-        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = spirv->size, .pCode = spirv->words,
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = spirv->size,
+        .pCode = spirv->words,
     };
     VkResult result = dev->vkd.CreateShaderModule(dev->handle, &code, NULL, &module);
     if (result < 0)
@@ -35,19 +40,27 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
     };
     VkPipelineCreationFeedback whole = {0}, stage = {0};
     const VkPipelineCreationFeedbackCreateInfo feedback = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
-        .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO,
+        .pPipelineCreationFeedback = &whole,
+        .pipelineStageCreationFeedbackCount = 1,
+        .pPipelineStageCreationFeedbacks = &stage,
     };
     const bool pins = kernel->subgroup_size > 0 && dev->subgroup_size_control;
     const VkComputePipelineCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = dev->pipeline_feedback ? &feedback : NULL,
-        .flags = dev->capture_statistics && dev->executable_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
-        .stage = {
-            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-            .pNext = pins ? &size : NULL,
-            .flags = pins ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
-            .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module, .pName = "main", .pSpecializationInfo = &constants,
-        },
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .pNext = dev->pipeline_feedback ? &feedback : NULL,
+        .flags =
+            dev->capture_statistics && dev->executable_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .stage =
+            {
+                .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = pins ? &size : NULL,
+                .flags = pins ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                .module = module,
+                .pName = "main",
+                .pSpecializationInfo = &constants,
+            },
         .layout = kernel->host_input ? dev->input_layout : dev->pipeline_layout,
     };
     result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
@@ -70,7 +83,8 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
     cdl_kernel_name(kernel, name, sizeof name);
     if (!find_spirv(kernel->shader, kernel->fp16))
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
-    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", name); // before: a driver that crashes is then known by its shader
+    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s",
+             name); // before: a driver that crashes is then known by its shader
     const VkResult result = cdl_pipeline_compile(out, dev, kernel);
     if (result >= 0)
         return CDL_OK;

@@ -25,7 +25,9 @@ static void read_key(struct cdl_device *dev) {
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &id};
     dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
     const VkPhysicalDeviceProperties *p = &properties.properties;
-    dev->cache_key = (struct cdl_cache_key){.vendor_id = p->vendorID, .device_id = p->deviceID, .driver_version = p->driverVersion,
+    dev->cache_key = (struct cdl_cache_key){.vendor_id = p->vendorID,
+                                            .device_id = p->deviceID,
+                                            .driver_version = p->driverVersion,
                                             .shaders = hash_shaders()};
     memcpy(dev->cache_key.device, id.deviceUUID, VK_UUID_SIZE);
     memcpy(dev->cache_key.driver, p->pipelineCacheUUID, VK_UUID_SIZE);
@@ -38,8 +40,9 @@ static bool fits_driver(const struct cdl_device *dev, const uint8_t *data, size_
     if (size < sizeof h)
         return false;
     memcpy(&h, data, sizeof h);
-    return h.headerSize >= sizeof h && h.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && h.vendorID == dev->cache_key.vendor_id &&
-           h.deviceID == dev->cache_key.device_id && !memcmp(h.pipelineCacheUUID, dev->cache_key.driver, VK_UUID_SIZE);
+    return h.headerSize >= sizeof h && h.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
+           h.vendorID == dev->cache_key.vendor_id && h.deviceID == dev->cache_key.device_id &&
+           !memcmp(h.pipelineCacheUUID, dev->cache_key.driver, VK_UUID_SIZE);
 }
 
 cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
@@ -58,7 +61,9 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
             size = 0;
     }
     const VkPipelineCacheCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = size ? data : NULL,
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+        .initialDataSize = size,
+        .pInitialData = size ? data : NULL,
     };
     CDL_VK(dev, CreatePipelineCache(dev->handle, &info, NULL, &p->cache));
     p->loaded = size;
@@ -119,7 +124,8 @@ static bool append(struct cdl_pipelines *p, const struct cdl_kernel *kernel, VkP
     return true;
 }
 
-// Keeps `made` for the kernel, or throws it away for one that another thread was faster to make. VK_NULL_HANDLE: no memory.
+// Keeps `made` for the kernel, or throws it away for one that another thread was faster to make. VK_NULL_HANDLE: no
+// memory.
 static VkPipeline keep(struct cdl_device *dev, const struct cdl_kernel *kernel, VkPipeline made) {
     cdl_mutex_lock(&dev->lock);
     VkPipeline kept = find(&dev->pipelines, kernel);

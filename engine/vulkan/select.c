@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct extension_list { VkExtensionProperties *items; uint32_t count; };
+struct extension_list {
+    VkExtensionProperties *items;
+    uint32_t count;
+};
 
 static struct extension_list list_extensions(const struct cdl_instance *in, VkPhysicalDevice physical) {
     struct extension_list list = {0};
@@ -51,8 +54,10 @@ static void format_uuid(const uint8_t uuid[16], char out[37]) {
     }
 }
 
-static void describe_memory(const struct cdl_instance *in, VkPhysicalDevice physical, bool budget, struct cdl_device_info *out) {
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT budgets = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+static void describe_memory(const struct cdl_instance *in, VkPhysicalDevice physical, bool budget,
+                            struct cdl_device_info *out) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budgets = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
                                                 .pNext = budget ? &budgets : NULL};
     in->vki.GetPhysicalDeviceMemoryProperties2(physical, &memory);
@@ -61,17 +66,21 @@ static void describe_memory(const struct cdl_instance *in, VkPhysicalDevice phys
         if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= out->memory_bytes)
             continue;
         out->memory_bytes = heap->size;
-        out->free_bytes = budget && budgets.heapBudget[i] > budgets.heapUsage[i] ? budgets.heapBudget[i] - budgets.heapUsage[i] : 0;
+        out->free_bytes =
+            budget && budgets.heapBudget[i] > budgets.heapUsage[i] ? budgets.heapBudget[i] - budgets.heapUsage[i] : 0;
     }
 }
 
-static void describe_features(const struct cdl_instance *in, VkPhysicalDevice physical, const struct extension_list *extensions,
-                              struct cdl_device_info *out) {
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+static void describe_features(const struct cdl_instance *in, VkPhysicalDevice physical,
+                              const struct extension_list *extensions, struct cdl_device_info *out) {
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &v12};
+    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                            .pNext = &v12};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
-    if (lists_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) || out->api_version >= VK_API_VERSION_1_3)
+    if (lists_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
+        out->api_version >= VK_API_VERSION_1_3)
         v12.pNext = &dot;
     in->vki.GetPhysicalDeviceFeatures2(physical, &features);
     out->fp16 = v12.shaderFloat16;
@@ -86,7 +95,8 @@ static void describe_features(const struct cdl_instance *in, VkPhysicalDevice ph
         cdl_format_text(out->unusable, sizeof out->unusable, "lacks timelineSemaphore; a newer driver may have it");
 }
 
-bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits) {
+bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family,
+                             uint32_t *timestamp_bits) {
     VkQueueFamilyProperties families[16];
     uint32_t count = 0;
     bool found = false, found_graphics = false;
@@ -110,8 +120,12 @@ void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physica
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
     const VkPhysicalDeviceProperties *p = &properties.properties;
     *out = (struct cdl_device_info){
-        .type = type_of(p->deviceType), .vendor_id = p->vendorID, .device_id = p->deviceID,
-        .api_version = p->apiVersion, .driver_version = p->driverVersion, .software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .type = type_of(p->deviceType),
+        .vendor_id = p->vendorID,
+        .device_id = p->deviceID,
+        .api_version = p->apiVersion,
+        .driver_version = p->driverVersion,
+        .software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
     };
     cdl_format_text(out->name, sizeof out->name, "%s", p->deviceName);
     if (p->apiVersion < VK_API_VERSION_1_2) {
@@ -120,10 +134,12 @@ void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physica
         return;
     }
     VkPhysicalDeviceVulkan12Properties v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &v12};
+    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+                                              .pNext = &v12};
     properties.pNext = &v11;
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
-    cdl_format_text(out->driver, sizeof out->driver, "%s%s%s", v12.driverName, v12.driverInfo[0] ? " " : "", v12.driverInfo);
+    cdl_format_text(out->driver, sizeof out->driver, "%s%s%s", v12.driverName, v12.driverInfo[0] ? " " : "",
+                    v12.driverInfo);
     format_uuid(v11.deviceUUID, out->uuid);
     out->subgroup_size = v11.subgroupSize;
 
@@ -139,12 +155,16 @@ void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physica
 }
 
 static int rank(const struct cdl_device_info *info) {
-    static const int by_type[] = {[CDL_DEVICE_DISCRETE] = 0, [CDL_DEVICE_INTEGRATED] = 1, [CDL_DEVICE_VIRTUAL] = 2,
-                                  [CDL_DEVICE_OTHER] = 3, [CDL_DEVICE_CPU] = 4};
+    static const int by_type[] = {[CDL_DEVICE_DISCRETE] = 0,
+                                  [CDL_DEVICE_INTEGRATED] = 1,
+                                  [CDL_DEVICE_VIRTUAL] = 2,
+                                  [CDL_DEVICE_OTHER] = 3,
+                                  [CDL_DEVICE_CPU] = 4};
     return by_type[info->type] + (info->unusable[0] ? 8 : 0);
 }
 
-cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count, const cdl_log *log) {
+cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count,
+                          const cdl_log *log) {
     VkPhysicalDevice handles[64];
     uint32_t found = CDL_COUNT(handles);
     *out = NULL;
@@ -163,7 +183,8 @@ cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candid
         cdl_device_describe(instance, handles[i], &c.info);
         bool twice = false; // one GPU under two driver manifests
         for (int j = 0; j < n; j++)
-            twice = twice || (c.info.uuid[0] && !strcmp(c.info.uuid, list[j].info.uuid) && !strcmp(c.info.name, list[j].info.name));
+            twice = twice || (c.info.uuid[0] && !strcmp(c.info.uuid, list[j].info.uuid) &&
+                              !strcmp(c.info.name, list[j].info.name));
         if (twice)
             continue;
         int at = n++; // insertion keeps the driver's order among equals
@@ -193,11 +214,12 @@ static void list_names(const struct cdl_candidate *candidates, int count, char *
         cdl_format_text(out + strlen(out), size - strlen(out), "%s%d: %s", i ? ", " : "", i, candidates[i].info.name);
 }
 
-const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name, bool hardware_only,
-                                       const cdl_log *log) {
+const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name,
+                                       bool hardware_only, const cdl_log *log) {
     char names[1024];
     if (count == 0) {
-        cdl_fail(log, CDL_ERR_UNSUPPORTED, "no Vulkan device: a driver is missing or found no hardware; install one (Debian/Ubuntu: "
+        cdl_fail(log, CDL_ERR_UNSUPPORTED,
+                 "no Vulkan device: a driver is missing or found no hardware; install one (Debian/Ubuntu: "
                  "mesa-vulkan-drivers, or the GPU vendor's driver; in containers pass the GPU through)");
         return NULL;
     }

@@ -13,16 +13,18 @@ struct cdl_candidate {
 void cdl_device_describe(const struct cdl_instance *instance, VkPhysicalDevice physical, struct cdl_device_info *out);
 
 // Every device once, best first. malloc'd, the caller frees *out. No device: *count 0, *out NULL.
-cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count, const cdl_log *log);
+cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candidate **out, int *count,
+                          const cdl_log *log);
 
 // The candidate that `name` (index, UUID, part of the name; NULL: the best usable) means. NULL, and the
 // reason logged as an error, when there is none.
-const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name, bool hardware_only,
-                                       const cdl_log *log);
+const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name,
+                                       bool hardware_only, const cdl_log *log);
 
 // The family with compute and the least else: on GPUs with an asynchronous compute queue that one keeps clear of a
 // desktop's graphics work. false: none.
-bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits);
+bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family,
+                             uint32_t *timestamp_bits);
 
 bool cdl_device_has_extension(const struct cdl_instance *instance, VkPhysicalDevice physical, const char *name);
 

@@ -12,29 +12,45 @@
 #include "vulkan/compat.h"
 
 #define CDL_VK_GLOBAL_FUNCTIONS(X) \
-    X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
+    X(EnumerateInstanceVersion) \
+    X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
 
 #define CDL_VK_INSTANCE_FUNCTIONS(X) \
-    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
-    X(GetPhysicalDeviceMemoryProperties2) X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) \
-    X(CreateDevice) X(GetDeviceProcAddr)
+    X(DestroyInstance) \
+    X(EnumeratePhysicalDevices) \
+    X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties2) \
+        X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
+            X(GetDeviceProcAddr)
 
 #define CDL_VK_DEVICE_FUNCTIONS(X) \
-    X(DestroyDevice) X(GetDeviceQueue) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) \
-    X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
-    X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
-    X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData) \
-    X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
-    X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CmdBindDescriptorSets) \
-    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
-    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) \
-    X(CmdCopyBuffer) X(CmdFillBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
-    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) X(DeviceWaitIdle)
+    X(DestroyDevice) \
+    X(GetDeviceQueue) \
+    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) X(FreeMemory) \
+        X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
+            X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) \
+                X(DestroyPipelineLayout) X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) \
+                    X(DestroyPipelineCache) X(GetPipelineCacheData) X(CreateDescriptorSetLayout) \
+                        X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
+                            X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CmdBindDescriptorSets) \
+                                X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
+                                    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) \
+                                        X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdFillBuffer) \
+                                            X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) \
+                                                X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateSemaphore) \
+                                                    X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) \
+                                                        X(DeviceWaitIdle)
 
 #define CDL_VK_DECLARE(name) PFN_vk##name name;
-struct cdl_vk_global { PFN_vkGetInstanceProcAddr GetInstanceProcAddr; CDL_VK_GLOBAL_FUNCTIONS(CDL_VK_DECLARE) };
-struct cdl_vk_instance_table { CDL_VK_INSTANCE_FUNCTIONS(CDL_VK_DECLARE) };
-struct cdl_vk_device_table { CDL_VK_DEVICE_FUNCTIONS(CDL_VK_DECLARE) };
+struct cdl_vk_global {
+    PFN_vkGetInstanceProcAddr GetInstanceProcAddr;
+    CDL_VK_GLOBAL_FUNCTIONS(CDL_VK_DECLARE)
+};
+struct cdl_vk_instance_table {
+    CDL_VK_INSTANCE_FUNCTIONS(CDL_VK_DECLARE)
+};
+struct cdl_vk_device_table {
+    CDL_VK_DEVICE_FUNCTIONS(CDL_VK_DECLARE)
+};
 
 struct cdl_instance {
     void *library; // the opened loader
@@ -61,7 +77,10 @@ struct cdl_buffer {
 struct cdl_weights; // session.c: packed weights that sessions share
 
 struct cdl_pipelines { // under the device's lock
-    struct cdl_pipeline_entry { struct cdl_kernel kernel; VkPipeline handle; } *items;
+    struct cdl_pipeline_entry {
+        struct cdl_kernel kernel;
+        VkPipeline handle;
+    } * items;
     int count, capacity;
     int created, told, hits; // made so far; of these the driver told whether its cache had them; it had
     VkPipelineCache cache;
@@ -80,13 +99,13 @@ struct cdl_device {
     void *lock_ctx;
     VkQueue queue;
     uint32_t queue_family;
-    uint32_t timestamp_bits; // of the queue family; 0: none
-    float timestamp_period;  // ns a tick
-    bool pipeline_feedback;     // the driver tells whether its cache had a pipeline
-    bool int8_dot;              // the integer dot product feature is enabled
-    bool subgroup_size_control; // a pipeline may require a subgroup size
-    bool executable_statistics; // VK_KHR_pipeline_executable_properties is enabled
-    bool capture_statistics;    // tests: pipelines created from now on keep their statistics
+    uint32_t timestamp_bits;          // of the queue family; 0: none
+    float timestamp_period;           // ns a tick
+    bool pipeline_feedback;           // the driver tells whether its cache had a pipeline
+    bool int8_dot;                    // the integer dot product feature is enabled
+    bool subgroup_size_control;       // a pipeline may require a subgroup size
+    bool executable_statistics;       // VK_KHR_pipeline_executable_properties is enabled
+    bool capture_statistics;          // tests: pipelines created from now on keep their statistics
     VkPipelineLayout pipeline_layout; // push constants only
     VkPipelineLayout input_layout;    // and a set for a host's picture
     VkDescriptorSetLayout input_set_layout;
@@ -158,8 +177,8 @@ struct cdl_submit_semaphores {
 cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
                                  const struct cdl_submit_semaphores *semaphores);
 // The same with one semaphore to signal.
-cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count, VkSemaphore semaphore,
-                            uint64_t value);
+cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
+                            VkSemaphore semaphore, uint64_t value);
 // Until `semaphore` (timeline) has `value`. CDL_NOT_READY: the timeout passed first.
 cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns);
 bool cdl_device_is_lost(struct cdl_device *dev);

@@ -91,8 +91,10 @@ static void compile_cases(struct cdl_device *dev) {
 
 static void compile_around(struct cdl_device *dev) {
     static const char *const reduce[] = {"softmax", "top_k"}, *const pointwise[] = {
-        "preprocess", "import", "preprocess_view", "preprocess_nv12", "preprocess_buffer",
-    };
+                                                                  "preprocess",        "import",
+                                                                  "preprocess_view",   "preprocess_nv12",
+                                                                  "preprocess_buffer",
+                                                              };
     struct cdl_kernel kernel;
     for (size_t i = 0; i < CDL_COUNT(reduce); i++) {
         cdl_reduce_kernel(&kernel, reduce[i]);
@@ -159,7 +161,8 @@ int main(int argc, char **argv) {
     bool ok = true;
     for (size_t i = 0; i < CDL_COUNT(networks); i++)
         ok = compile_network(dev, networks[i]) && ok;
-    printf("%s: %d pipelines, %d failed, %.1f s; slowest %.0f ms, %s\n", info.name, t.num_done, t.failed, now() - start, 1e3 * t.slowest, t.slowest_name);
+    printf("%s: %d pipelines, %d failed, %.1f s; slowest %.0f ms, %s\n", info.name, t.num_done, t.failed, now() - start,
+           1e3 * t.slowest, t.slowest_name);
     free(t.done);
     cdl_device_destroy(&dev);
     return ok && !t.failed ? 0 : 1;

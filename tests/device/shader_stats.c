@@ -2,9 +2,9 @@
 //
 //   shader_stats [PART]    only kernels whose name contains PART
 //
-// One line of markdown table a kernel, sorted by name: registers, spills, shared memory, occupancy, instructions, cycles, as
-// the driver counts them (VK_KHR_pipeline_executable_properties); "-" where it does not. Exit status 1 when a kernel
-// spills to memory or does not compile; 77 when the driver has no statistics.
+// One line of markdown table a kernel, sorted by name: registers, spills, shared memory, occupancy, instructions,
+// cycles, as the driver counts them (VK_KHR_pipeline_executable_properties); "-" where it does not. Exit status 1 when
+// a kernel spills to memory or does not compile; 77 when the driver has no statistics.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,22 +14,65 @@
 
 enum { MAX_PIPELINES = 2048, NUM_COLUMNS = 6 };
 
-static const char *const columns[NUM_COLUMNS] = {"registers", "spills", "shared bytes", "occupancy", "instructions", "cycles"};
+static const char *const columns[NUM_COLUMNS] = {"registers", "spills",       "shared bytes",
+                                                 "occupancy", "instructions", "cycles"};
 
 // What drivers call them, ours first. An unlisted statistic is of no interest.
-static const struct { const char *name; int column; } statistic_names[] = {
-    {"Number of GPRs", 0}, {"Register Count", 0}, {"VGPRs", 0}, {"Allocated VGPRs", 0}, {"Registers", 0}, {"GPRs", 0}, {"Register Pressure", 0},
-    {"Max live registers", 0}, {"Full registers", 0},
-    {"Spills to memory", 1}, {"Scratch size", 1}, {"Scratch memory size", 1}, {"Spilled VGPRs", 1}, {"Spills", 1}, {"Local memory size", 1},
-    {"Stack size", 1}, {"SLM size", 1}, {"SLM Size", 1}, {"Private memory size", 1}, {"Fills from memory", 1}, {"Fills", 1},
-    {"Shared memory size", 2}, {"LDS size", 2}, {"LDS Size", 2}, {"Shared size", 2}, {"Workgroup memory size", 2},
-    {"Maximum warps/SM", 3}, {"Max warps/SM", 3}, {"Occupancy", 3}, {"Subgroups per SIMD", 3}, {"Threads", 3}, {"Threads per core", 3},
-    {"Max Waves", 3}, {"Max waves per core", 3},
-    {"Instruction count", 4}, {"Instruction Count", 4}, {"Instructions", 4}, {"Static cycle count", 5}, {"Latency", 5}, {"Cycles", 5}, {"Cycle count", 5},
+static const struct {
+    const char *name;
+    int column;
+} statistic_names[] = {
+    {"Number of GPRs", 0},
+    {"Register Count", 0},
+    {"VGPRs", 0},
+    {"Allocated VGPRs", 0},
+    {"Registers", 0},
+    {"GPRs", 0},
+    {"Register Pressure", 0},
+    {"Max live registers", 0},
+    {"Full registers", 0},
+    {"Spills to memory", 1},
+    {"Scratch size", 1},
+    {"Scratch memory size", 1},
+    {"Spilled VGPRs", 1},
+    {"Spills", 1},
+    {"Local memory size", 1},
+    {"Stack size", 1},
+    {"SLM size", 1},
+    {"SLM Size", 1},
+    {"Private memory size", 1},
+    {"Fills from memory", 1},
+    {"Fills", 1},
+    {"Shared memory size", 2},
+    {"LDS size", 2},
+    {"LDS Size", 2},
+    {"Shared size", 2},
+    {"Workgroup memory size", 2},
+    {"Maximum warps/SM", 3},
+    {"Max warps/SM", 3},
+    {"Occupancy", 3},
+    {"Subgroups per SIMD", 3},
+    {"Threads", 3},
+    {"Threads per core", 3},
+    {"Max Waves", 3},
+    {"Max waves per core", 3},
+    {"Instruction count", 4},
+    {"Instruction Count", 4},
+    {"Instructions", 4},
+    {"Static cycle count", 5},
+    {"Latency", 5},
+    {"Cycles", 5},
+    {"Cycle count", 5},
     {"Max dispatch width", 3},
 };
 
-struct row { char kernel[160]; char layer[64]; uint64_t value[NUM_COLUMNS]; bool known[NUM_COLUMNS]; bool failed; };
+struct row {
+    char kernel[160];
+    char layer[64];
+    uint64_t value[NUM_COLUMNS];
+    bool known[NUM_COLUMNS];
+    bool failed;
+};
 
 static struct row rows[MAX_PIPELINES];
 static int num_rows;
@@ -42,7 +85,8 @@ static void on_log(void *ctx, cdl_log_level level, const char *message) {
 }
 
 static void take(struct row *row, const VkPipelineExecutableStatisticKHR *s) {
-    const uint64_t value = s->format == VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR ? (uint64_t)s->value.f64 : s->value.u64;
+    const uint64_t value =
+        s->format == VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR ? (uint64_t)s->value.f64 : s->value.u64;
     if (raw)
         fprintf(stderr, "    %s = %" PRIu64 "\n", s->name, value);
     for (size_t i = 0; i < CDL_COUNT(statistic_names); i++) {
@@ -56,12 +100,15 @@ static void take(struct row *row, const VkPipelineExecutableStatisticKHR *s) {
 
 static void read_statistics(struct cdl_device *dev, VkPipeline pipeline, struct row *row) {
     PFN_vkGetPipelineExecutableStatisticsKHR get =
-        (PFN_vkGetPipelineExecutableStatisticsKHR)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkGetPipelineExecutableStatisticsKHR");
+        (PFN_vkGetPipelineExecutableStatisticsKHR)dev->instance.vki.GetDeviceProcAddr(
+            dev->handle, "vkGetPipelineExecutableStatisticsKHR");
     VkPipelineExecutableStatisticKHR statistics[96];
     uint32_t count = CDL_COUNT(statistics);
-    const VkPipelineExecutableInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR, .pipeline = pipeline};
+    const VkPipelineExecutableInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+                                              .pipeline = pipeline};
     for (uint32_t i = 0; i < count; i++)
-        statistics[i] = (VkPipelineExecutableStatisticKHR){.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR};
+        statistics[i] =
+            (VkPipelineExecutableStatisticKHR){.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR};
     if (!get || get(dev->handle, &info, &count, statistics) < 0)
         return;
     if (raw)
@@ -114,7 +161,9 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
     return r;
 }
 
-static int by_kernel(const void *a, const void *b) { return strcmp(((const struct row *)a)->kernel, ((const struct row *)b)->kernel); }
+static int by_kernel(const void *a, const void *b) {
+    return strcmp(((const struct row *)a)->kernel, ((const struct row *)b)->kernel);
+}
 
 static bool print_row(const struct row *row) {
     printf("| %s | %s |", row->kernel, row->layer);

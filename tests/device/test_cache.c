@@ -47,7 +47,12 @@ static int close_all(void **state) {
 // ---- files
 
 static const struct cdl_cache_key key = {
-    .device = {1, 2, 3}, .driver = {4, 5, 6}, .vendor_id = 7, .device_id = 8, .driver_version = 9, .shaders = 0x123456789abcdef0u,
+    .device = {1, 2, 3},
+    .driver = {4, 5, 6},
+    .vendor_id = 7,
+    .device_id = 8,
+    .driver_version = 9,
+    .shaders = 0x123456789abcdef0u,
 };
 static const char payload[] = "conv\tfast\nother\tslow\n";
 
@@ -170,8 +175,10 @@ static void test_table(void **state) {
 
 static cdl_device *open_device(void) {
     cdl_device *dev;
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = folder,
-                                                                .validate = harness.dev->instance.messenger != NULL)), "device");
+    harness_expect_ok(
+        cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = folder,
+                                                  .validate = harness.dev->instance.messenger != NULL)),
+        "device");
     return dev;
 }
 
@@ -185,7 +192,8 @@ static void run_once(cdl_device *dev, float *logits, struct cdl_session_info *in
         tensor[i] = (float)(i % 13) / 8 - 0.5f;
     snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
     harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
-    harness_expect_ok(cdl_session_create(&s, dev, model, cdl_session_params(.precision = CDL_PRECISION_FP32)), "session");
+    harness_expect_ok(cdl_session_create(&s, dev, model, cdl_session_params(.precision = CDL_PRECISION_FP32)),
+                      "session");
     harness_expect_ok(cdl_session_run(s, &pixels, 1), "run");
     memcpy(logits, cdl_session_logits(s, 0, 0), 10 * sizeof *logits);
     cdl_session_get_info(s, info);
@@ -209,14 +217,15 @@ static void test_device(void **state) {
     cdl_device_destroy(&dev);
 
     dev = open_device();
-    assert_int_equal(dev->tuning.count, known); // from the file
+    assert_int_equal(dev->tuning.count, known);      // from the file
     const bool keeps = dev->pipelines.loaded > 1024; // the driver's cache is more than a header
     run_once(dev, logits, &second);
     assert_memory_equal(logits, expected, sizeof expected);
     assert_int_equal(dev->tuning.count, known);
     cdl_device_destroy(&dev);
-    printf("first start: %d pipelines, %d compiled; second: %d, %d; %s\n", first.pipelines, first.pipelines_compiled, second.pipelines,
-           second.pipelines_compiled, keeps ? "the driver fills its cache" : "the driver leaves its cache empty");
+    printf("first start: %d pipelines, %d compiled; second: %d, %d; %s\n", first.pipelines, first.pipelines_compiled,
+           second.pipelines, second.pipelines_compiled,
+           keeps ? "the driver fills its cache" : "the driver leaves its cache empty");
     if (keeps && second.pipelines_compiled >= 0)
         assert_int_equal(second.pipelines_compiled, 0);
 
@@ -253,7 +262,8 @@ static void test_pipelines(void **state) {
         cdl_device *dev = open_device();
         for (size_t i = 0; i < 4; i++) {
             if (i == 0) {
-                kernel = (struct cdl_kernel){.shader = shaders[i], .constants = {CDL_POINTWISE_SIZE, 3, 2, 1}, .num_constants = 4};
+                kernel = (struct cdl_kernel){
+                    .shader = shaders[i], .constants = {CDL_POINTWISE_SIZE, 3, 2, 1}, .num_constants = 4};
             } else {
                 cdl_pointwise_kernel(&kernel, shaders[i], false);
             }
@@ -262,8 +272,8 @@ static void test_pipelines(void **state) {
             assert_true(pipeline == again); // made once
         }
         assert_int_equal(dev->pipelines.created, 4);
-        printf("start %d: %zu bytes of cache, %d of %d pipelines told, %d from the cache\n", start + 1, dev->pipelines.loaded,
-               dev->pipelines.told, dev->pipelines.created, dev->pipelines.hits);
+        printf("start %d: %zu bytes of cache, %d of %d pipelines told, %d from the cache\n", start + 1,
+               dev->pipelines.loaded, dev->pipelines.told, dev->pipelines.created, dev->pipelines.hits);
         if (start == 1 && dev->pipelines.loaded > 1024 && dev->pipelines.told == 4)
             assert_int_equal(dev->pipelines.hits, 4);
         cdl_device_destroy(&dev);
@@ -277,7 +287,8 @@ static void test_no_folder(void **state) {
     float logits[10];
     cdl_device *dev;
     harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid,
-                                                                .cache_dir = "/nonexistent/folder")), "device");
+                                                                .cache_dir = "/nonexistent/folder")),
+                      "device");
     run_once(dev, logits, &info);
     cdl_device_destroy(&dev);
 }
@@ -285,7 +296,8 @@ static void test_no_folder(void **state) {
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_byte), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_table), cmocka_unit_test(test_pipelines), cmocka_unit_test(test_device), cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_pipelines),  cmocka_unit_test(test_device),
+        cmocka_unit_test(test_no_folder),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

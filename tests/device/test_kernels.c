@@ -23,7 +23,11 @@ struct prepared {
     bool uploaded;
 };
 
-struct pending { struct prepared *p; struct cdl_kernel kernel; size_t dst; };
+struct pending {
+    struct prepared *p;
+    struct cdl_kernel kernel;
+    size_t dst;
+};
 
 static struct {
     struct device_batch *batch;
@@ -88,10 +92,12 @@ static void check(const struct pending *p) {
     char text[1000];
     const size_t pixel = first / (size_t)padded, o = first % (size_t)padded;
     const size_t from = pixel * (size_t)channels + o;
-    snprintf(text, sizeof text, "%s\n    %zu of %zu values wrong, by up to %g; the first at pixel %zu channel %zu%s: %g, expected %g +- %g", describe(p),
-             wrong, pixels * (size_t)padded, worst, pixel, o, o < (size_t)channels ? "" : " (padding)",
-             (double)stored(data, first, value_is_fp16(op, 2)), o < (size_t)channels ? ref->value[from] : 0,
-             o < (size_t)channels ? bound_at(p, from) : 0);
+    snprintf(
+        text, sizeof text,
+        "%s\n    %zu of %zu values wrong, by up to %g; the first at pixel %zu channel %zu%s: %g, expected %g +- %g",
+        describe(p), wrong, pixels * (size_t)padded, worst, pixel, o, o < (size_t)channels ? "" : " (padding)",
+        (double)stored(data, first, value_is_fp16(op, 2)), o < (size_t)channels ? ref->value[from] : 0,
+        o < (size_t)channels ? bound_at(p, from) : 0);
     complain(text);
 }
 
@@ -103,7 +109,8 @@ static void check_guards(bool intact, size_t damaged_at) {
         if (t.pending[i].dst <= damaged_at)
             nearest = &t.pending[i];
     char text[800];
-    snprintf(text, sizeof text, "guard words or an input changed; the nearest output before is of: %s", describe(nearest));
+    snprintf(text, sizeof text, "guard words or an input changed; the nearest output before is of: %s",
+             describe(nearest));
     complain(text);
 }
 
@@ -126,13 +133,15 @@ static void flush(void) {
 
 static size_t value_bytes(const struct op_instance *op, int value) {
     const struct cdl_value *v = &op->values[value];
-    return (size_t)op->c->images * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) * (value_is_fp16(op, value) ? 2 : 4);
+    return (size_t)op->c->images * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
+           (value_is_fp16(op, value) ? 2 : 4);
 }
 
 // [pixels][channels] to storage, padded with zeros.
 static size_t upload(const struct op_instance *op, int value, const float *data) {
     const size_t bytes = value_bytes(op, value), channels = (size_t)op->values[value].channels;
-    const size_t padded = (size_t)cdl_padded_channels(op->values[value].channels), element = value_is_fp16(op, value) ? 2 : 4;
+    const size_t padded = (size_t)cdl_padded_channels(op->values[value].channels),
+                 element = value_is_fp16(op, value) ? 2 : 4;
     uint8_t *out = must_alloc(bytes, 1);
     for (size_t i = 0; i < bytes / element / padded * channels; i++) {
         const size_t at = i / channels * padded + i % channels;
@@ -202,7 +211,8 @@ static void run_case(int index, enum op_data data, bool fp16) {
     for (int i = 0; i < count; i++)
         bytes += cdl_align_up(kernels[i].weight_bytes, 256) + value_bytes(&p->op, 2) + 512;
     bytes += value_bytes(&p->op, 0) + value_bytes(&p->op, 1) + 1024;
-    if (!batch_fits(t.batch, bytes, 2 + 2 * count) || t.num_pending + count > MAX_PENDING || t.num_prepared == MAX_PENDING)
+    if (!batch_fits(t.batch, bytes, 2 + 2 * count) || t.num_pending + count > MAX_PENDING ||
+        t.num_prepared == MAX_PENDING)
         flush();
     t.prepared[t.num_prepared++] = p;
     for (int i = 0; i < count; i++)
@@ -241,7 +251,8 @@ static void run_kind(enum case_kind kind) {
         }
     }
     flush();
-    print_message("%d cases, %d pipelines, %d of %d legal runs\n", cases, t.batch->num_pipelines, t.num_checked, t.num_legal);
+    print_message("%d cases, %d pipelines, %d of %d legal runs\n", cases, t.batch->num_pipelines, t.num_checked,
+                  t.num_legal);
     batch_close(&t.batch);
     if (t.num_failed)
         fail_msg("%d failures", t.num_failed);
@@ -249,11 +260,26 @@ static void run_kind(enum case_kind kind) {
         assert_true(cases > 0 && t.num_checked >= 2 * cases);
 }
 
-static void test_conv(void **state) { (void)state; run_kind(CASE_CONV); }
-static void test_linear(void **state) { (void)state; run_kind(CASE_LINEAR); }
-static void test_batch_norm(void **state) { (void)state; run_kind(CASE_BATCH_NORM); }
-static void test_max_pool(void **state) { (void)state; run_kind(CASE_MAX_POOL); }
-static void test_avg_pool(void **state) { (void)state; run_kind(CASE_AVG_POOL); }
+static void test_conv(void **state) {
+    (void)state;
+    run_kind(CASE_CONV);
+}
+static void test_linear(void **state) {
+    (void)state;
+    run_kind(CASE_LINEAR);
+}
+static void test_batch_norm(void **state) {
+    (void)state;
+    run_kind(CASE_BATCH_NORM);
+}
+static void test_max_pool(void **state) {
+    (void)state;
+    run_kind(CASE_MAX_POOL);
+}
+static void test_avg_pool(void **state) {
+    (void)state;
+    run_kind(CASE_AVG_POOL);
+}
 
 // ---- the kernels around the network
 
@@ -269,8 +295,8 @@ static void fill_logits(float *out, int stride, int classes, int images, struct 
         }
 }
 
-static void check_classify(const struct op_case *c, const float *src, int stride, const float *logits, const float *probs, const uint32_t *order,
-                           int sort_size) {
+static void check_classify(const struct op_case *c, const float *src, int stride, const float *logits,
+                           const float *probs, const uint32_t *order, int sort_size) {
     double *p = must_alloc((size_t)c->dst_channels, sizeof *p);
     int *expected = must_alloc((size_t)c->dst_channels, sizeof *expected);
     char shape[256];
@@ -281,14 +307,17 @@ static void check_classify(const struct op_case *c, const float *src, int stride
         const double best = (double)src[n * stride + expected[0]];
         for (int i = 0; i < classes; i++) {
             const double x = (double)src[n * stride + i], prob = (double)probs[n * classes + i];
-            // exp: 3 + 2 |x| ulp (Vulkan, "Precision and Operation of SPIR-V Instructions"); the sum and the division on top
+            // exp: 3 + 2 |x| ulp (Vulkan, "Precision and Operation of SPIR-V Instructions"); the sum and the division
+            // on top
             const double bound = p[i] * 0x1p-23 * (40 + 2 * fabs(x - best)) + 1e-37;
             if (logits[n * classes + i] != src[n * stride + i])
-                fail_msg("%s: logit %d of image %d is %g, expected %g", shape, i, n, (double)logits[n * classes + i], x);
+                fail_msg("%s: logit %d of image %d is %g, expected %g", shape, i, n, (double)logits[n * classes + i],
+                         x);
             if (!(fabs(prob - p[i]) <= bound))
                 fail_msg("%s: probability %d of image %d is %g, expected %g", shape, i, n, prob, p[i]);
             if (order[n * sort_size + i] != (uint32_t)expected[i])
-                fail_msg("%s: rank %d of image %d is class %u, expected %d", shape, i, n, order[n * sort_size + i], expected[i]);
+                fail_msg("%s: rank %d of image %d is class %u, expected %d", shape, i, n, order[n * sort_size + i],
+                         expected[i]);
         }
     }
     free(p);
@@ -311,8 +340,14 @@ static void run_classify(struct device_batch *b, const struct op_case *c) {
     const size_t order = batch_add(b, (size_t)c->images * (size_t)sort_size * 4, NULL);
     struct cdl_launch launch = {.push_bytes = sizeof launch.push.classify};
     launch.push.classify = (struct classify_params){
-        .src = batch_address(b, from), .logits = batch_address(b, logits), .probs = batch_address(b, probs), .order = batch_address(b, order),
-        .images = c->images, .classes = classes, .src_stride = stride, .sort_size = sort_size,
+        .src = batch_address(b, from),
+        .logits = batch_address(b, logits),
+        .probs = batch_address(b, probs),
+        .order = batch_address(b, order),
+        .images = c->images,
+        .classes = classes,
+        .src_stride = stride,
+        .sort_size = sort_size,
     };
     cdl_launch_workgroups(&launch, (uint64_t)c->images);
     cdl_reduce_kernel(&softmax, "softmax");
@@ -345,8 +380,11 @@ static void run_import(struct device_batch *b, const struct op_case *c, bool fp1
         src[i] = 3 * random_float(&r);
     const size_t from = batch_add(b, count * 12, src), to = batch_add(b, count * (fp16 ? 8 : 16), NULL);
     struct cdl_launch launch = {.push_bytes = sizeof launch.push.import};
-    launch.push.import = (struct import_params){.src = batch_address(b, from), .dst = batch_address(b, to), .images = c->images,
-                                                .dst_h = c->height, .dst_w = c->width};
+    launch.push.import = (struct import_params){.src = batch_address(b, from),
+                                                .dst = batch_address(b, to),
+                                                .images = c->images,
+                                                .dst_h = c->height,
+                                                .dst_w = c->width};
     cdl_launch_workgroups(&launch, (count + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
     cdl_pointwise_kernel(&kernel, "import", fp16);
     batch_dispatch(b, &kernel, &launch);
@@ -354,11 +392,12 @@ static void run_import(struct device_batch *b, const struct op_case *c, bool fp1
         fail_msg("import of %dx%dx%d wrote outside its output", c->images, c->height, c->width);
     for (size_t i = 0; i < 4 * count; i++) {
         const size_t n = i / 4 / pixels, pixel = i / 4 % pixels, channel = i % 4;
-        const float expected = channel < 3 ? src[(n * 3 + channel) * pixels + pixel] : 0, value = stored(batch_at(b, to), i, fp16);
+        const float expected = channel < 3 ? src[(n * 3 + channel) * pixels + pixel] : 0,
+                    value = stored(batch_at(b, to), i, fp16);
         const double bound = fp16 ? 0x1p-10 * fabs((double)expected) + 0x1p-14 : 0;
         if (!(fabs((double)value - (double)expected) <= bound))
-            fail_msg("import of %dx%dx%d %s: value %zu is %g, expected %g", c->images, c->height, c->width, fp16 ? "fp16" : "fp32", i, (double)value,
-                     (double)expected);
+            fail_msg("import of %dx%dx%d %s: value %zu is %g, expected %g", c->images, c->height, c->width,
+                     fp16 ? "fp16" : "fp32", i, (double)value, (double)expected);
     }
     batch_reset(b);
     free(src);
@@ -387,22 +426,34 @@ static size_t add_axis(struct device_batch *b, int in_size, int out_size, int fi
 }
 
 // Two jobs, bands of unequal height, for one picture.
-static void add_jobs(struct device_batch *b, const struct op_case *c, const uint8_t *rgba, bool swap, size_t dst, struct preprocess_job jobs[2]) {
+static void add_jobs(struct device_batch *b, const struct op_case *c, const uint8_t *rgba, bool swap, size_t dst,
+                     struct preprocess_job jobs[2]) {
     struct cdl_pixel_walk walk;
     struct cdl_geometry g;
     cdl_orient(c->orientation, c->width, c->height, (size_t)c->width, 1, &walk);
     assert_true(cdl_resize_geometry(walk.width, walk.height, c->resize, c->crop_width, c->crop_height, &g));
-    const int column_taps = cdl_resample_taps(walk.width, g.resized_width), row_taps = cdl_resample_taps(walk.height, g.resized_height);
+    const int column_taps = cdl_resample_taps(walk.width, g.resized_width),
+              row_taps = cdl_resample_taps(walk.height, g.resized_height);
     const size_t pixels = batch_add(b, (size_t)c->width * (size_t)c->height * 4, rgba);
     const size_t columns = add_axis(b, walk.width, g.resized_width, g.crop_left, c->crop_width, column_taps);
     const int split = c->crop_height / 3;
     for (int i = 0; i < 2; i++) {
         const int first = i ? split : 0, count = i ? c->crop_height - split : split;
-        const size_t rows = count ? add_axis(b, walk.height, g.resized_height, g.crop_top + first, count, row_taps) : columns;
+        const size_t rows =
+            count ? add_axis(b, walk.height, g.resized_height, g.crop_top + first, count, row_taps) : columns;
         jobs[i] = (struct preprocess_job){
-            .pixels = batch_address(b, pixels), .columns = batch_address(b, columns), .rows = batch_address(b, rows), .dst = batch_address(b, dst),
-            .base = (int)walk.base, .step_x = (int)walk.step_x, .step_y = (int)walk.step_y, .column_taps = column_taps, .row_taps = row_taps,
-            .first_row = first, .num_rows = count, .swap_rb = swap,
+            .pixels = batch_address(b, pixels),
+            .columns = batch_address(b, columns),
+            .rows = batch_address(b, rows),
+            .dst = batch_address(b, dst),
+            .base = (int)walk.base,
+            .step_x = (int)walk.step_x,
+            .step_y = (int)walk.step_y,
+            .column_taps = column_taps,
+            .row_taps = row_taps,
+            .first_row = first,
+            .num_rows = count,
+            .swap_rb = swap,
         };
     }
 }
@@ -412,18 +463,24 @@ static void check_preprocessed(const struct op_case *c, const uint8_t *rgba, boo
     uint8_t *rgb = must_alloc(pixels * 3, 1);
     float *out = must_alloc(pixels * 3, sizeof *out);
     char shape[256];
-    const struct cdl_pixels picture = {.data = rgba, .width = c->width, .height = c->height, .orientation = c->orientation,
+    const struct cdl_pixels picture = {.data = rgba,
+                                       .width = c->width,
+                                       .height = c->height,
+                                       .orientation = c->orientation,
                                        .format = swap ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8};
     case_text(c, shape, sizeof shape);
-    assert_true(cdl_preprocess_reference(&picture, c->resize, c->crop_width, c->crop_height, mean, deviation, rgb, out));
+    assert_true(
+        cdl_preprocess_reference(&picture, c->resize, c->crop_width, c->crop_height, mean, deviation, rgb, out));
     for (size_t i = 0; i < pixels * 4; i++) {
         const size_t pixel = i / 4, channel = i % 4;
-        const double value = (double)stored(data, i, fp16), expected = channel < 3 ? (double)out[channel * pixels + pixel] : 0;
+        const double value = (double)stored(data, i, fp16),
+                     expected = channel < 3 ? (double)out[channel * pixels + pixel] : 0;
         const double bound = (fp16 ? 0x1p-10 : 0x1p-21) * fabs(expected) + (fp16 ? 0x1p-14 : 1e-6);
         if (!(fabs(value - expected) <= bound))
-            fail_msg("%s %s%s: pixel %zu channel %zu is %g, expected %g", shape, fp16 ? "fp16" : "fp32", swap ? " BGRA" : "", pixel, channel, value,
-                     expected);
-        if (channel < 3 && lround((value * (double)deviation[channel] + (double)mean[channel]) * 255) != rgb[pixel * 3 + channel])
+            fail_msg("%s %s%s: pixel %zu channel %zu is %g, expected %g", shape, fp16 ? "fp16" : "fp32",
+                     swap ? " BGRA" : "", pixel, channel, value, expected);
+        if (channel < 3 &&
+            lround((value * (double)deviation[channel] + (double)mean[channel]) * 255) != rgb[pixel * 3 + channel])
             fail_msg("%s: pixel %zu channel %zu is not %d in 8 bits", shape, pixel, channel, rgb[pixel * 3 + channel]);
     }
     free(rgb);
@@ -445,8 +502,16 @@ static void run_preprocess(struct device_batch *b, const struct op_case *c, bool
     const size_t table = batch_add(b, sizeof jobs, jobs);
     struct cdl_launch launch = {.push_bytes = sizeof launch.push.preprocess};
     launch.push.preprocess = (struct preprocess_params){
-        .jobs = batch_address(b, table), .num_jobs = 2, .dst_w = c->crop_width, .max_rows = c->crop_height - c->crop_height / 3,
-        .mean_r = mean[0], .mean_g = mean[1], .mean_b = mean[2], .std_r = deviation[0], .std_g = deviation[1], .std_b = deviation[2],
+        .jobs = batch_address(b, table),
+        .num_jobs = 2,
+        .dst_w = c->crop_width,
+        .max_rows = c->crop_height - c->crop_height / 3,
+        .mean_r = mean[0],
+        .mean_g = mean[1],
+        .mean_b = mean[2],
+        .std_r = deviation[0],
+        .std_g = deviation[1],
+        .std_b = deviation[2],
     };
     const uint64_t invocations = 2 * (uint64_t)launch.push.preprocess.max_rows * (uint64_t)c->crop_width;
     cdl_launch_workgroups(&launch, (invocations + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
@@ -471,8 +536,9 @@ static void test_preprocess(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv), cmocka_unit_test(test_linear), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_max_pool),
-        cmocka_unit_test(test_avg_pool), cmocka_unit_test(test_classify), cmocka_unit_test(test_import), cmocka_unit_test(test_preprocess),
+        cmocka_unit_test(test_conv),     cmocka_unit_test(test_linear),     cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_max_pool), cmocka_unit_test(test_avg_pool),   cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_import),   cmocka_unit_test(test_preprocess),
     };
     t.only = argc > 1 ? argv[1] : NULL;
     t.all = getenv("CARDINAL_TEST_ALL") != NULL;

@@ -1,7 +1,8 @@
 // test_layers.c - small networks, every layer against PyTorch's output (tests/golden/make_layers.py), one by one.
 //
 // Without folding, each operation is a layer of PyTorch's, except that our batch norm adds the residual and applies
-// the ReLU itself; folded, each convolution is one with its batch norm. In both, every position of a batch is looked at.
+// the ReLU itself; folded, each convolution is one with its batch norm. In both, every position of a batch is looked
+// at.
 #include <math.h>
 
 #include "support/harness.h"
@@ -12,8 +13,8 @@ enum { MAX_BATCH = 5, GOLDEN_IMAGES = 2, MAX_VALUES = 256 };
 // 2^-11 of itself, and layers pass that on.
 static const double tolerance[2] = {2e-5, 1.5e-2};
 
-static const char *const networks[] = {"basic_7x7", "basic_3x3", "bottleneck_g1", "bottleneck_g2", "bottleneck_g4", "bottleneck_g8",
-                                       "bottleneck_g16", "bottleneck_g32"};
+static const char *const networks[] = {"basic_7x7",     "basic_3x3",     "bottleneck_g1",  "bottleneck_g2",
+                                       "bottleneck_g4", "bottleneck_g8", "bottleneck_g16", "bottleneck_g32"};
 
 static cdl_model *load(const char *name) {
     char path[512];
@@ -31,7 +32,8 @@ static float *golden(const cdl_model *model, const char *module, const struct cd
     if (!t)
         fail_msg("%s: no %s", model->what, name);
     const size_t pixels = (size_t)v->height * (size_t)v->width, channels = (size_t)v->channels;
-    if (t->shape[0] != GOLDEN_IMAGES || (size_t)cdl_tensor_row_size(t) != pixels * channels || t->shape[1] != v->channels)
+    if (t->shape[0] != GOLDEN_IMAGES || (size_t)cdl_tensor_row_size(t) != pixels * channels ||
+        t->shape[1] != v->channels)
         fail_msg("%s: %s is not the shape of value %dx%dx%d", model->what, name, v->height, v->width, v->channels);
     float *planar = must_alloc(pixels * channels, sizeof *planar), *out = must_alloc(pixels * channels, sizeof *out);
     cdl_tensor_read_row(t, image, planar);
@@ -42,7 +44,10 @@ static float *golden(const cdl_model *model, const char *module, const struct cd
 }
 
 // What every value of the graph must be for one golden image.
-struct expected { float *values[MAX_VALUES]; int count; };
+struct expected {
+    float *values[MAX_VALUES];
+    int count;
+};
 
 // The module whose output, residual and ReLU aside, an operation computes.
 static void module_of(const struct cdl_op *op, char *out, size_t size) {
@@ -57,7 +62,9 @@ static void module_of(const struct cdl_op *op, char *out, size_t size) {
         out[length - 1] = '1'; // downsample.0 to downsample.1
 }
 
-static size_t value_count(const struct cdl_value *v) { return (size_t)v->height * (size_t)v->width * (size_t)v->channels; }
+static size_t value_count(const struct cdl_value *v) {
+    return (size_t)v->height * (size_t)v->width * (size_t)v->channels;
+}
 
 static void expect(struct expected *out, const cdl_model *model, const struct cdl_graph *g, int image) {
     char module[96];
@@ -83,8 +90,8 @@ static void forget(struct expected *e) {
     e->count = 0;
 }
 
-static double compare(const char *network, const char *layer, const float *found, const float *wanted, size_t count, double limit, int batch,
-                      int position) {
+static double compare(const char *network, const char *layer, const float *found, const float *wanted, size_t count,
+                      double limit, int batch, int position) {
     double largest = 0, worst = 0;
     for (size_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs((double)wanted[i]));
@@ -92,17 +99,20 @@ static double compare(const char *network, const char *layer, const float *found
         worst = difference <= worst ? worst : difference; // NaN stays
     }
     if (!(worst <= limit * largest))
-        fail_msg("%s: %s of image %d in a batch of %d is off by %g; its largest value is %g", network, layer, position, batch, worst, largest);
+        fail_msg("%s: %s of image %d in a batch of %d is off by %g; its largest value is %g", network, layer, position,
+                 batch, worst, largest);
     return largest > 0 ? worst / largest : 0;
 }
 
-static double check_run(const char *network, cdl_session *s, const struct expected *expected, const float *const *inputs, int batch, int first,
-                        double limit) {
+static double check_run(const char *network, cdl_session *s, const struct expected *expected,
+                        const float *const *inputs, int batch, int first, double limit) {
     const struct cdl_graph *g = &s->plan.graph;
     struct cdl_pixels pixels[MAX_BATCH];
     double worst = 0;
     for (int i = 0; i < batch; i++)
-        pixels[i] = (struct cdl_pixels){.data = inputs[(first + i) % GOLDEN_IMAGES], .width = s->info.width, .height = s->info.height,
+        pixels[i] = (struct cdl_pixels){.data = inputs[(first + i) % GOLDEN_IMAGES],
+                                        .width = s->info.width,
+                                        .height = s->info.height,
                                         .format = CDL_FORMAT_TENSOR_F32};
     harness_expect_ok(cdl_session_run(s, pixels, batch), network);
     for (int i = 0; i < batch; i++) {
@@ -128,9 +138,11 @@ static double check_network(const char *network, int max_batch, bool fp16, bool 
     struct expected expected[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
     double worst = 0;
-    harness_expect_ok(cdl_session_create_keeping(&s, harness.dev, model,
-                                                 cdl_session_params(.max_batch = max_batch, .no_fold = no_fold,
-                                                                    .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)), network);
+    harness_expect_ok(
+        cdl_session_create_keeping(&s, harness.dev, model,
+                                   cdl_session_params(.max_batch = max_batch, .no_fold = no_fold,
+                                                      .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)),
+        network);
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
         const struct cdl_tensor *t = cdl_model_find(model, "golden.input");
         expect(&expected[i], model, &s->plan.graph, i);
@@ -140,7 +152,8 @@ static double check_network(const char *network, int max_batch, bool fp16, bool 
     static const int batches[] = {1, 2, 5};
     for (size_t i = 0; i < CDL_COUNT(batches); i++)
         for (int first = 0; first < GOLDEN_IMAGES && batches[i] <= max_batch; first++)
-            worst = fmax(worst, check_run(network, s, expected, (const float *const *)inputs, batches[i], first, tolerance[fp16]));
+            worst = fmax(worst, check_run(network, s, expected, (const float *const *)inputs, batches[i], first,
+                                          tolerance[fp16]));
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
         forget(&expected[i]);
         free(inputs[i]);
@@ -157,10 +170,22 @@ static void check_networks(bool fp16, bool no_fold) {
     print_message("%zu networks, largest difference %.2g of a layer's largest value\n", CDL_COUNT(networks), worst);
 }
 
-static void test_every_layer_fp32(void **state) { (void)state; check_networks(false, true); }
-static void test_every_layer_fp16(void **state) { (void)state; check_networks(true, true); }
-static void test_folded_fp32(void **state) { (void)state; check_networks(false, false); }
-static void test_folded_fp16(void **state) { (void)state; check_networks(true, false); }
+static void test_every_layer_fp32(void **state) {
+    (void)state;
+    check_networks(false, true);
+}
+static void test_every_layer_fp16(void **state) {
+    (void)state;
+    check_networks(true, true);
+}
+static void test_folded_fp32(void **state) {
+    (void)state;
+    check_networks(false, false);
+}
+static void test_folded_fp16(void **state) {
+    (void)state;
+    check_networks(true, false);
+}
 
 // Sessions made for one and for two images, not only partly filled ones.
 static void test_small_batches(void **state) {
@@ -178,9 +203,11 @@ static double check_maps(const char *network, bool fp16) {
     struct cdl_pixels pixels[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
     double worst = 0;
-    harness_expect_ok(cdl_session_create(&s, harness.dev, model,
-                                         cdl_session_params(.max_batch = GOLDEN_IMAGES, .cam = true,
-                                                            .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)), network);
+    harness_expect_ok(
+        cdl_session_create(&s, harness.dev, model,
+                           cdl_session_params(.max_batch = GOLDEN_IMAGES, .cam = true,
+                                              .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)),
+        network);
     const struct cdl_graph *g = &s->plan.graph;
     struct cdl_session_info info;
     cdl_session_get_info(s, &info);
@@ -191,11 +218,13 @@ static double check_maps(const char *network, bool fp16) {
         const struct cdl_tensor *t = cdl_model_find(model, "golden.input");
         inputs[i] = must_alloc((size_t)cdl_tensor_row_size(t), sizeof **inputs);
         cdl_tensor_read_row(t, i, inputs[i]);
-        pixels[i] = (struct cdl_pixels){.data = inputs[i], .width = info.width, .height = info.height, .format = CDL_FORMAT_TENSOR_F32};
+        pixels[i] = (struct cdl_pixels){
+            .data = inputs[i], .width = info.width, .height = info.height, .format = CDL_FORMAT_TENSOR_F32};
     }
     harness_expect_ok(cdl_session_run(s, pixels, GOLDEN_IMAGES), network);
     const struct cdl_tensor *weight = cdl_model_find(model, "fc.weight"), *bias = cdl_model_find(model, "fc.bias");
-    float *row = must_alloc((size_t)info.num_features, sizeof *row), *biases = must_alloc((size_t)info.num_classes, sizeof *biases);
+    float *row = must_alloc((size_t)info.num_features, sizeof *row),
+          *biases = must_alloc((size_t)info.num_classes, sizeof *biases);
     float *found = must_alloc((size_t)places, sizeof *found), *wanted = must_alloc((size_t)places, sizeof *wanted);
     cdl_tensor_read_row(bias, 0, biases);
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
@@ -203,7 +232,8 @@ static double check_maps(const char *network, bool fp16) {
         expect(&e, model, g, i);
         const float *features = cdl_session_features(s, 0, i), *map = e.values[g->map];
         assert_non_null(features);
-        worst = fmax(worst, compare(network, "the features", features, e.values[g->features], (size_t)info.num_features, tolerance[fp16], GOLDEN_IMAGES, i));
+        worst = fmax(worst, compare(network, "the features", features, e.values[g->features], (size_t)info.num_features,
+                                    tolerance[fp16], GOLDEN_IMAGES, i));
         for (int c = 0; c < CLASSES && c < info.num_classes; c++) {
             double sum = 0, terms = 0;
             harness_expect_ok(cdl_session_cam(s, 0, i, c, found), network);
@@ -219,7 +249,8 @@ static double check_maps(const char *network, bool fp16) {
             }
             for (int k = 0; k < places; k++) // terms cancel: the bound is of their magnitude
                 if (!(fabs((double)found[k] - (double)wanted[k]) <= (double)tolerance[fp16] * (terms / places + 1e-6)))
-                    fail_msg("%s: map of class %d, place %d is %g, expected %g", network, c, k, (double)found[k], (double)wanted[k]);
+                    fail_msg("%s: map of class %d, place %d is %g, expected %g", network, c, k, (double)found[k],
+                             (double)wanted[k]);
             const double logit = (double)cdl_session_logits(s, 0, i)[c], by_map = sum / places + (double)biases[c];
             if (!(fabs(logit - by_map) <= (double)tolerance[fp16] * (terms / places + 1e-6)))
                 fail_msg("%s: the map of class %d says its logit is %g, it is %g", network, c, by_map, logit);
@@ -257,7 +288,9 @@ static void test_blocks_are_pytorchs(void **state) {
         struct expected e;
         int blocks = 0;
         const cdl_log log = harness_log();
-        harness_expect_ok(cdl_graph_create(&g, model, model->recipe.input_height, model->recipe.input_width, true, &log), networks[n]);
+        harness_expect_ok(
+            cdl_graph_create(&g, model, model->recipe.input_height, model->recipe.input_width, true, &log),
+            networks[n]);
         expect(&e, model, &g, 1);
         for (int i = 0; i < g.num_ops; i++) {
             char block[64];
@@ -280,8 +313,12 @@ static void test_blocks_are_pytorchs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_are_pytorchs), cmocka_unit_test(test_every_layer_fp32), cmocka_unit_test(test_every_layer_fp16),
-        cmocka_unit_test(test_folded_fp32), cmocka_unit_test(test_folded_fp16), cmocka_unit_test(test_small_batches),
+        cmocka_unit_test(test_blocks_are_pytorchs),
+        cmocka_unit_test(test_every_layer_fp32),
+        cmocka_unit_test(test_every_layer_fp16),
+        cmocka_unit_test(test_folded_fp32),
+        cmocka_unit_test(test_folded_fp16),
+        cmocka_unit_test(test_small_batches),
         cmocka_unit_test(test_maps),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

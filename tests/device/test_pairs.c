@@ -1,5 +1,5 @@
-// test_pairs.c - kernels that do two operations, a grouped 3x3 convolution and the 1x1 behind it: by themselves, beside plain C,
-// and in whole networks.
+// test_pairs.c - kernels that do two operations, a grouped 3x3 convolution and the 1x1 behind it: by themselves, beside
+// plain C, and in whole networks.
 // Devices without matrix units have none.
 #include <math.h>
 
@@ -15,9 +15,8 @@ static const struct pair_case {
     {256, 32, 2, 28, 28, 512, true, true},  // layer2.0
     {512, 32, 1, 14, 14, 1024, true, true}, // too much for 48 KB of shared memory
     {64, 2, 1, 17, 23, 40, false, true},    // a window of 32 channels; channels that fill no matrix
-    {64, 16, 2, 9, 5, 24, true, false},
-    {128, 2, 1, 7, 7, 128, true, true},     // a window of 64 channels
-    {32, 32, 1, 1, 1, 8, false, false},     // one pixel
+    {64, 16, 2, 9, 5, 24, true, false},     {128, 2, 1, 7, 7, 128, true, true}, // a window of 64 channels
+    {32, 32, 1, 1, 1, 8, false, false},                                         // one pixel
 };
 
 static struct { int kernels, cases; } t;
@@ -30,12 +29,30 @@ static void check_case(const struct pair_case *c, struct cdl_once *once) {
         {c->height, c->width, c->dst_channels, false},
     };
     struct cdl_op ops[2] = {
-        {.kind = CDL_OP_CONV, .name = "conv2", .src = 0, .residual = -1, .dst = 1, .relu = true, .kernel_h = 3, .kernel_w = 3,
-         .stride = c->stride, .padding = 1, .groups = c->groups},
-        {.kind = CDL_OP_CONV, .name = "conv3", .src = 1, .residual = c->residual ? 2 : -1, .dst = 3, .relu = c->relu, .kernel_h = 1,
-         .kernel_w = 1, .stride = 1, .groups = 1},
+        {.kind = CDL_OP_CONV,
+         .name = "conv2",
+         .src = 0,
+         .residual = -1,
+         .dst = 1,
+         .relu = true,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .stride = c->stride,
+         .padding = 1,
+         .groups = c->groups},
+        {.kind = CDL_OP_CONV,
+         .name = "conv3",
+         .src = 1,
+         .residual = c->residual ? 2 : -1,
+         .dst = 3,
+         .relu = c->relu,
+         .kernel_h = 1,
+         .kernel_w = 1,
+         .stride = 1,
+         .groups = 1},
     };
-    const struct cdl_graph graph = {.ops = ops, .values = values, .num_ops = 2, .num_values = 4, .map = 3, .features = 3};
+    const struct cdl_graph graph = {
+        .ops = ops, .values = values, .num_ops = 2, .num_values = 4, .map = 3, .features = 3};
     struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
     const int count = cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, true, kernels, &first);
     assert_true(count >= 0 && count <= CDL_MAX_KERNELS); // no assert_in_range: see op_instance.c
@@ -69,7 +86,8 @@ static void test_cases(void **state) {
 
 enum { SIDE = 48, BATCH = 7, MAX_CLASSES = 16 };
 
-// Writes into the tuner's table that every pair is to run in its `which`-th kernel (-1: apart); returns how many there are.
+// Writes into the tuner's table that every pair is to run in its `which`-th kernel (-1: apart); returns how many there
+// are.
 static int choose_pairs(const cdl_session *s, int which) {
     const struct cdl_graph *g = &s->plan.graph;
     struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
@@ -90,8 +108,10 @@ static int choose_pairs(const cdl_session *s, int which) {
 
 static cdl_session *open_session(cdl_model *model, bool timings) {
     cdl_session *s;
-    harness_expect_ok(cdl_session_create(&s, harness.dev, model, cdl_session_params(.max_batch = BATCH, .precision = CDL_PRECISION_FP16, .timings = timings,
-                                                                                    .width = SIDE, .height = SIDE)), "session");
+    harness_expect_ok(cdl_session_create(&s, harness.dev, model,
+                                         cdl_session_params(.max_batch = BATCH, .precision = CDL_PRECISION_FP16,
+                                                            .timings = timings, .width = SIDE, .height = SIDE)),
+                      "session");
     return s;
 }
 
@@ -99,7 +119,10 @@ static void run(cdl_session *s, const float *tensors, int count, float logits[BA
     struct cdl_pixels pixels[BATCH];
     assert_true(s->plan.graph.num_classes <= MAX_CLASSES);
     for (int i = 0; i < count; i++)
-        pixels[i] = (struct cdl_pixels){.data = tensors + (size_t)i * 3 * SIDE * SIDE, .width = SIDE, .height = SIDE, .format = CDL_FORMAT_TENSOR_F32};
+        pixels[i] = (struct cdl_pixels){.data = tensors + (size_t)i * 3 * SIDE * SIDE,
+                                        .width = SIDE,
+                                        .height = SIDE,
+                                        .format = CDL_FORMAT_TENSOR_F32};
     harness_expect_ok(cdl_session_run(s, pixels, count), "run");
     for (int i = 0; i < count; i++)
         memcpy(logits[i], cdl_session_logits(s, 0, i), (size_t)s->plan.graph.num_classes * sizeof(float));
@@ -136,7 +159,8 @@ static int check_network(const char *name, const float *tensors) {
             run(s, tensors, count, together);
             for (int i = 0; i < count * classes; i++) {
                 largest = fmax(largest, fabs((double)apart[i / classes][i % classes]));
-                worst = fmax(worst, fabs((double)apart[i / classes][i % classes] - (double)together[i / classes][i % classes]));
+                worst = fmax(
+                    worst, fabs((double)apart[i / classes][i % classes] - (double)together[i / classes][i % classes]));
             }
             if (!(worst <= 1e-2 * largest))
                 fail_msg("%s: off by %g, largest %g", name, worst, largest);

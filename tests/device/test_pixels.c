@@ -9,7 +9,10 @@
 
 static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
 
-struct setting { int resize, width, height, batch; size_t staging; };
+struct setting {
+    int resize, width, height, batch;
+    size_t staging;
+};
 
 // A session that keeps its values, of a tiny network told to take `setting`'s input.
 static cdl_session *open_session(const struct setting *setting, bool fp16) {
@@ -20,10 +23,15 @@ static cdl_session *open_session(const struct setting *setting, bool fp16) {
     snprintf(input_size, sizeof input_size, "%dx%d", setting->height, setting->width);
     snprintf(resize_size, sizeof resize_size, "%d", setting->resize);
     const struct cdl_pair metadata[] = {{"input_size", input_size}, {"resize_size", resize_size}};
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log(), .metadata = metadata, .num_metadata = 2)), path);
-    harness_expect_ok(cdl_session_create_keeping(&s, harness.dev, model,
-                                                 cdl_session_params(.max_batch = setting->batch, .staging_bytes = setting->staging,
-                                                                    .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)), "session");
+    harness_expect_ok(
+        cdl_model_load_file(&model, path,
+                            cdl_model_params(.log = harness_log(), .metadata = metadata, .num_metadata = 2)),
+        path);
+    harness_expect_ok(
+        cdl_session_create_keeping(&s, harness.dev, model,
+                                   cdl_session_params(.max_batch = setting->batch, .staging_bytes = setting->staging,
+                                                      .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)),
+        "session");
     cdl_model_destroy(&model);
     return s;
 }
@@ -36,7 +44,8 @@ static float *read_input(cdl_session *s, int image, uint8_t **rgb) {
     if (rgb) {
         *rgb = must_alloc(count, 1);
         for (size_t i = 0; i < count; i++)
-            (*rgb)[i] = (uint8_t)lround(fmin(fmax(((double)out[i] * (double)deviation[i % 3] + (double)mean[i % 3]) * 255, 0), 255));
+            (*rgb)[i] = (uint8_t)lround(
+                fmin(fmax(((double)out[i] * (double)deviation[i % 3] + (double)mean[i % 3]) * 255, 0), 255));
     }
     return out;
 }
@@ -44,11 +53,14 @@ static float *read_input(cdl_session *s, int image, uint8_t **rgb) {
 static void check_input(cdl_session *s, int image, const struct cdl_pixels *pixels, const char *what) {
     const size_t plane = (size_t)s->info.width * (size_t)s->info.height;
     float *out = read_input(s, image, NULL), *expected = must_alloc(plane * 3, sizeof *expected);
-    assert_true(cdl_preprocess_reference(pixels, s->resize_size, s->info.width, s->info.height, mean, deviation, NULL, expected));
+    assert_true(cdl_preprocess_reference(pixels, s->resize_size, s->info.width, s->info.height, mean, deviation, NULL,
+                                         expected));
     for (size_t i = 0; i < plane * 3; i++) {
-        const double wanted = (double)expected[i % 3 * plane + i / 3], bound = s->plan.fp16 ? 0x1p-10 * fabs(wanted) + 0x1p-14 : 0x1p-21 * fabs(wanted) + 1e-6;
+        const double wanted = (double)expected[i % 3 * plane + i / 3],
+                     bound = s->plan.fp16 ? 0x1p-10 * fabs(wanted) + 0x1p-14 : 0x1p-21 * fabs(wanted) + 1e-6;
         if (!(fabs((double)out[i] - wanted) <= bound))
-            fail_msg("%s: image %d pixel %zu channel %zu is %g, expected %g", what, image, i / 3, i % 3, (double)out[i], wanted);
+            fail_msg("%s: image %d pixel %zu channel %zu is %g, expected %g", what, image, i / 3, i % 3, (double)out[i],
+                     wanted);
     }
     free(out);
     free(expected);
@@ -62,7 +74,9 @@ static uint8_t *random_bytes(size_t size, uint64_t stream) {
     return bytes;
 }
 
-static size_t bytes_per_pixel(cdl_format format) { return format == CDL_FORMAT_RGB8 ? 3 : format == CDL_FORMAT_GRAY8 ? 1 : 4; }
+static size_t bytes_per_pixel(cdl_format format) {
+    return format == CDL_FORMAT_RGB8 ? 3 : format == CDL_FORMAT_GRAY8 ? 1 : 4;
+}
 
 // ---- tests
 
@@ -77,13 +91,15 @@ static void test_formats_and_orientations(void **state) {
             char what[64];
             for (int i = 0; i < 8; i++) { // orientation 1 ... 8; strides tight, padded, and 0
                 const int width = 40 + i, height = 61 - 3 * i;
-                const size_t tight = (size_t)width * bytes_per_pixel(formats[f]), stride = i % 3 == 0 ? 0 : tight + (size_t)(i % 3 - 1) * 5;
+                const size_t tight = (size_t)width * bytes_per_pixel(formats[f]),
+                             stride = i % 3 == 0 ? 0 : tight + (size_t)(i % 3 - 1) * 5;
                 data[i] = random_bytes((stride ? stride : tight) * (size_t)height, f * 8 + (uint64_t)i);
                 pixels[i] = (struct cdl_pixels){data[i], width, height, stride, formats[f], i + 1};
             }
             harness_expect_ok(cdl_session_run(s, pixels, 8), "run");
             for (int i = 0; i < 8; i++) {
-                snprintf(what, sizeof what, "format %d orientation %d %s", (int)formats[f], i + 1, fp16 ? "fp16" : "fp32");
+                snprintf(what, sizeof what, "format %d orientation %d %s", (int)formats[f], i + 1,
+                         fp16 ? "fp16" : "fp32");
                 check_input(s, i, &pixels[i], what);
                 free(data[i]);
             }
@@ -94,7 +110,8 @@ static void test_formats_and_orientations(void **state) {
 
 // BT.709 in limited range, as its matrix is defined (ITU-R BT.709-6, 3): Kr 0.2126, Kb 0.0722.
 static void rgb_of_yuv(int y, int cb, int cr, double rgb[3]) {
-    const double kr = 0.2126, kb = 0.0722, kg = 1 - kr - kb, level = (y - 16) / 219.0, b = (cb - 128) / 224.0, r = (cr - 128) / 224.0;
+    const double kr = 0.2126, kb = 0.0722, kg = 1 - kr - kb, level = (y - 16) / 219.0, b = (cb - 128) / 224.0,
+                 r = (cr - 128) / 224.0;
     rgb[0] = level + 2 * (1 - kr) * r;
     rgb[1] = level - 2 * kb * (1 - kb) / kg * b - 2 * kr * (1 - kr) / kg * r;
     rgb[2] = level + 2 * (1 - kb) * b;
@@ -104,9 +121,12 @@ static void rgb_of_yuv(int y, int cb, int cr, double rgb[3]) {
 static void test_nv12(void **state) {
     (void)state;
     cdl_session *s = open_session(&(struct setting){.resize = 24, .width = 21, .height = 19, .batch = 2}, false);
-    static const struct { int width, height, padding; } sizes[] = {{24, 24, 0}, {41, 37, 0}, {60, 31, 6}, {1, 1, 0}, {33, 90, 1}};
+    static const struct {
+        int width, height, padding;
+    } sizes[] = {{24, 24, 0}, {41, 37, 0}, {60, 31, 6}, {1, 1, 0}, {33, 90, 1}};
     for (size_t i = 0; i < CDL_COUNT(sizes); i++) {
-        const int width = sizes[i].width, height = sizes[i].height, tight = (width + 1) / 2 * 2, stride = tight + sizes[i].padding;
+        const int width = sizes[i].width, height = sizes[i].height, tight = (width + 1) / 2 * 2,
+                  stride = tight + sizes[i].padding;
         uint8_t *nv12 = random_bytes((size_t)stride * (size_t)(height + (height + 1) / 2), 100 + i);
         uint8_t *rgb = must_alloc((size_t)width * (size_t)height, 3);
         for (int y = 0; y < height; y++)
@@ -118,7 +138,12 @@ static void test_nv12(void **state) {
                     rgb[(y * width + x) * 3 + c] = (uint8_t)lround(fmin(fmax(exact[c], 0), 1) * 255);
             }
         const struct cdl_pixels both[2] = {
-            {.data = nv12, .width = width, .height = height, .stride = sizes[i].padding ? (size_t)stride : 0, .format = CDL_FORMAT_NV12, .orientation = 1 + (int)i},
+            {.data = nv12,
+             .width = width,
+             .height = height,
+             .stride = sizes[i].padding ? (size_t)stride : 0,
+             .format = CDL_FORMAT_NV12,
+             .orientation = 1 + (int)i},
             {.data = rgb, .width = width, .height = height, .format = CDL_FORMAT_RGB8, .orientation = 1 + (int)i},
         };
         harness_expect_ok(cdl_session_run(s, both, 2), "run");
@@ -149,10 +174,15 @@ static void test_parts_equal_one_part(void **state) {
     float *expected[5];
     for (int orientation = 1; orientation <= 8; orientation += 5) { // 1 and 6: upright and turned
         for (int i = 0; i < 5; i++)
-            pixels[i] = (struct cdl_pixels){.data = random_bytes((size_t)sizes[i].width * (size_t)sizes[i].height * 3, (uint64_t)i), .width = sizes[i].width,
-                                            .height = sizes[i].height, .format = CDL_FORMAT_RGB8, .orientation = orientation};
+            pixels[i] = (struct cdl_pixels){
+                .data = random_bytes((size_t)sizes[i].width * (size_t)sizes[i].height * 3, (uint64_t)i),
+                .width = sizes[i].width,
+                .height = sizes[i].height,
+                .format = CDL_FORMAT_RGB8,
+                .orientation = orientation};
         for (size_t k = 0; k < CDL_COUNT(stagings); k++) {
-            cdl_session *s = open_session(&(struct setting){.resize = 32, .width = 32, .height = 32, .batch = 5, .staging = stagings[k]}, false);
+            cdl_session *s = open_session(
+                &(struct setting){.resize = 32, .width = 32, .height = 32, .batch = 5, .staging = stagings[k]}, false);
             const size_t bytes = 32 * 32 * 3 * sizeof(float);
             if (stagings[k])
                 assert_true(s->info.staging_bytes == stagings[k]); // else this tests nothing
@@ -165,7 +195,8 @@ static void test_parts_equal_one_part(void **state) {
                     continue;
                 }
                 if (memcmp(got, expected[i], bytes))
-                    fail_msg("picture %dx%d through %zu bytes differs from one part", sizes[i].width, sizes[i].height, stagings[k]);
+                    fail_msg("picture %dx%d through %zu bytes differs from one part", sizes[i].width, sizes[i].height,
+                             stagings[k]);
                 free(got);
             }
             cdl_session_destroy(&s);
@@ -179,7 +210,8 @@ static void test_parts_equal_one_part(void **state) {
 
 static void test_too_small_a_staging_buffer(void **state) {
     (void)state;
-    cdl_session *s = open_session(&(struct setting){.resize = 8, .width = 8, .height = 8, .batch = 2, .staging = 1}, false);
+    cdl_session *s =
+        open_session(&(struct setting){.resize = 8, .width = 8, .height = 8, .batch = 2, .staging = 1}, false);
     uint8_t *large = random_bytes(4000 * 300 * 3, 1), *small = random_bytes(9 * 8, 2);
     const struct cdl_pixels bad = {.data = large, .width = 4000, .height = 300, .format = CDL_FORMAT_RGB8};
     const struct cdl_pixels good = {.data = small, .width = 9, .height = 8, .format = CDL_FORMAT_GRAY8};
@@ -206,9 +238,11 @@ static void test_tensors_in_parts(void **state) {
     for (int i = 0; i < N * 3 * W * H; i++)
         data[i] = random_float(&r);
     for (int i = 0; i < N; i++)
-        pixels[i] = (struct cdl_pixels){.data = data + (N - 1 - i) * 3 * W * H, .width = W, .height = H, .format = CDL_FORMAT_TENSOR_F32};
+        pixels[i] = (struct cdl_pixels){
+            .data = data + (N - 1 - i) * 3 * W * H, .width = W, .height = H, .format = CDL_FORMAT_TENSOR_F32};
     for (size_t staging = 1; staging <= 20000; staging += 9999) {
-        cdl_session *s = open_session(&(struct setting){.resize = 16, .width = W, .height = H, .batch = N, .staging = staging}, false);
+        cdl_session *s = open_session(
+            &(struct setting){.resize = 16, .width = W, .height = H, .batch = N, .staging = staging}, false);
         harness_expect_ok(cdl_session_run(s, pixels, N), "tensors");
         for (int i = 0; i < N; i++) {
             float *got = read_input(s, i, NULL);
@@ -280,7 +314,8 @@ static void test_golden_pictures(void **state) {
             i++;
         if (i == num_sessions) {
             assert_true(num_sessions < (int)CDL_COUNT(sessions));
-            sessions[num_sessions++] = open_session(&(struct setting){c.resize, c.crop_width, c.crop_height, 1, 0}, false);
+            sessions[num_sessions++] =
+                open_session(&(struct setting){c.resize, c.crop_width, c.crop_height, 1, 0}, false);
         }
         equal += check_golden(sessions[i], &c);
         cases++;
@@ -298,8 +333,9 @@ static void test_golden_pictures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats_and_orientations), cmocka_unit_test(test_nv12), cmocka_unit_test(test_parts_equal_one_part),
-        cmocka_unit_test(test_too_small_a_staging_buffer), cmocka_unit_test(test_tensors_in_parts), cmocka_unit_test(test_golden_pictures),
+        cmocka_unit_test(test_formats_and_orientations), cmocka_unit_test(test_nv12),
+        cmocka_unit_test(test_parts_equal_one_part),     cmocka_unit_test(test_too_small_a_staging_buffer),
+        cmocka_unit_test(test_tensors_in_parts),         cmocka_unit_test(test_golden_pictures),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     return cmocka_run_group_tests_name("pixels", tests, harness_open, harness_close);

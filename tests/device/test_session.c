@@ -38,7 +38,8 @@ static int open_all(void **state) {
     for (int i = 0; i < PICTURES; i++) {
         for (size_t k = 0; k < sizeof t.rgb[i]; k++)
             t.rgb[i][k] = (uint8_t)random_next(&r);
-        t.pixels[i] = (struct cdl_pixels){.data = t.rgb[i], .width = 12 + 5 * i, .height = 40 - 4 * i, .format = CDL_FORMAT_RGB8};
+        t.pixels[i] =
+            (struct cdl_pixels){.data = t.rgb[i], .width = 12 + 5 * i, .height = 40 - 4 * i, .format = CDL_FORMAT_RGB8};
         harness_expect_ok(cdl_session_run(s, &t.pixels[i], 1), "run");
         memcpy(t.logits[i], cdl_session_logits(s, 0, 0), sizeof t.logits[i]);
     }
@@ -109,7 +110,8 @@ static void test_topk(void **state) {
             sum += (double)top[i].prob;
             assert_true(top[i].logit == logits[top[i].id]);
             if (i)
-                assert_true(top[i - 1].logit > top[i].logit || (top[i - 1].logit == top[i].logit && top[i - 1].id < top[i].id));
+                assert_true(top[i - 1].logit > top[i].logit ||
+                            (top[i - 1].logit == top[i].logit && top[i - 1].id < top[i].id));
         }
         assert_true(fabs(sum - 1) < 1e-5);
     }
@@ -119,7 +121,8 @@ static void test_topk(void **state) {
 
 static void test_slots_in_flight(void **state) {
     (void)state;
-    cdl_session *s = open_session(t.model, cdl_session_params(.max_batch = 3, .num_slots = 2, .precision = CDL_PRECISION_FP32));
+    cdl_session *s =
+        open_session(t.model, cdl_session_params(.max_batch = 3, .num_slots = 2, .precision = CDL_PRECISION_FP32));
     for (int round = 0; round < 4; round++) {
         harness_expect_ok(cdl_session_submit(s, 0, t.pixels, 3), "slot 0");
         harness_expect_ok(cdl_session_submit(s, 1, t.pixels + 3, 2 + round % 2), "slot 1");
@@ -152,7 +155,8 @@ static void test_slots_in_flight(void **state) {
 
 static void test_fold_and_precision(void **state) {
     (void)state;
-    cdl_session *plain = open_session(t.model, cdl_session_params(.max_batch = 6, .no_fold = true, .precision = CDL_PRECISION_FP32));
+    cdl_session *plain =
+        open_session(t.model, cdl_session_params(.max_batch = 6, .no_fold = true, .precision = CDL_PRECISION_FP32));
     cdl_session *half = open_session(t.model, cdl_session_params(.max_batch = 6, .precision = CDL_PRECISION_FP16));
     harness_expect_ok(cdl_session_run(plain, t.pixels, 6), "no-fold");
     harness_expect_ok(cdl_session_run(half, t.pixels, 6), "fp16");
@@ -221,11 +225,13 @@ static void test_segments(void **state) {
     (void)state;
     static const struct { int steps, images; } segments[] = {{1, 1}, {2, 4}, {5, 2}, {7, 3}, {12, 1}, {100, 2}, {3, 6}};
     for (int i = 0; i < 4; i++) {
-        struct cdl_session_params params = *cdl_session_params(.max_batch = PICTURES, .no_fold = i & 2,
-                                                               .precision = i & 1 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32);
+        struct cdl_session_params params =
+            *cdl_session_params(.max_batch = PICTURES, .no_fold = i & 2,
+                                .precision = i & 1 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32);
         cdl_session *plain = open_segmented(params, 0, 0);
         for (size_t k = 0; k < CDL_COUNT(segments); k++) {
-            const int steps = segments[k].steps < plain->plan.graph.num_ops ? segments[k].steps : plain->plan.graph.num_ops;
+            const int steps =
+                segments[k].steps < plain->plan.graph.num_ops ? segments[k].steps : plain->plan.graph.num_ops;
             cdl_session *s = open_segmented(params, steps, segments[k].images);
             for (int count = PICTURES; count >= 1; count--) {
                 harness_expect_ok(cdl_session_run(plain, t.pixels, count), "whole batch");
@@ -246,7 +252,8 @@ static void test_timings_of_segments(void **state) {
     (void)state;
     struct cdl_timing timings[256];
     int num;
-    cdl_session *s = open_segmented(*cdl_session_params(.max_batch = 5, .timings = true, .precision = CDL_PRECISION_FP32), 4, 2);
+    cdl_session *s =
+        open_segmented(*cdl_session_params(.max_batch = 5, .timings = true, .precision = CDL_PRECISION_FP32), 4, 2);
     for (int count = 5; count >= 1; count -= 2) {
         uint64_t sum = 0;
         harness_expect_ok(cdl_session_run(s, t.pixels, count), "run");
@@ -276,7 +283,8 @@ static void test_seen(void **state) {
     for (size_t i = 0; i < CDL_COUNT(sizes); i++) {
         harness_expect_ok(cdl_session_seen(s, sizes[i].width, sizes[i].height, &r), "seen");
         const int shorter = sizes[i].width < sizes[i].height ? sizes[i].width : sizes[i].height;
-        const float scale = (float)shorter / (float)s->resize_size, margin = 1.01f * scale + 0.01f * r.width; // whole pixels, resized
+        const float scale = (float)shorter / (float)s->resize_size,
+                    margin = 1.01f * scale + 0.01f * r.width; // whole pixels, resized
         assert_float_equal(r.width, 20 * scale, margin);
         assert_float_equal(r.height, 10 * scale, 0.5f * margin + 0.2f);
         assert_float_equal(r.x + r.width / 2, sizes[i].width / 2.0f, margin);
@@ -296,7 +304,10 @@ static void test_seen(void **state) {
 
 static void test_wrong_parameters(void **state) {
     (void)state;
-    static const struct { const char *what; struct cdl_session_params params; } wrong[] = {
+    static const struct {
+        const char *what;
+        struct cdl_session_params params;
+    } wrong[] = {
         {"no struct_size", {.max_batch = 1}},
         {"max_batch -1", {.struct_size = sizeof(struct cdl_session_params), .max_batch = -1}},
         {"max_batch of a million", {.struct_size = sizeof(struct cdl_session_params), .max_batch = 1000000}},
@@ -309,7 +320,8 @@ static void test_wrong_parameters(void **state) {
     };
     cdl_session *s = NULL;
     for (size_t i = 0; i < CDL_COUNT(wrong); i++) {
-        harness_expect_failure(cdl_session_create(&s, harness.dev, t.model, &wrong[i].params), CDL_ERR_INVALID, wrong[i].what);
+        harness_expect_failure(cdl_session_create(&s, harness.dev, t.model, &wrong[i].params), CDL_ERR_INVALID,
+                               wrong[i].what);
         assert_null(s);
     }
     harness_expect_failure(cdl_session_create(&s, harness.dev, NULL, NULL), CDL_ERR_INVALID, "no model");
@@ -319,11 +331,15 @@ static void test_wrong_parameters(void **state) {
 // Callers compiled with an older or a newer header than the library.
 static void test_other_versions_of_params(void **state) {
     (void)state;
-    struct { struct cdl_session_params params; char later[64]; } newer = {.params = {.struct_size = sizeof newer, .max_batch = 2}};
+    struct {
+        struct cdl_session_params params;
+        char later[64];
+    } newer = {.params = {.struct_size = sizeof newer, .max_batch = 2}};
     cdl_session *s = open_session(t.model, &newer.params);
     assert_int_equal(s->info.max_batch, 2);
     cdl_session_destroy(&s);
-    struct cdl_session_params older = {.struct_size = offsetof(struct cdl_session_params, width), .max_batch = 3, .width = -1}; // not read
+    struct cdl_session_params older = {
+        .struct_size = offsetof(struct cdl_session_params, width), .max_batch = 3, .width = -1}; // not read
     s = open_session(t.model, &older);
     assert_int_equal(s->info.max_batch, 3);
     assert_int_equal(s->info.width, WIDTH);
@@ -334,9 +350,18 @@ static void test_wrong_pixels(void **state) {
     (void)state;
     const struct cdl_pixels good = t.pixels[0];
     static float tensor[INPUT];
-    struct cdl_pixels wrong[] = {good, good, good, good, good, good, good, good, good,
-                                 {.data = tensor, .width = WIDTH + 1, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32},
-                                 {.data = tensor, .width = WIDTH, .height = HEIGHT, .stride = WIDTH * 4, .format = CDL_FORMAT_TENSOR_F32}};
+    struct cdl_pixels wrong[] = {
+        good,
+        good,
+        good,
+        good,
+        good,
+        good,
+        good,
+        good,
+        good,
+        {.data = tensor, .width = WIDTH + 1, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32},
+        {.data = tensor, .width = WIDTH, .height = HEIGHT, .stride = WIDTH * 4, .format = CDL_FORMAT_TENSOR_F32}};
     wrong[0].data = NULL;
     wrong[1].width = 0;
     wrong[2].height = -3;
@@ -355,7 +380,8 @@ static void test_wrong_pixels(void **state) {
         harness_expect_failure(cdl_session_run(s, second, 2), CDL_ERR_INVALID, what);
         assert_null(cdl_session_logits(s, 0, 0));
     }
-    const struct cdl_pixels mixed[] = {good, {.data = tensor, .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32}};
+    const struct cdl_pixels mixed[] = {
+        good, {.data = tensor, .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32}};
     harness_expect_failure(cdl_session_run(s, mixed, 2), CDL_ERR_INVALID, "a picture and a tensor");
     harness_expect_failure(cdl_session_run(s, &good, 0), CDL_ERR_INVALID, "no picture");
     harness_expect_failure(cdl_session_run(s, t.pixels, 3), CDL_ERR_INVALID, "more than max_batch");
@@ -389,7 +415,8 @@ static void test_wrong_order_of_calls(void **state) {
     harness_expect_failure(cdl_session_topk(s, 0, 0, top, -1), CDL_ERR_INVALID, "k below 0");
     harness_expect_failure(cdl_session_topk(s, 0, 1, top, 1), CDL_ERR_INVALID, "image 1 of one");
     harness_expect_failure(cdl_session_topk(s, 0, 0, NULL, 1), CDL_ERR_INVALID, "topk to nowhere");
-    harness_expect_failure(cdl_session_timings(s, 0, &timing, 1, &num), CDL_ERR_INVALID, "timings of a session without");
+    harness_expect_failure(cdl_session_timings(s, 0, &timing, 1, &num), CDL_ERR_INVALID,
+                           "timings of a session without");
     cdl_session_destroy(&s);
 }
 
@@ -410,14 +437,21 @@ static void test_devices(void **state) {
     assert_true(found);
     harness_expect_failure(cdl_device_list(list, 8, NULL, &log), CDL_ERR_INVALID, "a list without a count");
 
-    assert_int_equal(cdl_device_create(&dev, &no_size), CDL_ERR_INVALID); // silent: where the log is depends on struct_size
-    harness_expect_failure(cdl_device_create(NULL, cdl_device_params(.log = log)), CDL_ERR_INVALID, "no place for the device");
-    harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "no such device")), CDL_ERR_UNSUPPORTED, "an unknown name");
-    harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "99")), CDL_ERR_UNSUPPORTED, "index 99");
+    assert_int_equal(cdl_device_create(&dev, &no_size),
+                     CDL_ERR_INVALID); // silent: where the log is depends on struct_size
+    harness_expect_failure(cdl_device_create(NULL, cdl_device_params(.log = log)), CDL_ERR_INVALID,
+                           "no place for the device");
+    harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "no such device")),
+                           CDL_ERR_UNSUPPORTED, "an unknown name");
+    harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .name = "99")), CDL_ERR_UNSUPPORTED,
+                           "index 99");
     assert_null(dev);
     if (harness.info.software && num == 1)
-        harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .hardware_only = true)), CDL_ERR_UNSUPPORTED, "hardware only");
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = log, .name = harness.info.uuid, .hardware_only = true)), "by UUID");
+        harness_expect_failure(cdl_device_create(&dev, cdl_device_params(.log = log, .hardware_only = true)),
+                               CDL_ERR_UNSUPPORTED, "hardware only");
+    harness_expect_ok(
+        cdl_device_create(&dev, cdl_device_params(.log = log, .name = harness.info.uuid, .hardware_only = true)),
+        "by UUID");
     cdl_device_destroy(&dev);
     assert_null(dev);
     cdl_device_destroy(&dev);
@@ -474,7 +508,10 @@ static void test_models_side_by_side(void **state) {
     cdl_session_destroy(&sessions[2]);
 }
 
-struct worker { cdl_session *s; int picture, failures; };
+struct worker {
+    cdl_session *s;
+    int picture, failures;
+};
 
 static void work(void *ctx) { // no cmocka here: its failures belong to the main thread
     struct worker *w = ctx;
@@ -485,14 +522,16 @@ static void work(void *ctx) { // no cmocka here: its failures belong to the main
         }
         const float *logits = cdl_session_logits(w->s, 0, 0);
         for (int k = 0; k < CLASSES; k++)
-            w->failures += !(fabs((double)logits[k] - (double)t.logits[w->picture][k]) <= 1e-4 * (1 + fabs((double)t.logits[w->picture][k])));
+            w->failures += !(fabs((double)logits[k] - (double)t.logits[w->picture][k]) <=
+                             1e-4 * (1 + fabs((double)t.logits[w->picture][k])));
     }
 }
 
 static void create_and_run(void *ctx) {
     struct worker *w = ctx;
     for (int i = 0; i < 3; i++) {
-        if (cdl_session_create(&w->s, harness.dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)) != CDL_OK)
+        if (cdl_session_create(&w->s, harness.dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)) !=
+            CDL_OK)
             w->failures++;
         else
             work(w);
@@ -528,8 +567,10 @@ static void test_two_devices(void **state) {
     (void)state;
     cdl_device *other;
     cdl_session *s;
-    harness_expect_ok(cdl_device_create(&other, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)), "a second device");
-    harness_expect_ok(cdl_session_create(&s, other, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)), "session");
+    harness_expect_ok(cdl_device_create(&other, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)),
+                      "a second device");
+    harness_expect_ok(cdl_session_create(&s, other, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)),
+                      "session");
     harness_expect_ok(cdl_session_run(s, t.pixels, 1), "run");
     check_logits(s, 0, 0, 0, 1e-5, "second device");
     cdl_session_destroy(&s);
@@ -538,14 +579,25 @@ static void test_two_devices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_info), cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_topk), cmocka_unit_test(test_slots_in_flight),
-        cmocka_unit_test(test_fold_and_precision), cmocka_unit_test(test_other_input_size), cmocka_unit_test(test_timings),
-        cmocka_unit_test(test_segments), cmocka_unit_test(test_timings_of_segments),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_partial_batches),
+        cmocka_unit_test(test_topk),
+        cmocka_unit_test(test_slots_in_flight),
+        cmocka_unit_test(test_fold_and_precision),
+        cmocka_unit_test(test_other_input_size),
+        cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_timings_of_segments),
         cmocka_unit_test(test_seen),
-        cmocka_unit_test(test_wrong_parameters), cmocka_unit_test(test_other_versions_of_params),
-        cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_wrong_order_of_calls),
-        cmocka_unit_test(test_devices), cmocka_unit_test(test_sessions_share_weights), cmocka_unit_test(test_models_side_by_side),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_two_devices),
+        cmocka_unit_test(test_wrong_parameters),
+        cmocka_unit_test(test_other_versions_of_params),
+        cmocka_unit_test(test_wrong_pixels),
+        cmocka_unit_test(test_wrong_order_of_calls),
+        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_sessions_share_weights),
+        cmocka_unit_test(test_models_side_by_side),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_two_devices),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     return cmocka_run_group_tests_name("session", tests, open_all, close_all);

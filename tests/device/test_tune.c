@@ -24,7 +24,8 @@ static int open_all(void **state) {
     for (int i = 0; i < BATCH; i++) {
         for (size_t k = 0; k < 3 * WIDTH * HEIGHT; k++)
             t.tensors[i][k] = 2 * random_float(&r);
-        t.pixels[i] = (struct cdl_pixels){.data = t.tensors[i], .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32};
+        t.pixels[i] = (struct cdl_pixels){
+            .data = t.tensors[i], .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32};
     }
     return 0;
 }
@@ -36,14 +37,18 @@ static int close_all(void **state) {
 
 static cdl_device *open_device(const char *cache_dir) {
     cdl_device *dev;
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = cache_dir,
-                                                                .validate = harness.dev->instance.messenger != NULL)), "device");
+    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid,
+                                                                .cache_dir = cache_dir,
+                                                                .validate = harness.dev->instance.messenger != NULL)),
+                      "device");
     return dev;
 }
 
 static cdl_session *open_session(cdl_device *dev, cdl_precision precision, cdl_tune tune) {
     cdl_session *s;
-    harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = BATCH, .precision = precision, .tune = tune)), "session");
+    harness_expect_ok(cdl_session_create(&s, dev, t.model,
+                                         cdl_session_params(.max_batch = BATCH, .precision = precision, .tune = tune)),
+                      "session");
     return s;
 }
 
@@ -135,7 +140,8 @@ static void test_table_is_used(void **state) {
     cdl_kernel_name(&s->plan.steps[0].kernel, value, sizeof value);
     assert_string_equal(value, name);
     cdl_session_destroy(&s);
-    const char *const senseless[] = {"quick 1.0 us by conv_none 1,2,3 fp32", "quick", "", "by", " by ", "quick 1.0 us by conv_direct"};
+    const char *const senseless[] = {"quick 1.0 us by conv_none 1,2,3 fp32", "quick", "", "by", " by ",
+                                     "quick 1.0 us by conv_direct"};
     for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
         assert_true(cdl_tuning_set(&dev->tuning, key, senseless[i]));
         s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
@@ -144,7 +150,8 @@ static void test_table_is_used(void **state) {
     cdl_device_destroy(&dev);
 }
 
-// A device that a few images fill, and whose cache holds few: the segment that is measured is remembered and used again.
+// A device that a few images fill, and whose cache holds few: the segment that is measured is remembered and used
+// again.
 static void test_tuned_segment(void **state) {
     (void)state;
     enum { SIDE = 64, IMAGES = 12 };
@@ -165,8 +172,10 @@ static void test_tuned_segment(void **state) {
     for (size_t i = 0; i < CDL_COUNT(modes); i++) {
         cdl_session *s;
         struct cdl_segment list[CDL_MAX_SEGMENTS];
-        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE, .tune = modes[i],
-                                                                                  .precision = CDL_PRECISION_FP32)), "session");
+        harness_expect_ok(cdl_session_create(&s, dev, t.model,
+                                             cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
+                                                                .tune = modes[i], .precision = CDL_PRECISION_FP32)),
+                          "session");
         const struct cdl_segment used = s->plan.segment;
         cdl_tuning_segment_key(key, &s->plan);
         if (modes[i] == CDL_TUNE_OFF && i == 0) { // by rule, and there is a rule's segment
@@ -188,13 +197,21 @@ static void test_tuned_segment(void **state) {
             assert_memory_equal(first[0], first[k], sizeof first[0]);
         cdl_session_destroy(&s);
     }
-    const char *const senseless[] = {"quick", "", "quick steps -1 images 2", "quick steps 99999999999999999999 images 1", "quick steps 1000 images 2",
-                                     "quick images 3", "quick steps 3 images", "quick steps x images y"};
+    const char *const senseless[] = {"quick",
+                                     "",
+                                     "quick steps -1 images 2",
+                                     "quick steps 99999999999999999999 images 1",
+                                     "quick steps 1000 images 2",
+                                     "quick images 3",
+                                     "quick steps 3 images",
+                                     "quick steps x images y"};
     for (size_t i = 0; i < CDL_COUNT(senseless); i++) {
         cdl_session *s;
         cdl_tuning_remember(dev, key, senseless[i]);
-        harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
-                                                                                  .precision = CDL_PRECISION_FP32)), senseless[i]);
+        harness_expect_ok(cdl_session_create(&s, dev, t.model,
+                                             cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
+                                                                .precision = CDL_PRECISION_FP32)),
+                          senseless[i]);
         assert_true(s->plan.segment.steps <= s->plan.graph.num_ops && s->plan.segment.images <= IMAGES);
         cdl_session_destroy(&s);
     }
@@ -248,8 +265,8 @@ static void test_nothing_works(void **state) {
     cdl_session *s;
     cdl_device *dev = open_device(NULL);
     dev->failing_kernel = "conv"; // all of them
-    harness_expect_failure(cdl_session_create(&s, dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)), CDL_ERR_UNSUPPORTED,
-                           "no kernel left");
+    harness_expect_failure(cdl_session_create(&s, dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP32)),
+                           CDL_ERR_UNSUPPORTED, "no kernel left");
     assert_null(s);
     assert_true(take_warnings() > 0);
     cdl_device_destroy(&dev);
@@ -291,8 +308,10 @@ static void test_self_tests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuned_fp32), cmocka_unit_test(test_tuned_fp16), cmocka_unit_test(test_table_is_used), cmocka_unit_test(test_tuned_segment),
-        cmocka_unit_test(test_failing_kernel), cmocka_unit_test(test_nothing_works), cmocka_unit_test(test_self_tests),
+        cmocka_unit_test(test_tuned_fp32),     cmocka_unit_test(test_tuned_fp16),
+        cmocka_unit_test(test_table_is_used),  cmocka_unit_test(test_tuned_segment),
+        cmocka_unit_test(test_failing_kernel), cmocka_unit_test(test_nothing_works),
+        cmocka_unit_test(test_self_tests),
     };
     return cmocka_run_group_tests_name("tune", tests, open_all, close_all);
 }

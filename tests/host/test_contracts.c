@@ -1,10 +1,11 @@
 // test_contracts.c - what the public headers promise of every function.
 //
-// No allocation after a session's creation: counted, on the heap (heap.h) and in Vulkan (hook.h), over all that a session
-// does. Threads: sessions on one device, a device shared with a host that draws and submits to the same queue, every use of
-// the queue between lock and unlock. Misuse: each documented rule of each function of cdl.h, broken, gives its error, one line
-// in the log, and nothing else; those of cdl_vulkan.h are test_vulkan.c's and test_vulkan_import.c's. `// misuse: FUNCTION`
-// marks such tests, and check_misuse.py fails when a public function has none. Run under ThreadSanitizer too (.ci/run).
+// No allocation after a session's creation: counted, on the heap (heap.h) and in Vulkan (hook.h), over all that a
+// session does. Threads: sessions on one device, a device shared with a host that draws and submits to the same queue,
+// every use of the queue between lock and unlock. Misuse: each documented rule of each function of cdl.h, broken, gives
+// its error, one line in the log, and nothing else; those of cdl_vulkan.h are test_vulkan.c's and
+// test_vulkan_import.c's. `// misuse: FUNCTION` marks such tests, and check_misuse.py fails when a public function has
+// none. Run under ThreadSanitizer too (.ci/run).
 #include <math.h>
 
 #include "support/rig.h"
@@ -39,12 +40,14 @@ static int open_all(void **state) {
     snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
     harness_expect_ok(cdl_model_load_file(&t.model, path, cdl_model_params(.log = harness_log())), path);
     t.pixels = (struct cdl_pixels){.data = t.bytes, .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
-    t.image = rig_image(
-        &(struct rig_image_params){.format = VK_FORMAT_R8G8B8A8_UNORM, .width = 30, .height = 40, .data = t.bytes, .pixel_bytes = 4});
-    t.view = (struct cdl_vk_input){.width = 30, .height = 40, .view = t.image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+    t.image = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8G8B8A8_UNORM, .width = 30, .height = 40, .data = t.bytes, .pixel_bytes = 4});
+    t.view = (struct cdl_vk_input){
+        .width = 30, .height = 40, .view = t.image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
     t.buffer = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, 30 * 40 * 4);
     memcpy(t.buffer.mapped, t.bytes, t.buffer.size);
-    t.buffer_input = (struct cdl_vk_input){.width = 30, .height = 40, .buffer = t.buffer.handle, .format = CDL_FORMAT_RGBA8};
+    t.buffer_input =
+        (struct cdl_vk_input){.width = 30, .height = 40, .buffer = t.buffer.handle, .format = CDL_FORMAT_RGBA8};
     t.probs = rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, 4 * CLASSES * 2);
     cdl_session *s;
     harness_expect_ok(cdl_session_create(&s, harness.dev, t.model, NULL), "session");
@@ -105,9 +108,10 @@ static void use_pixels(cdl_session *s) {
 static void use_vulkan(cdl_session *s, VkCommandBuffer cmds[2]) {
     const struct cdl_vk_input inputs[] = {t.view, t.buffer_input, t.view};
     for (int slice = 0; slice < 4; slice++)
-        harness_expect_ok(
-            cdl_vk_record(s, cmds[0], cdl_vk_run(.inputs = inputs, .count = 2, .slice = slice, .num_slices = 4, .probs = t.probs.handle)),
-            "record");
+        harness_expect_ok(cdl_vk_record(s, cmds[0],
+                                        cdl_vk_run(.inputs = inputs, .count = 2, .slice = slice, .num_slices = 4,
+                                                   .probs = t.probs.handle)),
+                          "record");
     harness_expect_ok(cdl_vk_record(s, cmds[1], cdl_vk_run(.slot = 1, .inputs = inputs, .count = 3)), "record");
     for (int i = 0; i < 2; i++) {
         rig_end(cmds[i]);
@@ -125,10 +129,11 @@ static void test_nothing_allocates(void **state) {
     cdl_session *s;
     for (int precision = CDL_PRECISION_FP32; precision <= CDL_PRECISION_FP16; precision++) {
         const long blocks_before = heap_calls(), objects_before = hook_creations();
-        harness_expect_ok(cdl_session_create(&s, harness.dev, t.model,
-                                             cdl_session_params(.max_batch = 3, .num_slots = 2, .timings = true, .cam = true,
-                                                                .staging_bytes = 32768, .precision = (cdl_precision)precision)),
-                          "session");
+        harness_expect_ok(
+            cdl_session_create(&s, harness.dev, t.model,
+                               cdl_session_params(.max_batch = 3, .num_slots = 2, .timings = true, .cam = true,
+                                                  .staging_bytes = 32768, .precision = (cdl_precision)precision)),
+            "session");
         const long blocks = heap_calls(), objects = hook_creations();
         assert_true(blocks > blocks_before && objects > objects_before); // the counters count
         for (int round = 0; round < 2; round++) {
@@ -192,11 +197,13 @@ static void round_record(struct worker *w) {
 }
 
 static void round_host(struct worker *w) { // stands for the thread that renders
-    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
     VkCommandBuffer cmd = begin_in(w->pool);
     vkCmdFillBuffer(cmd, w->buffer.handle, 0, w->buffer.size, 0x2a2a2a2a);
-    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0,
+                         NULL);
     rig_end(cmd);
     rig_wait(rig_submit(cmd));
     w->failures += w->buffer.mapped[w->buffer.size - 1] != 0x2a;
@@ -224,7 +231,8 @@ static void test_threads(void **state) {
                                {.round = round_host},   {.round = round_create},    {.round = round_host}};
     thread_handle threads[CDL_COUNT(workers)];
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = rig.host.queue_family,
     };
     const int locked_before = rig.locked;
@@ -258,7 +266,9 @@ static void test_threads(void **state) {
 
 // ---- misuse
 
-static void refuse(cdl_result r, const char *word, const char *what) { rig_expect_refusal(r, CDL_ERR_INVALID, word, what); }
+static void refuse(cdl_result r, const char *word, const char *what) {
+    rig_expect_refusal(r, CDL_ERR_INVALID, word, what);
+}
 
 // misuse: cdl_device_create
 // misuse: cdl_device_destroy
@@ -272,7 +282,8 @@ static void test_device_misuse(void **state) {
     cdl_device *dev = (cdl_device *)1;
     int num = -1;
     refuse(cdl_device_create(NULL, cdl_device_params(.log = log)), "out", "no place for the device");
-    assert_int_equal(cdl_device_create(&dev, &(struct cdl_device_params){.log = log}), CDL_ERR_INVALID); // silent: no struct_size
+    assert_int_equal(cdl_device_create(&dev, &(struct cdl_device_params){.log = log}),
+                     CDL_ERR_INVALID); // silent: no struct_size
     assert_null(dev);
     cdl_device_destroy(&dev);
     cdl_device_destroy(NULL);
@@ -337,7 +348,9 @@ static void test_model_misuse(void **state) {
 // misuse: cdl_session_destroy
 static void test_session_misuse(void **state) {
     (void)state;
-    static const struct { const char *word; struct cdl_session_params params;
+    static const struct {
+        const char *word;
+        struct cdl_session_params params;
     } wrong[] = {
         {"-1", {.max_batch = -1}},
         {"4097", {.max_batch = 4097}},
@@ -387,15 +400,19 @@ static void test_run_misuse(void **state) {
     wrong[9].format = (cdl_format)6;
     wrong[10].orientation = -1;
     wrong[11].orientation = 9;
-    wrong[12] = (struct cdl_pixels){.data = t.tensor, .width = WIDTH + 1, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32};
-    wrong[13] = (struct cdl_pixels){.data = t.tensor, .width = WIDTH, .height = HEIGHT, .stride = WIDTH * 4, .format = CDL_FORMAT_TENSOR_F32};
+    wrong[12] =
+        (struct cdl_pixels){.data = t.tensor, .width = WIDTH + 1, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32};
+    wrong[13] = (struct cdl_pixels){
+        .data = t.tensor, .width = WIDTH, .height = HEIGHT, .stride = WIDTH * 4, .format = CDL_FORMAT_TENSOR_F32};
     wrong[14].format = CDL_FORMAT_NV12;
     wrong[14].stride = 29;
-    wrong[15] =
-        (struct cdl_pixels){.data = t.bytes, .width = 31, .height = 4, .stride = 31, .format = CDL_FORMAT_NV12}; // a row of chroma has 32
-    const struct cdl_pixels mixed[] = {good, {.data = t.tensor, .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32}};
+    wrong[15] = (struct cdl_pixels){
+        .data = t.bytes, .width = 31, .height = 4, .stride = 31, .format = CDL_FORMAT_NV12}; // a row of chroma has 32
+    const struct cdl_pixels mixed[] = {
+        good, {.data = t.tensor, .width = WIDTH, .height = HEIGHT, .format = CDL_FORMAT_TENSOR_F32}};
     cdl_session *s;
-    harness_expect_ok(cdl_session_create(&s, harness.dev, t.model, cdl_session_params(.max_batch = 2, .num_slots = 2)), "session");
+    harness_expect_ok(cdl_session_create(&s, harness.dev, t.model, cdl_session_params(.max_batch = 2, .num_slots = 2)),
+                      "session");
     for (size_t i = 0; i < 16; i++) {
         const struct cdl_pixels second[] = {good, wrong[i]};
         char what[32];
@@ -441,7 +458,8 @@ static void test_result_misuse(void **state) {
     int num = -1;
     cdl_session *s, *plain;
     harness_expect_ok(
-        cdl_session_create(&s, harness.dev, t.model, cdl_session_params(.max_batch = 2, .num_slots = 2, .cam = true, .timings = true)),
+        cdl_session_create(&s, harness.dev, t.model,
+                           cdl_session_params(.max_batch = 2, .num_slots = 2, .cam = true, .timings = true)),
         "session");
     harness_expect_ok(cdl_session_create(&plain, harness.dev, t.model, NULL), "session");
     harness_expect_ok(cdl_session_run(s, &t.pixels, 1), "run");
@@ -477,8 +495,9 @@ static void test_result_misuse(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_allocates), cmocka_unit_test(test_threads),        cmocka_unit_test(test_device_misuse),
-        cmocka_unit_test(test_model_misuse),      cmocka_unit_test(test_session_misuse), cmocka_unit_test(test_run_misuse),
+        cmocka_unit_test(test_nothing_allocates), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_device_misuse),     cmocka_unit_test(test_model_misuse),
+        cmocka_unit_test(test_session_misuse),    cmocka_unit_test(test_run_misuse),
         cmocka_unit_test(test_result_misuse),
     };
     if (argc > 1)

@@ -1,13 +1,14 @@
 // test_failures.c - what happens when memory runs out, or the device goes, at every single place where it can.
 //
-// Host memory: each allocation of Cardinal's own code and of jansson fails in turn (heap.h), alone and together with all
-// that follow, while models of every format are loaded, made and saved, devices are opened and sessions are created.
-// Expected each time: CDL_ERR_NOMEM and a line in the log, no object, nothing left allocated or mapped; and no file or
-// the whole file where one is written.
+// Host memory: each allocation of Cardinal's own code and of jansson fails in turn (heap.h), alone and together with
+// all that follow, while models of every format are loaded, made and saved, devices are opened and sessions are
+// created. Expected each time: CDL_ERR_NOMEM and a line in the log, no object, nothing left allocated or mapped; and no
+// file or the whole file where one is written.
 //
-// Vulkan: each call that can fail fails in turn (hook.h), with each code that it may return, on its way through a device's
-// life: import, sessions, runs of every kind, and the end. Expected with out of memory: CDL_ERR_NOMEM, and the same call
-// works when repeated, with the same logits to the bit; or that Cardinal does without. With a lost device:
+// Vulkan: each call that can fail fails in turn (hook.h), with each code that it may return, on its way through a
+// device's
+// life: import, sessions, runs of every kind, and the end. Expected with out of memory: CDL_ERR_NOMEM, and the same
+// call works when repeated, with the same logits to the bit; or that Cardinal does without. With a lost device:
 // CDL_ERR_DEVICE_LOST from then on whatever is called, and a new device works. Always: no object is left, nothing stays
 // allocated, the validation layer has nothing to say.
 #include "support/rig.h"
@@ -47,7 +48,8 @@ static void exhaust(const struct attempt *a) {
             const bool right = r == CDL_ERR_NOMEM || (a->forgiving && r == CDL_OK) ||
                                (heap_failed_in_json() && (r == CDL_ERR_FORMAT || r == CDL_ERR_INVALID));
             if (failed && (!right || (r != CDL_OK && lines < 1)))
-                fail_msg("%s, allocation %ld failed: %s, %d error lines: %s", a->what, n, cdl_result_str(r), lines, harness.last);
+                fail_msg("%s, allocation %ld failed: %s, %d error lines: %s", a->what, n, cdl_result_str(r), lines,
+                         harness.last);
             if (!failed) {
                 if (r != CDL_OK)
                     fail_msg("%s, nothing failed: %s: %s", a->what, cdl_result_str(r), harness.last);
@@ -72,9 +74,12 @@ static cdl_result load_file(const struct attempt *a) {
 static void test_model_files(void **state) {
     (void)state;
     static const char *const names[] = {
-        "models/plain.safetensors", "models/zip.pth", "models/legacy.pth", "models/protocol4.pth", "models/half_legacy.pth",
-        "models/bfloat16.pth", "models/checkpoint.pth", "models/model_key_legacy.pth", "models/strided.pth", "models/strided_legacy.pth",
-        "models/zip64.pth", "layers/bottleneck_g8.safetensors",
+        "models/plain.safetensors", "models/zip.pth",
+        "models/legacy.pth",        "models/protocol4.pth",
+        "models/half_legacy.pth",   "models/bfloat16.pth",
+        "models/checkpoint.pth",    "models/model_key_legacy.pth",
+        "models/strided.pth",       "models/strided_legacy.pth",
+        "models/zip64.pth",         "layers/bottleneck_g8.safetensors",
     };
     char path[512];
     for (size_t i = 0; i < CDL_COUNT(names); i++) {
@@ -107,12 +112,14 @@ static void test_bad_files(void **state) {
 }
 
 static cdl_result load_with_metadata(const struct attempt *a) {
-    const struct cdl_pair pairs[] = {{"labels", "[\"a\", \"b\", \"c\"]"}, {"mean", "0.5,0.5,0.5"}, {"note", "one's own"}};
+    const struct cdl_pair pairs[] = {
+        {"labels", "[\"a\", \"b\", \"c\"]"}, {"mean", "0.5,0.5,0.5"}, {"note", "one's own"}};
     cdl_model *model;
     (void)a;
     char path[512];
     snprintf(path, sizeof path, "%s/models/plain.safetensors", CDL_GOLDEN_DIR);
-    const cdl_result r = cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log(), .metadata = pairs, .num_metadata = 3));
+    const cdl_result r =
+        cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log(), .metadata = pairs, .num_metadata = 3));
     cdl_model_destroy(&model);
     return r;
 }
@@ -133,7 +140,8 @@ static cdl_result load_memory(const struct attempt *a) {
     assert_non_null(file);
     const size_t size = fread(data, 1, sizeof data, file);
     fclose(file);
-    const cdl_result r = cdl_model_load_memory(&model, data, size, count_free, &freed, cdl_model_params(.log = harness_log()));
+    const cdl_result r =
+        cdl_model_load_memory(&model, data, size, count_free, &freed, cdl_model_params(.log = harness_log()));
     assert_int_equal(freed, 0);
     cdl_model_destroy(&model);
     assert_int_equal(freed, r == CDL_OK); // on failure the caller still owns the bytes
@@ -209,13 +217,14 @@ static cdl_result step_import(struct life *l, float *logits) {
 static cdl_result step_session(struct life *l, float *logits) {
     (void)logits;
     return cdl_session_create(&l->s, l->dev, t.model,
-                              cdl_session_params(.precision = CDL_PRECISION_FP32, .max_batch = 2, .num_slots = 2, .cam = true,
-                                                 .timings = true, .staging_bytes = 1 << 16));
+                              cdl_session_params(.precision = CDL_PRECISION_FP32, .max_batch = 2, .num_slots = 2,
+                                                 .cam = true, .timings = true, .staging_bytes = 1 << 16));
 }
 
 static cdl_result step_half_session(struct life *l, float *logits) {
     (void)logits;
-    return cdl_session_create(&l->half, l->dev, t.model, cdl_session_params(.precision = CDL_PRECISION_FP16, .staging_bytes = 1 << 16));
+    return cdl_session_create(&l->half, l->dev, t.model,
+                              cdl_session_params(.precision = CDL_PRECISION_FP16, .staging_bytes = 1 << 16));
 }
 
 static void copy_logits(const cdl_session *s, int slot, float *out) {
@@ -254,7 +263,8 @@ static cdl_result step_submit(struct life *l, float *logits) {
 
 static const struct cdl_vk_input *vulkan_input(void) {
     static struct cdl_vk_input input;
-    input = (struct cdl_vk_input){.width = 16, .height = 16, .view = t.image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+    input = (struct cdl_vk_input){
+        .width = 16, .height = 16, .view = t.image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
     return &input;
 }
 
@@ -270,17 +280,26 @@ static cdl_result step_record(struct life *l, float *logits) {
 
 static cdl_result step_vk_submit(struct life *l, float *logits) {
     cdl_result r = cdl_vk_submit(l->s, cdl_vk_run(.slot = 1, .inputs = vulkan_input(), .count = 1), NULL, 0, NULL, 0);
-    if (r == CDL_OK && (r = cdl_session_wait(l->s, 1, UINT64_MAX)) == CDL_ERR_NOMEM && l->s->slots[1].state == CDL_SLOT_SUBMITTED &&
-        harness_take_errors() == 1)
+    if (r == CDL_OK && (r = cdl_session_wait(l->s, 1, UINT64_MAX)) == CDL_ERR_NOMEM &&
+        l->s->slots[1].state == CDL_SLOT_SUBMITTED && harness_take_errors() == 1)
         r = cdl_session_wait(l->s, 1, UINT64_MAX);
     if (r == CDL_OK)
         copy_logits(l->s, 1, logits);
     return r;
 }
 
-static const struct { const char *name; cdl_result (*run)(struct life *l, float *logits); } steps[STEPS] = {
-    {"import", step_import}, {"session", step_session}, {"run", step_run}, {"submit", step_submit}, {"record", step_record},
-    {"vk_submit", step_vk_submit}, {"fp16 session", step_half_session}, {"fp16 run", step_half_run},
+static const struct {
+    const char *name;
+    cdl_result (*run)(struct life *l, float *logits);
+} steps[STEPS] = {
+    {"import", step_import},
+    {"session", step_session},
+    {"run", step_run},
+    {"submit", step_submit},
+    {"record", step_record},
+    {"vk_submit", step_vk_submit},
+    {"fp16 session", step_half_session},
+    {"fp16 run", step_half_run},
 };
 
 static void empty_folder(void) {
@@ -303,12 +322,13 @@ static void end(struct life *l) {
 
 static struct { int injected, told, without; } tally[HOOK_COUNT][4]; // by code of "HDPL"
 static const char code_letters[] = "HDPL";
-static const VkResult codes[] = {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_OUT_OF_POOL_MEMORY,
-                                 VK_ERROR_DEVICE_LOST};
+static const VkResult codes[] = {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY,
+                                 VK_ERROR_OUT_OF_POOL_MEMORY, VK_ERROR_DEVICE_LOST};
 
 static void check_logits(const char *what, int step, const float *logits) {
     if (memcmp(logits, t.logits[step], sizeof t.logits[step]))
-        fail_msg("%s: %s gives logits %.9g ..., not %.9g ...", what, steps[step].name, (double)logits[0], (double)t.logits[step][0]);
+        fail_msg("%s: %s gives logits %.9g ..., not %.9g ...", what, steps[step].name, (double)logits[0],
+                 (double)t.logits[step][0]);
 }
 
 // What comes after a lost device: the same answer to everything, and one line for each.
@@ -332,8 +352,8 @@ static void expect_lost(struct life *l, const char *what) {
     assert_true(!more.s && !more.half);
 }
 
-// A life in which the n-th call of a function fails; on: and all that follow, until Cardinal has told. false: there were
-// fewer calls.
+// A life in which the n-th call of a function fails; on: and all that follow, until Cardinal has told. false: there
+// were fewer calls.
 static bool live_through(int function, int code, long n, bool on) {
     const long objects = hook_live(), blocks = heap_live();
     const bool lost = code_letters[code] == 'L';
@@ -399,8 +419,8 @@ static void test_vulkan_failures(void **state) {
             // Out of device memory on a card that has memory of its own.
             hook_set_options(&(struct hook_options){.discrete = code_letters[code] == 'D' && harness.info.software});
             // Where a second kind of memory or a second try helps, all fail too.
-            const bool twice =
-                function == HOOK_AllocateMemory || function == HOOK_CreateShaderModule || function == HOOK_CreateComputePipelines;
+            const bool twice = function == HOOK_AllocateMemory || function == HOOK_CreateShaderModule ||
+                               function == HOOK_CreateComputePipelines;
             for (int on = 0; on <= (twice && code_letters[code] != 'H'); on++)
                 for (long n = 1; live_through(function, code, n, on); n++)
                     ;
@@ -410,13 +430,13 @@ static void test_vulkan_failures(void **state) {
             }
         }
     hook_set_options(&(struct hook_options){0});
-    printf("  %-40s %5s %5s %7s   out of host memory, device memory, pool memory, device lost\n", "failed calls, all survived", "all",
-           "told", "without");
+    printf("  %-40s %5s %5s %7s   out of host memory, device memory, pool memory, device lost\n",
+           "failed calls, all survived", "all", "told", "without");
     for (int function = 0; function < HOOK_COUNT; function++)
         for (int code = 0; code < 4; code++)
             if (tally[function][code].injected)
-                printf("  %-38s %c %5d %5d %7d\n", hook_names[function], code_letters[code], tally[function][code].injected,
-                       tally[function][code].told, tally[function][code].without);
+                printf("  %-38s %c %5d %5d %7d\n", hook_names[function], code_letters[code],
+                       tally[function][code].injected, tally[function][code].told, tally[function][code].without);
 }
 
 // ---- host memory, with a device
@@ -424,7 +444,8 @@ static void test_vulkan_failures(void **state) {
 static cdl_result open_own(const struct attempt *a) {
     cdl_device *dev;
     (void)a;
-    const cdl_result r = cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = t.folder));
+    const cdl_result r = cdl_device_create(
+        &dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid, .cache_dir = t.folder));
     assert_true((r == CDL_OK) == (dev != NULL));
     cdl_device_destroy(&dev);
     return r;
@@ -475,7 +496,8 @@ static void test_devices_and_sessions(void **state) {
     exhaust(&(struct attempt){.what = "own device", .run = open_own, .forgiving = true});
     exhaust(&(struct attempt){.what = "list of devices", .run = list_devices, .forgiving = true});
     exhaust(&(struct attempt){.what = "import", .run = import, .forgiving = true});
-    assert_int_equal(create_session(&(struct attempt){.what = "once", .input = harness.dev}), CDL_OK); // from now on all is known
+    assert_int_equal(create_session(&(struct attempt){.what = "once", .input = harness.dev}),
+                     CDL_OK); // from now on all is known
     exhaust(&(struct attempt){.what = "session", .run = create_session, .input = harness.dev, .forgiving = true});
     exhaust(&(struct attempt){.what = "import and session", .run = create_session, .forgiving = true});
 }
@@ -495,12 +517,13 @@ static int open_all(void **state) {
     for (int i = 0; i < 2; i++) {
         for (size_t k = 0; k < sizeof t.rgb[i]; k++)
             t.rgb[i][k] = (uint8_t)random_next(&r);
-        t.pixels[i] = (struct cdl_pixels){.data = t.rgb[i], .width = 40 - 10 * i, .height = 30, .format = CDL_FORMAT_RGB8};
+        t.pixels[i] =
+            (struct cdl_pixels){.data = t.rgb[i], .width = 40 - 10 * i, .height = 30, .format = CDL_FORMAT_RGB8};
     }
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)random_next(&r);
-    t.image = rig_image(
-        &(struct rig_image_params){.format = VK_FORMAT_R8G8B8A8_UNORM, .width = 16, .height = 16, .data = pixels, .pixel_bytes = 4});
+    t.image = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8G8B8A8_UNORM, .width = 16, .height = 16, .data = pixels, .pixel_bytes = 4});
     const char *base = getenv("TMPDIR");
     snprintf(t.folder, sizeof t.folder, "%s/cardinal-failures-XXXXXX", base && base[0] ? base : "/tmp");
     if (!mkdtemp(t.folder))
@@ -519,8 +542,9 @@ static int close_all(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_files), cmocka_unit_test(test_bad_files), cmocka_unit_test(test_other_models),
-        cmocka_unit_test(test_devices_and_sessions), cmocka_unit_test(test_vulkan_failures),
+        cmocka_unit_test(test_model_files),     cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_other_models),    cmocka_unit_test(test_devices_and_sessions),
+        cmocka_unit_test(test_vulkan_failures),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -1,8 +1,8 @@
 // test_vulkan.c - a host's pictures, on the host's device (rig.h), under validation.
 //
-// Pictures: each kind of input, crop, orientation and size gives to the bit what cdl_session_run gives for the same pixels in
-// host memory: logits, order, probabilities, features. Misuse: each documented rule of cdl_vulkan.h, broken, is
-// CDL_ERR_INVALID, one log line that names the rule, and leaves the session as it was.
+// Pictures: each kind of input, crop, orientation and size gives to the bit what cdl_session_run gives for the same
+// pixels in host memory: logits, order, probabilities, features. Misuse: each documented rule of cdl_vulkan.h, broken,
+// is CDL_ERR_INVALID, one log line that names the rule, and leaves the session as it was.
 // The import is test_vulkan_import.c's, what runs do in flight is test_vulkan_runs.c's.
 #include <math.h>
 
@@ -29,7 +29,8 @@ static int open_all(void **state) {
         return -1;
     t.model = load_model();
     t.random = random_of(11);
-    harness_expect_ok(cdl_session_create(&t.s, harness.dev, t.model, cdl_session_params(.num_slots = 2, .max_batch = 3)), "session");
+    harness_expect_ok(
+        cdl_session_create(&t.s, harness.dev, t.model, cdl_session_params(.num_slots = 2, .max_batch = 3)), "session");
     return 0;
 }
 
@@ -76,8 +77,21 @@ enum kind {
     KINDS
 };
 static const char *const kind_names[KINDS] = {
-    "RGBA view", "RGBA sRGB view", "BGRA view", "BGRA sRGB view", "sRGB view of a UNORM image", "swizzled view", "half view", "float view",
-    "float view, linear light", "view of level 1, layer 2", "view in GENERAL", "5-6-5 view", "buffer", "BGRA buffer", "NV12",
+    "RGBA view",
+    "RGBA sRGB view",
+    "BGRA view",
+    "BGRA sRGB view",
+    "sRGB view of a UNORM image",
+    "swizzled view",
+    "half view",
+    "float view",
+    "float view, linear light",
+    "view of level 1, layer 2",
+    "view in GENERAL",
+    "5-6-5 view",
+    "buffer",
+    "BGRA buffer",
+    "NV12",
 };
 
 static void swap_red_and_blue(uint8_t *rgba, size_t count) {
@@ -104,51 +118,76 @@ static struct picture make_nv12(int width, int height) {
     const int chroma_width = (width + 1) / 2, chroma_height = (height + 1) / 2;
     const size_t stride = (size_t)chroma_width * 2; // of the copy in host memory
     struct picture p = {.memory = must_alloc(stride * (size_t)(height + chroma_height), 1)};
-    uint8_t *luma = noise((size_t)width * (size_t)height), *chroma = noise((size_t)chroma_width * 2 * (size_t)chroma_height);
+    uint8_t *luma = noise((size_t)width * (size_t)height),
+            *chroma = noise((size_t)chroma_width * 2 * (size_t)chroma_height);
     for (int y = 0; y < height; y++)
         memcpy(p.memory + (size_t)y * stride, luma + (size_t)y * (size_t)width, (size_t)width);
     memcpy(p.memory + (size_t)height * stride, chroma, stride * (size_t)chroma_height);
-    p.image = rig_image(
-        &(struct rig_image_params){.format = VK_FORMAT_R8_UNORM, .width = width, .height = height, .data = luma, .pixel_bytes = 1});
-    p.chroma = rig_image(&(struct rig_image_params){
-        .format = VK_FORMAT_R8G8_UNORM, .width = chroma_width, .height = chroma_height, .data = chroma, .pixel_bytes = 2});
-    p.input = (struct cdl_vk_input){.width = width, .height = height, .view = p.image.view, .chroma_view = p.chroma.view,
+    p.image = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8_UNORM, .width = width, .height = height, .data = luma, .pixel_bytes = 1});
+    p.chroma = rig_image(&(struct rig_image_params){.format = VK_FORMAT_R8G8_UNORM,
+                                                    .width = chroma_width,
+                                                    .height = chroma_height,
+                                                    .data = chroma,
+                                                    .pixel_bytes = 2});
+    p.input = (struct cdl_vk_input){.width = width,
+                                    .height = height,
+                                    .view = p.image.view,
+                                    .chroma_view = p.chroma.view,
                                     .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
-    p.pixels = (struct cdl_pixels){.data = p.memory, .width = width, .height = height, .stride = stride, .format = CDL_FORMAT_NV12};
+    p.pixels = (struct cdl_pixels){
+        .data = p.memory, .width = width, .height = height, .stride = stride, .format = CDL_FORMAT_NV12};
     free(luma);
     free(chroma);
     return p;
 }
 
 static struct picture make_buffer(int width, int height, bool bgra) {
-    const size_t stride = (size_t)width * 4 + 4 * (size_t)random_below(&t.random, 5), offset = 4 * (size_t)random_below(&t.random, 40);
+    const size_t stride = (size_t)width * 4 + 4 * (size_t)random_below(&t.random, 5),
+                 offset = 4 * (size_t)random_below(&t.random, 40);
     const size_t size = stride * (size_t)(height - 1) + (size_t)width * 4;
     struct picture p = {.memory = noise(size), .buffer = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, offset + size)};
     memcpy(p.buffer.mapped + offset, p.memory, size);
-    p.pixels = (struct cdl_pixels){.data = p.memory, .width = width, .height = height, .stride = stride,
+    p.pixels = (struct cdl_pixels){.data = p.memory,
+                                   .width = width,
+                                   .height = height,
+                                   .stride = stride,
                                    .format = bgra ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8};
-    p.input = (struct cdl_vk_input){.width = width, .height = height, .buffer = p.buffer.handle, .offset = offset, .stride = stride,
+    p.input = (struct cdl_vk_input){.width = width,
+                                    .height = height,
+                                    .buffer = p.buffer.handle,
+                                    .offset = offset,
+                                    .stride = stride,
                                     .format = p.pixels.format};
     return p;
 }
 
 static struct picture make_view(enum kind kind, int width, int height) {
     static const VkFormat formats[KINDS] = {
-        [RGBA] = VK_FORMAT_R8G8B8A8_UNORM, [RGBA_SRGB] = VK_FORMAT_R8G8B8A8_SRGB, [BGRA] = VK_FORMAT_B8G8R8A8_UNORM,
-        [BGRA_SRGB] = VK_FORMAT_B8G8R8A8_SRGB, [SRGB_VIEW] = VK_FORMAT_R8G8B8A8_UNORM, [SWIZZLED] = VK_FORMAT_R8G8B8A8_UNORM,
-        [HALVES] = VK_FORMAT_R16G16B16A16_SFLOAT, [FLOATS] = VK_FORMAT_R32G32B32A32_SFLOAT, [FLOATS_LINEAR] = VK_FORMAT_R32G32B32A32_SFLOAT,
-        [DEEP] = VK_FORMAT_R8G8B8A8_UNORM, [GENERAL] = VK_FORMAT_R8G8B8A8_UNORM, [R5G6B5] = VK_FORMAT_R5G6B5_UNORM_PACK16,
+        [RGBA] = VK_FORMAT_R8G8B8A8_UNORM,
+        [RGBA_SRGB] = VK_FORMAT_R8G8B8A8_SRGB,
+        [BGRA] = VK_FORMAT_B8G8R8A8_UNORM,
+        [BGRA_SRGB] = VK_FORMAT_B8G8R8A8_SRGB,
+        [SRGB_VIEW] = VK_FORMAT_R8G8B8A8_UNORM,
+        [SWIZZLED] = VK_FORMAT_R8G8B8A8_UNORM,
+        [HALVES] = VK_FORMAT_R16G16B16A16_SFLOAT,
+        [FLOATS] = VK_FORMAT_R32G32B32A32_SFLOAT,
+        [FLOATS_LINEAR] = VK_FORMAT_R32G32B32A32_SFLOAT,
+        [DEEP] = VK_FORMAT_R8G8B8A8_UNORM,
+        [GENERAL] = VK_FORMAT_R8G8B8A8_UNORM,
+        [R5G6B5] = VK_FORMAT_R5G6B5_UNORM_PACK16,
     };
     const size_t count = (size_t)width * (size_t)height;
     struct picture p = {.memory = noise(count * 4)};
-    struct rig_image_params image = {.format = formats[kind], .width = width, .height = height, .data = p.memory, .pixel_bytes = 4};
+    struct rig_image_params image = {
+        .format = formats[kind], .width = width, .height = height, .data = p.memory, .pixel_bytes = 4};
     uint16_t *words = NULL;
     float *floats = NULL;
     if (kind == SRGB_VIEW)
         image.view_format = VK_FORMAT_R8G8B8A8_SRGB;
     if (kind == SWIZZLED)
-        image.swizzle =
-            (VkComponentMapping){VK_COMPONENT_SWIZZLE_B, VK_COMPONENT_SWIZZLE_G, VK_COMPONENT_SWIZZLE_R, VK_COMPONENT_SWIZZLE_ONE};
+        image.swizzle = (VkComponentMapping){VK_COMPONENT_SWIZZLE_B, VK_COMPONENT_SWIZZLE_G, VK_COMPONENT_SWIZZLE_R,
+                                             VK_COMPONENT_SWIZZLE_ONE};
     if (kind == DEEP) {
         image.level = 1;
         image.layer = 2;
@@ -180,7 +219,9 @@ static struct picture make_view(enum kind kind, int width, int height) {
         swap_red_and_blue(p.memory, count);
     p.pixels = (struct cdl_pixels){.data = p.memory, .width = width, .height = height, .format = CDL_FORMAT_RGBA8};
     p.input = (struct cdl_vk_input){
-        .width = width, .height = height, .view = p.image.view,
+        .width = width,
+        .height = height,
+        .view = p.image.view,
         .linear = kind == RGBA_SRGB || kind == BGRA_SRGB || kind == SRGB_VIEW || kind == FLOATS_LINEAR,
         .layout = kind == GENERAL ? VK_IMAGE_LAYOUT_GENERAL : VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
@@ -190,8 +231,9 @@ static struct picture make_view(enum kind kind, int width, int height) {
 }
 
 static struct picture make_picture(enum kind kind, int width, int height) {
-    return kind == NV12 ? make_nv12(width, height) : kind == BUFFER || kind == BUFFER_BGRA ? make_buffer(width, height, kind == BUFFER_BGRA)
-                                                                                         : make_view(kind, width, height);
+    return kind == NV12                            ? make_nv12(width, height)
+           : kind == BUFFER || kind == BUFFER_BGRA ? make_buffer(width, height, kind == BUFFER_BGRA)
+                                                   : make_view(kind, width, height);
 }
 
 static void free_picture(struct picture *p) {
@@ -201,7 +243,8 @@ static void free_picture(struct picture *p) {
     free(p->memory);
 }
 
-// One run of `count` pictures by record, another of the same pixels by submit; both slots hold their results afterwards.
+// One run of `count` pictures by record, another of the same pixels by submit; both slots hold their results
+// afterwards.
 static void run_both(const struct cdl_vk_input *inputs, const struct cdl_pixels *pixels, int count, const char *what) {
     struct cdl_class top[2][CLASSES];
     VkCommandBuffer cmd = rig_begin();
@@ -216,12 +259,15 @@ static void run_both(const struct cdl_vk_input *inputs, const struct cdl_pixels 
             harness_expect_ok(cdl_session_topk(t.s, slot, i, top[slot], CLASSES), what);
         for (int k = 0; k < CLASSES; k++)
             if (memcmp(&got[k], &expected[k], sizeof *got) || memcmp(&top[0][k], &top[1][k], sizeof top[0][k]))
-                fail_msg("%s, picture %d: logit %d is %.9g, from host memory %.9g", what, i, k, (double)got[k], (double)expected[k]);
-        assert_memory_equal(cdl_session_features(t.s, 0, i), cdl_session_features(t.s, 1, i), sizeof(float) * (size_t)t.s->info.num_features);
+                fail_msg("%s, picture %d: logit %d is %.9g, from host memory %.9g", what, i, k, (double)got[k],
+                         (double)expected[k]);
+        assert_memory_equal(cdl_session_features(t.s, 0, i), cdl_session_features(t.s, 1, i),
+                            sizeof(float) * (size_t)t.s->info.num_features);
     }
 }
 
-static const int sizes[][2] = {{1, 1}, {2, 1}, {1, 9}, {5, 7}, {4, 6}, {7, 5}, {33, 31}, {64, 48}, {301, 200}, {MAX_SIDE, 3}, {17, 500}};
+static const int sizes[][2] = {{1, 1},   {2, 1},   {1, 9},     {5, 7},        {4, 6},   {7, 5},
+                               {33, 31}, {64, 48}, {301, 200}, {MAX_SIDE, 3}, {17, 500}};
 
 static void test_kinds_and_sizes(void **state) {
     (void)state;
@@ -287,8 +333,8 @@ static void test_crops(void **state) {
                 char what[96];
                 uint8_t *memory;
                 const int *c = crops[i];
-                snprintf(what, sizeof what, "%s, crop %d,%d %dx%d, orientation %d", kind_names[kinds[k]], c[0], c[1], c[2], c[3],
-                         orientation);
+                snprintf(what, sizeof what, "%s, crop %d,%d %dx%d, orientation %d", kind_names[kinds[k]], c[0], c[1],
+                         c[2], c[3], orientation);
                 p.input.crop.x = c[0];
                 p.input.crop.y = c[1];
                 p.input.crop.width = c[2];
@@ -332,11 +378,15 @@ static void test_probs(void **state) {
     struct picture a = make_picture(RGBA, 20, 20), b = make_picture(BUFFER, 31, 9);
     const struct cdl_vk_input inputs[] = {a.input, b.input};
     struct rig_buffer probs = rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, 256);
-    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
     VkCommandBuffer cmd = rig_begin();
-    harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 2, .probs = probs.handle, .probs_offset = 12)), "record");
-    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    harness_expect_ok(
+        cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 2, .probs = probs.handle, .probs_offset = 12)),
+        "record");
+    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0,
+                         NULL);
     rig_run(cmd);
     harness_expect_ok(cdl_vk_retire(t.s, 0, true), "retire");
     for (int i = 0; i < 2; i++) {
@@ -355,7 +405,10 @@ static void test_probs(void **state) {
 
 // ---- misuse
 
-struct wrong_input { const char *what, *word; struct cdl_vk_input input; };
+struct wrong_input {
+    const char *what, *word;
+    struct cdl_vk_input input;
+};
 
 // misuse: cdl_vk_record
 static void test_wrong_inputs(void **state) {
@@ -407,11 +460,12 @@ static void test_wrong_inputs(void **state) {
     for (size_t i = 0; i < CDL_COUNT(wrong); i++) {
         const struct cdl_vk_input second[] = {view.input, wrong[i].input};
         VkCommandBuffer cmd = rig_begin();
-        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &wrong[i].input, .count = 1)), CDL_ERR_INVALID, wrong[i].word,
-                           wrong[i].what);
-        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = second, .count = 2)), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
-        rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = second, .count = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID, wrong[i].word,
-                           wrong[i].what);
+        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &wrong[i].input, .count = 1)), CDL_ERR_INVALID,
+                           wrong[i].word, wrong[i].what);
+        rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = second, .count = 2)), CDL_ERR_INVALID,
+                           wrong[i].word, wrong[i].what);
+        rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = second, .count = 2), NULL, 0, NULL, 0),
+                           CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
         rig_run(cmd); // empty: nothing was recorded
     }
     run_both(&view.input, &view.pixels, 1, "a good one after all that");
@@ -427,7 +481,9 @@ static void test_wrong_runs(void **state) {
     const struct cdl_vk_input inputs[4] = {p.input, p.input, p.input, p.input};
     const int most = t.s->info.max_slices;
     VkCommandBuffer cmd = rig_begin();
-    const struct { const char *what, *word; struct cdl_vk_run run;
+    const struct {
+        const char *what, *word;
+        struct cdl_vk_run run;
     } wrong[] = {
         {"slot -1", "slot", {.slot = -1, .inputs = inputs, .count = 1}},
         {"slot 2 of two", "slot", {.slot = 2, .inputs = inputs, .count = 1}},
@@ -450,8 +506,8 @@ static void test_wrong_runs(void **state) {
         run.struct_size = sizeof run;
         rig_expect_refusal(cdl_vk_record(t.s, cmd, &run), CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
     }
-    rig_expect_refusal(cdl_vk_record(t.s, VK_NULL_HANDLE, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "cmd",
-                       "no command buffer");
+    rig_expect_refusal(cdl_vk_record(t.s, VK_NULL_HANDLE, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID,
+                       "cmd", "no command buffer");
     rig_expect_refusal(cdl_vk_record(t.s, cmd, NULL), CDL_ERR_INVALID, "", "no run");
     rig_expect_refusal(cdl_vk_retire(t.s, 0, true), CDL_ERR_INVALID, "slot", "retiring an idle slot");
     rig_expect_refusal(cdl_vk_retire(t.s, -1, true), CDL_ERR_INVALID, "slot", "retiring slot -1");
@@ -459,9 +515,10 @@ static void test_wrong_runs(void **state) {
 
     // A slot that was recorded is busy until it is retired.
     harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 1)), "record");
-    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "slot 0", "a recorded slot");
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = inputs, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID, "slot 0",
-                       "submit, recorded slot");
+    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = inputs, .count = 1)), CDL_ERR_INVALID, "slot 0",
+                       "a recorded slot");
+    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = inputs, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID,
+                       "slot 0", "submit, recorded slot");
     rig_expect_refusal(cdl_session_run(t.s, &p.pixels, 1), CDL_ERR_INVALID, "slot 0", "run, recorded slot");
     rig_expect_refusal(cdl_session_wait(t.s, 0, 0), CDL_ERR_INVALID, "cdl_vk_retire", "waiting for a recorded slot");
     assert_null(cdl_session_logits(t.s, 0, 0));
@@ -479,11 +536,12 @@ static void test_wrong_slices(void **state) {
     VkCommandBuffer cmd = rig_begin();
     harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 3)), "slice 0");
     // No other run meanwhile, in any slot.
-    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1)), CDL_ERR_INVALID, "half recorded",
-                       "another run");
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID,
-                       "half recorded", "another run submitted");
-    rig_expect_refusal(cdl_session_submit(t.s, 1, &p.pixels, 1), CDL_ERR_INVALID, "half recorded", "another run's pixels");
+    rig_expect_refusal(cdl_vk_record(t.s, cmd, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1)), CDL_ERR_INVALID,
+                       "half recorded", "another run");
+    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.slot = 1, .inputs = &p.input, .count = 1), NULL, 0, NULL, 0),
+                       CDL_ERR_INVALID, "half recorded", "another run submitted");
+    rig_expect_refusal(cdl_session_submit(t.s, 1, &p.pixels, 1), CDL_ERR_INVALID, "half recorded",
+                       "another run's pixels");
     rig_expect_refusal(cdl_vk_retire(t.s, 0, true), CDL_ERR_INVALID, "RECORD", "results of half a run");
     rig_run(cmd);
     harness_expect_ok(cdl_vk_retire(t.s, 0, false), "given up");
@@ -497,7 +555,8 @@ static void test_wrong_slices(void **state) {
     };
     for (size_t i = 0; i < CDL_COUNT(wrong); i++) {
         cmd = rig_begin();
-        harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 3)), "slice 0");
+        harness_expect_ok(cdl_vk_record(t.s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 3)),
+                          "slice 0");
         rig_expect_refusal(cdl_vk_record(t.s, cmd, &wrong[i]), CDL_ERR_INVALID, "sl", "a wrong slice");
         rig_run(cmd);
         cdl_vk_retire(t.s, 0, false);
@@ -516,7 +575,12 @@ static void test_wrong_submissions(void **state) {
     cdl_vk_sem many[9], none = {VK_NULL_HANDLE, 1};
     for (int i = 0; i < 9; i++)
         many[i] = (cdl_vk_sem){semaphore, (uint64_t)i + 1};
-    const struct { const char *what, *word; const cdl_vk_sem *waits; int num_waits; const cdl_vk_sem *signals; int num_signals;
+    const struct {
+        const char *what, *word;
+        const cdl_vk_sem *waits;
+        int num_waits;
+        const cdl_vk_sem *signals;
+        int num_signals;
     } wrong[] = {
         {"nine waits", "waits", many, 9, NULL, 0},     {"nine signals", "signals", NULL, 0, many, 9},
         {"-1 waits", "waits", many, -1, NULL, 0},      {"-1 signals", "signals", NULL, 0, many, -1},
@@ -524,10 +588,12 @@ static void test_wrong_submissions(void **state) {
         {"an empty wait", "waits", &none, 1, NULL, 0}, {"an empty signal", "signals", NULL, 0, &none, 1},
     };
     for (size_t i = 0; i < CDL_COUNT(wrong); i++)
-        rig_expect_refusal(cdl_vk_submit(t.s, run, wrong[i].waits, wrong[i].num_waits, wrong[i].signals, wrong[i].num_signals),
-                           CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
-    rig_expect_refusal(cdl_vk_submit(t.s, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 2), NULL, 0, NULL, 0), CDL_ERR_INVALID,
-                       "num_slices", "a submitted slice");
+        rig_expect_refusal(
+            cdl_vk_submit(t.s, run, wrong[i].waits, wrong[i].num_waits, wrong[i].signals, wrong[i].num_signals),
+            CDL_ERR_INVALID, wrong[i].word, wrong[i].what);
+    rig_expect_refusal(
+        cdl_vk_submit(t.s, cdl_vk_run(.inputs = &p.input, .count = 1, .num_slices = 2), NULL, 0, NULL, 0),
+        CDL_ERR_INVALID, "num_slices", "a submitted slice");
     rig_expect_refusal(cdl_vk_submit(t.s, NULL, NULL, 0, NULL, 0), CDL_ERR_INVALID, "", "no run");
     assert_int_equal(rig_timeline_value(semaphore), 0);
     harness_expect_ok(cdl_vk_submit(t.s, run, NULL, 0, NULL, 0), "submit");
@@ -538,7 +604,8 @@ static void test_wrong_submissions(void **state) {
     free_picture(&p);
 }
 
-// A picture so much larger than the network that its coefficients outgrow the staging buffer: refused, and the next one works.
+// A picture so much larger than the network that its coefficients outgrow the staging buffer: refused, and the next one
+// works.
 static void test_small_staging(void **state) {
     (void)state;
     struct picture large = make_picture(RGBA, 4000, 3000), small = make_picture(RGBA, 20, 16);
@@ -546,11 +613,13 @@ static void test_small_staging(void **state) {
     harness_expect_ok(cdl_session_create(&s, harness.dev, t.model, cdl_session_params(.staging_bytes = 1)), "session");
     for (int i = 0; i < 2; i++) {
         VkCommandBuffer cmd = rig_begin();
-        harness_expect_failure(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &large.input, .count = 1)), CDL_ERR_NOMEM, "recorded");
-        harness_expect_failure(cdl_vk_submit(s, cdl_vk_run(.inputs = &large.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_NOMEM,
-                               "submitted");
+        harness_expect_failure(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &large.input, .count = 1)), CDL_ERR_NOMEM,
+                               "recorded");
+        harness_expect_failure(cdl_vk_submit(s, cdl_vk_run(.inputs = &large.input, .count = 1), NULL, 0, NULL, 0),
+                               CDL_ERR_NOMEM, "submitted");
         rig_run(cmd);
-        harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &small.input, .count = 1), NULL, 0, NULL, 0), "a small one");
+        harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &small.input, .count = 1), NULL, 0, NULL, 0),
+                          "a small one");
         harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     }
     cdl_session_destroy(&s);
@@ -565,11 +634,14 @@ static void test_session_without(void **state) { // `vulkan`, on a device of Car
     struct picture p = make_picture(RGBA, 20, 16);
     cdl_device *own;
     cdl_session *s;
-    harness_expect_ok(cdl_device_create(&own, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)), "own device");
+    harness_expect_ok(cdl_device_create(&own, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)),
+                      "own device");
     harness_expect_ok(cdl_session_create(&s, own, t.model, NULL), "session");
     VkCommandBuffer cmd = rig_begin();
-    rig_expect_refusal(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1)), CDL_ERR_INVALID, "`vulkan`", "record");
-    rig_expect_refusal(cdl_vk_submit(s, cdl_vk_run(.inputs = &p.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID, "`vulkan`", "submit");
+    rig_expect_refusal(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &p.input, .count = 1)), CDL_ERR_INVALID, "`vulkan`",
+                       "record");
+    rig_expect_refusal(cdl_vk_submit(s, cdl_vk_run(.inputs = &p.input, .count = 1), NULL, 0, NULL, 0), CDL_ERR_INVALID,
+                       "`vulkan`", "submit");
     rig_run(cmd);
     cdl_session_destroy(&s);
     cdl_device_destroy(&own);
@@ -578,9 +650,16 @@ static void test_session_without(void **state) { // `vulkan`, on a device of Car
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_and_sizes), cmocka_unit_test(test_orientations), cmocka_unit_test(test_crops),
-        cmocka_unit_test(test_batches), cmocka_unit_test(test_probs), cmocka_unit_test(test_wrong_inputs), cmocka_unit_test(test_wrong_runs),
-        cmocka_unit_test(test_wrong_slices), cmocka_unit_test(test_wrong_submissions), cmocka_unit_test(test_small_staging),
+        cmocka_unit_test(test_kinds_and_sizes),
+        cmocka_unit_test(test_orientations),
+        cmocka_unit_test(test_crops),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_probs),
+        cmocka_unit_test(test_wrong_inputs),
+        cmocka_unit_test(test_wrong_runs),
+        cmocka_unit_test(test_wrong_slices),
+        cmocka_unit_test(test_wrong_submissions),
+        cmocka_unit_test(test_small_staging),
         cmocka_unit_test(test_session_without),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -1,7 +1,8 @@
 // test_vulkan_import.c - a cdl_device on the host's VkDevice, under validation.
 //
 // What is missing or wrong is named: version, feature, function, parameter. The chain of features is read in all its
-// forms; with no more than the required ones all works. Every handle stays the host's, and works after the device is gone.
+// forms; with no more than the required ones all works. Every handle stays the host's, and works after the device is
+// gone.
 #include "support/rig.h"
 
 enum { CLASSES = 10 };
@@ -25,12 +26,14 @@ static int close_all(void **state) {
 // misuse: cdl_vk_import
 static void test_import_refusals(void **state) {
     (void)state;
-    static const char *const functions[] = {"vkGetDeviceProcAddr", "vkGetPhysicalDeviceFeatures2", "vkCmdDispatch", "vkQueueSubmit",
-                                            "vkWaitSemaphores", "vkGetBufferDeviceAddress"};
+    static const char *const functions[] = {"vkGetDeviceProcAddr", "vkGetPhysicalDeviceFeatures2",
+                                            "vkCmdDispatch",       "vkQueueSubmit",
+                                            "vkWaitSemaphores",    "vkGetBufferDeviceAddress"};
     const struct cdl_vk_import_params good = rig_import_params();
     struct cdl_vk_import_params p = good;
     cdl_device *dev = (cdl_device *)1;
-    VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .bufferDeviceAddress = VK_TRUE};
+    VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                            .bufferDeviceAddress = VK_TRUE};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v12};
     p.features = &features;
     rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "timelineSemaphore", "no timeline semaphores");
@@ -47,7 +50,10 @@ static void test_import_refusals(void **state) {
     p.queue_family = 31;
     rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_INVALID, "queue family 31", "a family that is not there");
 
-    const struct { const char *word; size_t offset, size; } needed[] = {
+    const struct {
+        const char *word;
+        size_t offset, size;
+    } needed[] = {
         {"instance", offsetof(struct cdl_vk_import_params, instance), sizeof p.instance},
         {"phys_device", offsetof(struct cdl_vk_import_params, phys_device), sizeof p.phys_device},
         {"device", offsetof(struct cdl_vk_import_params, device), sizeof p.device},
@@ -106,8 +112,10 @@ static void test_feature_chains(void **state) {
     (void)state;
     const struct cdl_vk_import_params good = rig_import_params();
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan13Features v13 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, .pNext = &v12};
-    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &v13};
+    VkPhysicalDeviceVulkan13Features v13 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
+                                            .pNext = &v12};
+    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                            .pNext = &v13};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
     struct cdl_vk_import_params p = good;
     cdl_device *dev;
@@ -124,7 +132,9 @@ static void test_feature_chains(void **state) {
     VkPhysicalDeviceBufferDeviceAddressFeatures addresses = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
     VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, .pNext = &addresses, .timelineSemaphore = VK_TRUE};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+        .pNext = &addresses,
+        .timelineSemaphore = VK_TRUE};
     features.pNext = &timeline;
     features.features = (VkPhysicalDeviceFeatures){0};
     harness_expect_ok(cdl_vk_import(&dev, &p), "the small structures");
@@ -132,7 +142,8 @@ static void test_feature_chains(void **state) {
     cdl_device_destroy(&dev);
 }
 
-// With no more than the required features all works, in either precision, and gives what a device of Cardinal's own gives.
+// With no more than the required features all works, in either precision, and gives what a device of Cardinal's own
+// gives.
 static void test_required_features_suffice(void **state) {
     (void)state;
     struct cdl_vk_import_params p = rig_import_params();
@@ -143,11 +154,13 @@ static void test_required_features_suffice(void **state) {
     cdl_device *least, *own;
     float logits[CLASSES], expected[CLASSES];
     harness_expect_ok(cdl_vk_import(&least, &p), "import");
-    harness_expect_ok(cdl_device_create(&own, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)), "own device");
+    harness_expect_ok(cdl_device_create(&own, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)),
+                      "own device");
     for (int precision = CDL_PRECISION_FP32; precision <= CDL_PRECISION_FP16; precision++) {
         run_tensor(own, (cdl_precision)precision, expected);
         run_tensor(harness.dev, (cdl_precision)precision, logits);
-        assert_memory_equal(logits, expected, sizeof logits); // the same kernels: the recommended features are all there are
+        assert_memory_equal(logits, expected,
+                            sizeof logits); // the same kernels: the recommended features are all there are
         run_tensor(least, (cdl_precision)precision, logits);
         for (int i = 0; i < CLASSES; i++)
             assert_float_equal(logits[i], expected[i], precision == CDL_PRECISION_FP16 ? 0.05 : 1e-4);
@@ -162,7 +175,8 @@ static void test_handles(void **state) {
     cdl_device *dev;
     harness_expect_ok(rig_import(&dev), "import");
     cdl_vk_get_handles(dev, &handles);
-    assert_true(handles.instance == rig.host.instance && handles.phys_device == rig.host.physical && handles.device == rig.host.device);
+    assert_true(handles.instance == rig.host.instance && handles.phys_device == rig.host.physical &&
+                handles.device == rig.host.device);
     assert_true(handles.queue == rig.host.queue && handles.queue_family == rig.host.queue_family);
     float logits[CLASSES];
     run_tensor(dev, CDL_PRECISION_FP32, logits);
@@ -175,7 +189,8 @@ static void test_handles(void **state) {
     assert_int_equal(buffer.mapped[63], 1);
     rig_buffer_free(&buffer);
     assert_string_equal(hook_complaint(), "");
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)), "own device");
+    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)),
+                      "own device");
     cdl_vk_get_handles(dev, &handles);
     assert_true(handles.instance && handles.phys_device && handles.device && handles.queue);
     cdl_device_destroy(&dev);
@@ -183,7 +198,9 @@ static void test_handles(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_import_refusals), cmocka_unit_test(test_feature_chains), cmocka_unit_test(test_required_features_suffice),
+        cmocka_unit_test(test_import_refusals),
+        cmocka_unit_test(test_feature_chains),
+        cmocka_unit_test(test_required_features_suffice),
         cmocka_unit_test(test_handles),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

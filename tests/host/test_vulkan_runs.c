@@ -1,4 +1,5 @@
-// test_vulkan_runs.c - runs in a host's command buffers and by its semaphores, under validation with synchronization checks.
+// test_vulkan_runs.c - runs in a host's command buffers and by its semaphores, under validation with synchronization
+// checks.
 //
 // Slices: a run cut into any number of parts gives to the bit what the whole gives, whatever the host does in between
 // (dispatch, copy, draw), in one command buffer or many. In flight: two recordings in two slots; what is recorded is
@@ -43,13 +44,14 @@ static void make_picture(struct picture *p, int width, int height, struct random
     p->image = rig_image(&(struct rig_image_params){
         .format = VK_FORMAT_R8G8B8A8_UNORM, .width = width, .height = height, .data = p->memory, .pixel_bytes = 4});
     p->pixels = (struct cdl_pixels){.data = p->memory, .width = width, .height = height, .format = CDL_FORMAT_RGBA8};
-    p->input =
-        (struct cdl_vk_input){.width = width, .height = height, .view = p->image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+    p->input = (struct cdl_vk_input){
+        .width = width, .height = height, .view = p->image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
 }
 
 static void make_host_pipeline(void) {
     VkDevice device = rig.host.device;
-    const VkDescriptorSetLayoutBinding binding = {0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL};
+    const VkDescriptorSetLayoutBinding binding = {0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT,
+                                                  NULL};
     const VkDescriptorSetLayoutCreateInfo set_layout = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 1, .pBindings = &binding};
     HOST_VK(vkCreateDescriptorSetLayout(device, &set_layout, NULL, &t.set_layout));
@@ -83,10 +85,14 @@ static void make_host_pipeline(void) {
                                              .descriptorSetCount = 1,
                                              .pSetLayouts = &t.set_layout};
     HOST_VK(vkAllocateDescriptorSets(device, &set, &t.set));
-    t.work = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT, 1024);
+    t.work = rig_buffer(
+        VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT, 1024);
     const VkDescriptorBufferInfo buffer = {t.work.handle, 0, 512};
-    const VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = t.set, .descriptorCount = 1,
-                                        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &buffer};
+    const VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                        .dstSet = t.set,
+                                        .descriptorCount = 1,
+                                        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                        .pBufferInfo = &buffer};
     vkUpdateDescriptorSets(device, 1, &write, 0, NULL);
 }
 
@@ -132,7 +138,10 @@ static cdl_session *open_session(cdl_model *model, const struct cdl_session_para
 
 // ---- results
 
-struct expected { float *logits; struct cdl_class *top; };
+struct expected {
+    float *logits;
+    struct cdl_class *top;
+};
 
 // What the slot's image gave, kept.
 static struct expected keep(const cdl_session *s, int slot, int image) {
@@ -159,7 +168,8 @@ static void check_slot(const cdl_session *s, int slot, int image, const struct e
     struct expected got = keep(s, slot, image);
     if (memcmp(got.logits, e->logits, (size_t)s->info.num_classes * sizeof(float)) ||
         memcmp(got.top, e->top, (size_t)s->info.num_classes * sizeof(struct cdl_class)))
-        fail_msg("%s: slot %d gives other logits: %.9g, not %.9g", what, slot, (double)got.logits[0], (double)e->logits[0]);
+        fail_msg("%s: slot %d gives other logits: %.9g, not %.9g", what, slot, (double)got.logits[0],
+                 (double)e->logits[0]);
     discard(&got);
 }
 
@@ -170,17 +180,20 @@ static void record_host_work(VkCommandBuffer cmd, uint32_t value) {
     const VkMemoryBarrier before = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                     .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
                                     .dstAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
-    const VkMemoryBarrier between = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+    const VkMemoryBarrier between = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT};
     const VkBufferCopy region = {0, 512, 512};
     scene_draw(&t.scene, cmd, (float)value);
     vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0, NULL, 0, NULL);
+                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0, NULL,
+                         0, NULL);
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, t.pipeline);
     vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, t.layout, 0, 1, &t.set, 0, NULL);
     vkCmdPushConstants(cmd, t.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &value);
     vkCmdDispatch(cmd, 2, 1, 1);
-    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &between, 0, NULL, 0, NULL);
+    vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &between, 0,
+                         NULL, 0, NULL);
     vkCmdCopyBuffer(cmd, t.work.handle, t.work.handle, 1, &region);
 }
 
@@ -193,20 +206,24 @@ static void check_host_work(uint32_t value) {
 }
 
 // A run in `slices` parts, `per_cmd` of them in a command buffer, each followed by work of the host's.
-static void run_slices(cdl_session *s, int slot, const struct cdl_vk_input *inputs, int count, int slices, int per_cmd) {
+static void run_slices(cdl_session *s, int slot, const struct cdl_vk_input *inputs, int count, int slices,
+                       int per_cmd) {
     VkCommandBuffer cmd = VK_NULL_HANDLE;
-    const VkMemoryBarrier to_host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+    const VkMemoryBarrier to_host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
     for (int i = 0; i < slices; i++) {
         if (!cmd)
             cmd = rig_begin();
         // From the second slice on inputs are not looked at.
-        harness_expect_ok(
-            cdl_vk_record(s, cmd, cdl_vk_run(.slot = slot, .inputs = i ? NULL : inputs, .count = count, .slice = i, .num_slices = slices)),
-            "slice");
+        harness_expect_ok(cdl_vk_record(s, cmd,
+                                        cdl_vk_run(.slot = slot, .inputs = i ? NULL : inputs, .count = count,
+                                                   .slice = i, .num_slices = slices)),
+                          "slice");
         record_host_work(cmd, (uint32_t)(i + slices));
         if (i == slices - 1 || i % per_cmd == per_cmd - 1) {
-            vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0, NULL);
+            vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0,
+                                 NULL, 0, NULL);
             rig_run(cmd);
             cmd = VK_NULL_HANDLE;
         }
@@ -216,7 +233,8 @@ static void run_slices(cdl_session *s, int slot, const struct cdl_vk_input *inpu
 }
 
 static cdl_session *open_slices(cdl_model *model, cdl_precision precision) {
-    return open_session(model, cdl_session_params(.precision = precision, .num_slots = 2, .max_batch = 2, .width = SIDE, .height = SIDE));
+    return open_session(model, cdl_session_params(.precision = precision, .num_slots = 2, .max_batch = 2, .width = SIDE,
+                                                  .height = SIDE));
 }
 
 // The first steps of sessions like those run for one image at a time: an entry of the tuner's table says so.
@@ -261,7 +279,8 @@ static void test_slices(void **state) {
     (void)state;
     static const int counts[] = {1, 2, 5, 53};
     cdl_model *model;
-    harness_expect_ok(cdl_model_random(&model, "resnext50_32x4d", 7, cdl_model_params(.log = harness_log())), "resnext50");
+    harness_expect_ok(cdl_model_random(&model, "resnext50_32x4d", 7, cdl_model_params(.log = harness_log())),
+                      "resnext50");
     check_slices(model, CDL_PRECISION_FP32, counts, 4);
     check_slices(model, CDL_PRECISION_FP16, counts, 4);
     cdl_model_destroy(&model);
@@ -304,8 +323,10 @@ static void test_two_in_flight(void **state) {
         const int a = round % PICTURES, b = (round + 1) % PICTURES, c = (round + 2) % PICTURES;
         const bool one_cmd = round % 2, other_slot_first = round % 4 < 2;
         VkCommandBuffer first = rig_begin(), second = one_cmd ? first : rig_begin();
-        harness_expect_ok(cdl_vk_record(s, first, cdl_vk_run(.slot = 0, .inputs = &t.pictures[a].input, .count = 1)), "slot 0");
-        harness_expect_ok(cdl_vk_record(s, second, cdl_vk_run(.slot = 1, .inputs = &t.pictures[b].input, .count = 1)), "slot 1");
+        harness_expect_ok(cdl_vk_record(s, first, cdl_vk_run(.slot = 0, .inputs = &t.pictures[a].input, .count = 1)),
+                          "slot 0");
+        harness_expect_ok(cdl_vk_record(s, second, cdl_vk_run(.slot = 1, .inputs = &t.pictures[b].input, .count = 1)),
+                          "slot 1");
         // Neither is changed by a run that comes and goes meanwhile.
         harness_expect_ok(cdl_session_submit(s, 2, &t.pictures[c].pixels, 1), "slot 2");
         harness_expect_ok(cdl_session_wait(s, 2, UINT64_MAX), "slot 2");
@@ -344,7 +365,9 @@ static void test_all_slots(void **state) {
         e[i] = expect(s, 0, &t.pictures[i].pixels);
     for (int i = 0; i < SLOTS; i++) {
         cmds[i] = rig_begin();
-        harness_expect_ok(cdl_vk_record(s, cmds[i], cdl_vk_run(.slot = i, .inputs = &t.pictures[i % PICTURES].input, .count = 1)), "record");
+        harness_expect_ok(
+            cdl_vk_record(s, cmds[i], cdl_vk_run(.slot = i, .inputs = &t.pictures[i % PICTURES].input, .count = 1)),
+            "record");
         rig_end(cmds[i]);
     }
     for (int i = 0; i < SLOTS; i++)
@@ -366,8 +389,11 @@ static void test_all_slots(void **state) {
 static void submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t value) {
     const uint64_t next = value + 1;
     const VkTimelineSemaphoreSubmitInfo values = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .waitSemaphoreValueCount = 1, .pWaitSemaphoreValues = &value,
-        .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &next,
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .waitSemaphoreValueCount = 1,
+        .pWaitSemaphoreValues = &value,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &next,
     };
     const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     const VkSubmitInfo submit = {
@@ -387,18 +413,21 @@ static void submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t v
 }
 
 static void signal_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreSignalInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
+    const VkSemaphoreSignalInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
     HOST_VK(vkSignalSemaphore(rig.host.device, &info));
 }
 
 static void wait_for_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &timeline, .pValues = &value};
+    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                      .semaphoreCount = 1,
+                                      .pSemaphores = &timeline,
+                                      .pValues = &value};
     HOST_VK(vkWaitSemaphores(rig.host.device, &info, UINT64_MAX));
 }
 
-// The picture is copied into the buffer by the host (1 -> 2), classified (2 -> 3), and the probabilities copied on (3 -> 4),
-// all of it submitted before the first is let go.
+// The picture is copied into the buffer by the host (1 -> 2), classified (2 -> 3), and the probabilities copied on (3
+// -> 4), all of it submitted before the first is let go.
 static void test_semaphores_order(void **state) {
     (void)state;
     const struct picture *p = &t.pictures[0];
@@ -418,10 +447,12 @@ static void test_semaphores_order(void **state) {
     rig_end(before);
     rig_end(behind);
 
-    const struct cdl_vk_input in = {.width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
+    const struct cdl_vk_input in = {
+        .width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
     const cdl_vk_sem wait = {timeline, 2}, signal = {timeline, 3};
     submit_between(before, timeline, 1);
-    harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &in, .count = 1, .probs = probs.handle), &wait, 1, &signal, 1), "submit");
+    harness_expect_ok(
+        cdl_vk_submit(s, cdl_vk_run(.inputs = &in, .count = 1, .probs = probs.handle), &wait, 1, &signal, 1), "submit");
     submit_between(behind, timeline, 3);
     assert_int_equal(cdl_session_wait(s, 0, 0), CDL_NOT_READY);
     assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
@@ -454,7 +485,8 @@ static void test_many_semaphores(void **state) {
         waits[i] = (cdl_vk_sem){rig_timeline(0), (uint64_t)i + 1};
         signals[i] = (cdl_vk_sem){rig_timeline(5), (uint64_t)i + 10};
     }
-    harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.pictures[1].input, .count = 1), waits, MOST, signals, MOST), "submit");
+    harness_expect_ok(
+        cdl_vk_submit(s, cdl_vk_run(.inputs = &t.pictures[1].input, .count = 1), waits, MOST, signals, MOST), "submit");
     for (int i = MOST - 1; i >= 0; i--) {
         assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
         assert_int_equal(rig_timeline_value(signals[i].sem), 5);
@@ -482,14 +514,17 @@ static void test_own_device(void **state) {
     struct cdl_vk_handles own;
     cdl_device *dev;
     cdl_session *s;
-    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)), "own device");
-    harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.num_slots = 2, .vulkan = true)), "session");
+    harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid)),
+                      "own device");
+    harness_expect_ok(cdl_session_create(&s, dev, t.model, cdl_session_params(.num_slots = 2, .vulkan = true)),
+                      "session");
     cdl_vk_get_handles(dev, &own);
     VkDevice before = rig.host.device; // rig_buffer on the other device, for once
     rig.host.device = own.device;
     struct rig_buffer input = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, bytes);
     memcpy(input.mapped, p->memory, bytes);
-    const struct cdl_vk_input in = {.width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
+    const struct cdl_vk_input in = {
+        .width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
     harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &in, .count = 1), NULL, 0, NULL, 0), "submit");
     harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     struct expected e = expect(s, 1, &p->pixels);
@@ -513,8 +548,9 @@ static void test_giving_up(void **state) {
         VkCommandBuffer cmd = rig_begin();
         run_slices(s, 0, &t.pictures[2].input, 1, 1, 1); // results that are gone afterwards
         check_slot(s, 0, 0, &e, "before");
-        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = sliced ? 3 : 0)),
-                          "record");
+        harness_expect_ok(
+            cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = sliced ? 3 : 0)),
+            "record");
         rig_end(cmd);
         if (submitted)
             rig_wait(rig_submit(cmd));
@@ -529,8 +565,10 @@ static void test_giving_up(void **state) {
     }
     // A session goes with what was recorded and never submitted.
     VkCommandBuffer cmd = rig_begin();
-    harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.slot = 1, .inputs = &t.pictures[0].input, .count = 1)), "record");
-    harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = 2)), "record");
+    harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.slot = 1, .inputs = &t.pictures[0].input, .count = 1)),
+                      "record");
+    harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .num_slices = 2)),
+                      "record");
     vkFreeCommandBuffers(rig.host.device, rig.pool, 1, &cmd);
     discard(&e);
     cdl_session_destroy(&s);
@@ -545,10 +583,15 @@ static void test_graphics_state_survives(void **state) {
     const float turn[] = {0.7f, (float)SCENE_WIDTH / SCENE_HEIGHT};
     const VkClearValue clear = {.color = {.float32 = {0.18f, 0.32f, 0.55f, 1}}};
     const VkRenderPassBeginInfo begin = {
-        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO, .renderPass = t.scene.pass, .framebuffer = t.scene.framebuffer,
-        .renderArea = {{0, 0}, {SCENE_WIDTH, SCENE_HEIGHT}}, .clearValueCount = 1, .pClearValues = &clear,
+        .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
+        .renderPass = t.scene.pass,
+        .framebuffer = t.scene.framebuffer,
+        .renderArea = {{0, 0}, {SCENE_WIDTH, SCENE_HEIGHT}},
+        .clearValueCount = 1,
+        .pClearValues = &clear,
     };
-    struct rig_buffer frames[2] = {rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, bytes), rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, bytes)};
+    struct rig_buffer frames[2] = {rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, bytes),
+                                   rig_buffer(VK_BUFFER_USAGE_TRANSFER_DST_BIT, bytes)};
     cdl_session *s = open_session(t.model, NULL);
     VkCommandBuffer cmd = rig_begin();
     scene_draw(&t.scene, cmd, turn[0]);
@@ -558,10 +601,13 @@ static void test_graphics_state_survives(void **state) {
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, t.scene.pipeline);
     vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, t.scene.layout, 0, 1, &t.scene.set, 0, NULL);
     for (int slice = 0; slice < 2; slice++)
-        harness_expect_ok(cdl_vk_record(s, cmd, cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .slice = slice, .num_slices = 2)),
-                          "record");
+        harness_expect_ok(
+            cdl_vk_record(s, cmd,
+                          cdl_vk_run(.inputs = &t.pictures[0].input, .count = 1, .slice = slice, .num_slices = 2)),
+            "record");
     vkCmdBeginRenderPass(cmd, &begin, VK_SUBPASS_CONTENTS_INLINE);
-    vkCmdPushConstants(cmd, t.scene.layout, VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof turn, turn); // these Cardinal replaces
+    vkCmdPushConstants(cmd, t.scene.layout, VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof turn,
+                       turn); // these Cardinal replaces
     vkCmdDraw(cmd, 36, 1, 0, 0);
     vkCmdEndRenderPass(cmd);
     scene_read_back(&t.scene, cmd, frames[1].handle);
@@ -576,9 +622,15 @@ static void test_graphics_state_survives(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices),     cmocka_unit_test(test_slices_tell_all),  cmocka_unit_test(test_two_in_flight),
-        cmocka_unit_test(test_all_slots),  cmocka_unit_test(test_semaphores_order), cmocka_unit_test(test_many_semaphores),
-        cmocka_unit_test(test_own_device), cmocka_unit_test(test_giving_up),        cmocka_unit_test(test_graphics_state_survives),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_slices_tell_all),
+        cmocka_unit_test(test_two_in_flight),
+        cmocka_unit_test(test_all_slots),
+        cmocka_unit_test(test_semaphores_order),
+        cmocka_unit_test(test_many_semaphores),
+        cmocka_unit_test(test_own_device),
+        cmocka_unit_test(test_giving_up),
+        cmocka_unit_test(test_graphics_state_survives),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 1)

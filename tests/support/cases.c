@@ -8,27 +8,44 @@
 #define RES .residual = true
 #define NORM .norm = true
 #define SQUARE(n, h, w, from, to, k, s, p, g) \
-    .kind = CASE_CONV, .images = n, .height = h, .width = w, .channels = from, .dst_channels = to, \
-    .kernel_h = k, .kernel_w = k, .stride = s, .padding = p, .groups = g
-#define CONV(...) {SQUARE(__VA_ARGS__)}
-#define CONV_WITH(with, ...) {SQUARE(__VA_ARGS__), with}
+    .kind = CASE_CONV, .images = n, .height = h, .width = w, .channels = from, .dst_channels = to, .kernel_h = k, \
+    .kernel_w = k, .stride = s, .padding = p, .groups = g
+#define CONV(...) \
+    { SQUARE(__VA_ARGS__) }
+#define CONV_WITH(with, ...) \
+    { SQUARE(__VA_ARGS__), with }
 #define COMMA , // between two options of CONV_WITH
 #define RECTANGLE(n, h, w, from, to, kh, kw, s, p, g) \
-    {.kind = CASE_CONV, .images = n, .height = h, .width = w, .channels = from, .dst_channels = to, \
-     .kernel_h = kh, .kernel_w = kw, .stride = s, .padding = p, .groups = g}
+    { \
+        .kind = CASE_CONV, .images = n, .height = h, .width = w, .channels = from, .dst_channels = to, .kernel_h = kh, \
+        .kernel_w = kw, .stride = s, .padding = p, .groups = g \
+    }
 #define LINEAR(n, from, to) \
-    {.kind = CASE_LINEAR, .images = n, .height = 1, .width = 1, .channels = from, .dst_channels = to, \
-     .kernel_h = 1, .kernel_w = 1, .stride = 1, .groups = 1}
-#define NORMED(n, h, w, c, ...) {.kind = CASE_BATCH_NORM, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c, \
-                                 .stride = 1, __VA_ARGS__}
-#define MAX_POOL(n, h, w, c, k, s, p) {.kind = CASE_MAX_POOL, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c, \
-                                       .kernel_h = k, .kernel_w = k, .stride = s, .padding = p}
-#define AVG_POOL(n, h, w, c) {.kind = CASE_AVG_POOL, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c}
-#define CLASSIFY(n, classes) {.kind = CASE_CLASSIFY, .images = n, .height = 1, .width = 1, .channels = classes, .dst_channels = classes}
-#define IMPORT(n, h, w) {.kind = CASE_IMPORT, .images = n, .height = h, .width = w, .channels = 3, .dst_channels = 3}
+    { \
+        .kind = CASE_LINEAR, .images = n, .height = 1, .width = 1, .channels = from, .dst_channels = to, \
+        .kernel_h = 1, .kernel_w = 1, .stride = 1, .groups = 1 \
+    }
+#define NORMED(n, h, w, c, ...) \
+    { \
+        .kind = CASE_BATCH_NORM, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c, .stride = 1, \
+        __VA_ARGS__ \
+    }
+#define MAX_POOL(n, h, w, c, k, s, p) \
+    { \
+        .kind = CASE_MAX_POOL, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c, .kernel_h = k, \
+        .kernel_w = k, .stride = s, .padding = p \
+    }
+#define AVG_POOL(n, h, w, c) \
+    { .kind = CASE_AVG_POOL, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c }
+#define CLASSIFY(n, classes) \
+    { .kind = CASE_CLASSIFY, .images = n, .height = 1, .width = 1, .channels = classes, .dst_channels = classes }
+#define IMPORT(n, h, w) \
+    { .kind = CASE_IMPORT, .images = n, .height = h, .width = w, .channels = 3, .dst_channels = 3 }
 #define PREPROCESS(w, h, short_side, ch, cw, turn) \
-    {.kind = CASE_PREPROCESS, .images = 1, .height = h, .width = w, .channels = 3, .dst_channels = 3, \
-     .resize = short_side, .crop_height = ch, .crop_width = cw, .orientation = turn}
+    { \
+        .kind = CASE_PREPROCESS, .images = 1, .height = h, .width = w, .channels = 3, .dst_channels = 3, \
+        .resize = short_side, .crop_height = ch, .crop_width = cw, .orientation = turn \
+    }
 
 const struct op_case op_cases[] = {
     // images, height, width, channels, to, kernel, stride, padding, groups
@@ -97,24 +114,57 @@ const struct op_case op_cases[] = {
     RECTANGLE(2, 9, 6, 12, 12, 3, 1, 2, 1, 1),
     RECTANGLE(1, 8, 8, 16, 16, 3, 5, 1, 2, 4),
 
-    LINEAR(1, 64, 10), LINEAR(2, 512, 1000), LINEAR(5, 20, 3), LINEAR(1, 9, 1), LINEAR(5, 2048, 37),
+    LINEAR(1, 64, 10),
+    LINEAR(2, 512, 1000),
+    LINEAR(5, 20, 3),
+    LINEAR(1, 9, 1),
+    LINEAR(5, 2048, 37),
 
-    NORMED(1, 1, 1, 8, .relu = false), NORMED(2, 7, 5, 24, RELU), NORMED(5, 3, 4, 13, RES), NORMED(1, 33, 47, 20, RELU, RES),
+    NORMED(1, 1, 1, 8, .relu = false),
+    NORMED(2, 7, 5, 24, RELU),
+    NORMED(5, 3, 4, 13, RES),
+    NORMED(1, 33, 47, 20, RELU, RES),
 
-    MAX_POOL(1, 1, 1, 8, 3, 2, 1), MAX_POOL(2, 33, 47, 64, 3, 2, 1), MAX_POOL(5, 8, 8, 13, 3, 2, 1), MAX_POOL(1, 9, 6, 24, 3, 1, 1),
-    MAX_POOL(1, 8, 10, 16, 2, 2, 0), MAX_POOL(1, 7, 9, 5, 5, 3, 2),
+    MAX_POOL(1, 1, 1, 8, 3, 2, 1),
+    MAX_POOL(2, 33, 47, 64, 3, 2, 1),
+    MAX_POOL(5, 8, 8, 13, 3, 2, 1),
+    MAX_POOL(1, 9, 6, 24, 3, 1, 1),
+    MAX_POOL(1, 8, 10, 16, 2, 2, 0),
+    MAX_POOL(1, 7, 9, 5, 5, 3, 2),
 
-    AVG_POOL(1, 1, 1, 8), AVG_POOL(2, 7, 7, 64), AVG_POOL(5, 3, 2, 13), AVG_POOL(1, 33, 47, 20), AVG_POOL(2, 10, 5, 2048),
+    AVG_POOL(1, 1, 1, 8),
+    AVG_POOL(2, 7, 7, 64),
+    AVG_POOL(5, 3, 2, 13),
+    AVG_POOL(1, 33, 47, 20),
+    AVG_POOL(2, 10, 5, 2048),
 
-    CLASSIFY(1, 1), CLASSIFY(2, 2), CLASSIFY(5, 10), CLASSIFY(1, 37), CLASSIFY(2, 128), CLASSIFY(2, 257), CLASSIFY(5, 1000), CLASSIFY(1, 1001),
+    CLASSIFY(1, 1),
+    CLASSIFY(2, 2),
+    CLASSIFY(5, 10),
+    CLASSIFY(1, 37),
+    CLASSIFY(2, 128),
+    CLASSIFY(2, 257),
+    CLASSIFY(5, 1000),
+    CLASSIFY(1, 1001),
     CLASSIFY(1, 21841),
 
-    IMPORT(1, 1, 1), IMPORT(2, 33, 47), IMPORT(5, 32, 32),
+    IMPORT(1, 1, 1),
+    IMPORT(2, 33, 47),
+    IMPORT(5, 32, 32),
 
     // width, height, resize, crop height, crop width, orientation
-    PREPROCESS(3, 5, 8, 7, 7, 1), PREPROCESS(32, 32, 32, 32, 32, 1), PREPROCESS(100, 75, 32, 28, 30, 1), PREPROCESS(75, 100, 32, 28, 30, 2),
-    PREPROCESS(64, 48, 40, 33, 47, 3), PREPROCESS(48, 64, 40, 33, 47, 4), PREPROCESS(61, 47, 24, 24, 24, 5), PREPROCESS(61, 47, 24, 24, 20, 6),
-    PREPROCESS(47, 61, 24, 20, 24, 7), PREPROCESS(47, 61, 24, 24, 24, 8), PREPROCESS(1, 200, 20, 16, 16, 1), PREPROCESS(500, 333, 16, 16, 16, 6),
+    PREPROCESS(3, 5, 8, 7, 7, 1),
+    PREPROCESS(32, 32, 32, 32, 32, 1),
+    PREPROCESS(100, 75, 32, 28, 30, 1),
+    PREPROCESS(75, 100, 32, 28, 30, 2),
+    PREPROCESS(64, 48, 40, 33, 47, 3),
+    PREPROCESS(48, 64, 40, 33, 47, 4),
+    PREPROCESS(61, 47, 24, 24, 24, 5),
+    PREPROCESS(61, 47, 24, 24, 20, 6),
+    PREPROCESS(47, 61, 24, 20, 24, 7),
+    PREPROCESS(47, 61, 24, 24, 24, 8),
+    PREPROCESS(1, 200, 20, 16, 16, 1),
+    PREPROCESS(500, 333, 16, 16, 16, 6),
     PREPROCESS(12, 9, 9, 20, 25, 1), // a black border around the picture
     PREPROCESS(1, 1, 1, 1, 1, 1),
 };
@@ -130,13 +180,16 @@ int case_dst_height(const struct op_case *c) { return reach(c, c->height, c->ker
 int case_dst_width(const struct op_case *c) { return reach(c, c->width, c->kernel_w); }
 
 void case_text(const struct op_case *c, char *out, size_t size) {
-    static const char *const kinds[] = {"conv", "linear", "batch norm", "max-pool", "avg-pool", "softmax and top-k", "preprocess", "import"};
-    int n = snprintf(out, size, "%s %dx%dx%d, %d -> %d channels", kinds[c->kind], c->images, c->height, c->width, c->channels, c->dst_channels);
+    static const char *const kinds[] = {
+        "conv", "linear", "batch norm", "max-pool", "avg-pool", "softmax and top-k", "preprocess", "import"};
+    int n = snprintf(out, size, "%s %dx%dx%d, %d -> %d channels", kinds[c->kind], c->images, c->height, c->width,
+                     c->channels, c->dst_channels);
     if (c->kind == CASE_CONV || c->kind == CASE_MAX_POOL)
-        n += snprintf(out + n, size - (size_t)n, ", kernel %dx%d, stride %d, padding %d, groups %d", c->kernel_h, c->kernel_w, c->stride,
-                      c->padding, c->groups);
+        n += snprintf(out + n, size - (size_t)n, ", kernel %dx%d, stride %d, padding %d, groups %d", c->kernel_h,
+                      c->kernel_w, c->stride, c->padding, c->groups);
     if (c->kind == CASE_PREPROCESS)
-        n += snprintf(out + n, size - (size_t)n, ", resize %d, crop %dx%d, orientation %d", c->resize, c->crop_height, c->crop_width,
-                      c->orientation);
-    snprintf(out + n, size - (size_t)n, "%s%s%s", c->relu ? ", relu" : "", c->residual ? ", residual" : "", c->norm ? ", batch norm" : "");
+        n += snprintf(out + n, size - (size_t)n, ", resize %d, crop %dx%d, orientation %d", c->resize, c->crop_height,
+                      c->crop_width, c->orientation);
+    snprintf(out + n, size - (size_t)n, "%s%s%s", c->relu ? ", relu" : "", c->residual ? ", residual" : "",
+             c->norm ? ", batch norm" : "");
 }

@@ -9,7 +9,11 @@
 #include <stddef.h>
 
 enum case_kind {
-    CASE_CONV, CASE_LINEAR, CASE_BATCH_NORM, CASE_MAX_POOL, CASE_AVG_POOL,
+    CASE_CONV,
+    CASE_LINEAR,
+    CASE_BATCH_NORM,
+    CASE_MAX_POOL,
+    CASE_AVG_POOL,
     CASE_CLASSIFY,   // softmax and top-k: images, dst_channels classes
     CASE_PREPROCESS, // a picture of width x height
     CASE_IMPORT,
@@ -20,7 +24,7 @@ struct op_case {
     int images, height, width, channels; // source
     int dst_channels;
     int kernel_h, kernel_w, stride, padding, groups;
-    bool relu, residual, norm; // norm: a batch norm folded into the convolution
+    bool relu, residual, norm;                        // norm: a batch norm folded into the convolution
     int resize, crop_height, crop_width, orientation; // preprocess
 };
 

@@ -3,7 +3,7 @@
 
 #include "system/thread.h"
 
-enum { GUARD = 256 }; // bytes before and after each region; also their alignment, the arena's
+enum { GUARD = 256 };                      // bytes before and after each region; also their alignment, the arena's
 static const uint32_t poison = 0x7fc17fc1; // NaN as one float, and NaN as two halves
 
 static void begin(struct device_batch *b) {
@@ -35,14 +35,18 @@ struct device_batch *batch_open(struct cdl_device *dev) {
     cdl_result r = cdl_buffer_create(&b->buffer, dev, BATCH_BYTES, CDL_MEMORY_READBACK, "test data");
     harness_expect_ok(r, "a buffer for test data");
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = dev->queue_family,
     };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &b->pool));
     const VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = b->pool, .commandBufferCount = 1,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = b->pool,
+        .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &b->commands));
     CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &b->done));
@@ -68,7 +72,8 @@ void batch_close(struct device_batch **batch) {
 }
 
 bool batch_fits(const struct device_batch *b, size_t bytes, int regions) {
-    return b->used + bytes + (size_t)regions * 2 * GUARD + GUARD <= BATCH_BYTES && b->num_regions + regions <= BATCH_MAX_REGIONS;
+    return b->used + bytes + (size_t)regions * 2 * GUARD + GUARD <= BATCH_BYTES &&
+           b->num_regions + regions <= BATCH_MAX_REGIONS;
 }
 
 size_t batch_add(struct device_batch *b, size_t size, const void *content) {
@@ -102,7 +107,11 @@ static int add_pipeline(struct device_batch *b, const struct cdl_kernel *k) {
     return b->num_pipelines++;
 }
 
-struct compilers { struct device_batch *b; thread_mutex lock; int next; }; // next: pipeline without a thread
+struct compilers {
+    struct device_batch *b;
+    thread_mutex lock;
+    int next;
+}; // next: pipeline without a thread
 
 static void compile_some(void *ctx) {
     struct compilers *c = ctx;
@@ -153,8 +162,8 @@ void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, con
 }
 
 void batch_barrier(struct device_batch *b) {
-    cdl_barrier(b->dev, b->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    cdl_barrier(b->dev, b->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
 // The first byte outside the outputs that is not as it was, or SIZE_MAX.
@@ -178,7 +187,8 @@ static size_t first_damage(const struct device_batch *b) {
 bool batch_run(struct device_batch *b, size_t *damaged_at) {
     struct cdl_device *dev = b->dev;
     cdl_result r = CDL_OK;
-    cdl_barrier(dev, b->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    cdl_barrier(dev, b->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(b->commands));
     r = cdl_buffer_flush(&b->buffer, dev);
     if (r == CDL_OK)
@@ -186,7 +196,10 @@ bool batch_run(struct device_batch *b, size_t *damaged_at) {
     if (r != CDL_OK)
         goto error;
     const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &b->done, .pValues = &b->submitted,
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &b->done,
+        .pValues = &b->submitted,
     };
     CDL_VK(dev, WaitSemaphores(dev->handle, &wait, UINT64_MAX));
     r = cdl_buffer_invalidate(&b->buffer, dev);

@@ -9,7 +9,10 @@
 
 enum { BATCH_BYTES = 64 << 20, BATCH_MAX_REGIONS = 2048, BATCH_MAX_PIPELINES = 4096 };
 
-struct batch_region { size_t at, size; bool output; };
+struct batch_region {
+    size_t at, size;
+    bool output;
+};
 struct device_batch {
     struct cdl_device *dev;
     struct cdl_buffer buffer;
@@ -21,7 +24,10 @@ struct device_batch {
     VkCommandBuffer commands;
     VkSemaphore done;
     uint64_t submitted;
-    struct { struct cdl_kernel kernel; VkPipeline pipeline; } pipelines[BATCH_MAX_PIPELINES];
+    struct {
+        struct cdl_kernel kernel;
+        VkPipeline pipeline;
+    } pipelines[BATCH_MAX_PIPELINES];
     int num_pipelines;
 };
 
@@ -39,7 +45,6 @@ void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int
 // The pipeline is kept for later dispatches of the same kernel. No barrier: dispatches run in any order.
 void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, const struct cdl_launch *launch);
 void batch_barrier(struct device_batch *b); // for dispatches that read what others wrote
-
 
 // Submits, waits. false: guard words or inputs changed; *damaged_at is the first such byte.
 bool batch_run(struct device_batch *b, size_t *damaged_at);

@@ -28,8 +28,8 @@ int harness_open(void **state) {
     const bool validate = !wanted || strcmp(wanted, "off") != 0;
     cdl_mutex_init(&harness.lock);
     harness_seed();
-    const cdl_result r = cdl_device_create(&harness.dev, cdl_device_params(.log = harness_log(), .validate = validate,
-                                                                           .name = getenv("CARDINAL_DEVICE")));
+    const cdl_result r = cdl_device_create(
+        &harness.dev, cdl_device_params(.log = harness_log(), .validate = validate, .name = getenv("CARDINAL_DEVICE")));
     if (r != CDL_OK) {
         fprintf(stderr, "no device: %s\n", harness.last);
         return -1;
@@ -51,7 +51,8 @@ int harness_close(void **state) {
     if (harness.validation)
         fprintf(stderr, "%d validation messages\n", harness.validation);
     if (harness.errors + harness.warnings)
-        fprintf(stderr, "%d errors and %d warnings that no test expected, the last: %s\n", harness.errors, harness.warnings, harness.last);
+        fprintf(stderr, "%d errors and %d warnings that no test expected, the last: %s\n", harness.errors,
+                harness.warnings, harness.last);
     return harness.validation + harness.errors + harness.warnings ? -1 : 0;
 }
 
@@ -66,14 +67,15 @@ int harness_take_errors(void) {
 void harness_expect_failure(cdl_result r, cdl_result expected, const char *what) {
     const int lines = harness_take_errors();
     if (r != expected || lines != 1)
-        fail_msg("%s: %s, expected %s; %d error lines, expected one%s%s", what, cdl_result_str(r), cdl_result_str(expected), lines,
-                 lines ? ": " : "", lines ? harness.last : "");
+        fail_msg("%s: %s, expected %s; %d error lines, expected one%s%s", what, cdl_result_str(r),
+                 cdl_result_str(expected), lines, lines ? ": " : "", lines ? harness.last : "");
 }
 
 void harness_expect_ok(cdl_result r, const char *what) {
     const int lines = harness_take_errors();
     if (r != CDL_OK || lines != 0)
-        fail_msg("%s: %s; %d error lines%s%s", what, cdl_result_str(r), lines, lines ? ": " : "", lines ? harness.last : "");
+        fail_msg("%s: %s; %d error lines%s%s", what, cdl_result_str(r), lines, lines ? ": " : "",
+                 lines ? harness.last : "");
 }
 
 // ---- random numbers
@@ -90,7 +92,9 @@ uint64_t harness_seed(void) {
     return seed;
 }
 
-struct random random_of(uint64_t stream) { return (struct random){harness_seed() * UINT64_C(0x9e3779b97f4a7c15) + stream * 0x632be59bd9b4e019u}; }
+struct random random_of(uint64_t stream) {
+    return (struct random){harness_seed() * UINT64_C(0x9e3779b97f4a7c15) + stream * 0x632be59bd9b4e019u};
+}
 
 uint64_t random_next(struct random *r) {
     uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);
@@ -100,7 +104,9 @@ uint64_t random_next(struct random *r) {
 }
 
 int random_below(struct random *r, int n) { return (int)(random_next(r) % (uint64_t)n); }
-float random_float(struct random *r) { return (float)((double)(random_next(r) >> 11) / (double)(UINT64_C(1) << 52) - 1); }
+float random_float(struct random *r) {
+    return (float)((double)(random_next(r) >> 11) / (double)(UINT64_C(1) << 52) - 1);
+}
 
 void *must_alloc(size_t count, size_t size) {
     void *memory = calloc(count ? count : 1, size);

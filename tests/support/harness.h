@@ -52,8 +52,10 @@ void harness_expect_failure(cdl_result r, cdl_result expected, const char *what)
 void harness_expect_ok(cdl_result r, const char *what); // and no error line
 
 // ---- seeded random numbers (splitmix64)
-struct random { uint64_t state; };
-uint64_t harness_seed(void); // printed once
+struct random {
+    uint64_t state;
+};
+uint64_t harness_seed(void);              // printed once
 struct random random_of(uint64_t stream); // numbers of the run's seed and `stream`
 uint64_t random_next(struct random *r);
 int random_below(struct random *r, int n);

@@ -27,8 +27,14 @@ static struct {
     bool failed, lost, on;
     uint32_t host_type; // the real memory type behind those that `discrete` shows
     char complaint[256];
-    struct { VkShaderModule handle; const uint32_t *code; } modules[MAX_MODULES];
-    struct { VkPipeline handle; uint64_t hash; } pipelines[MAX_PIPELINES];
+    struct {
+        VkShaderModule handle;
+        const uint32_t *code;
+    } modules[MAX_MODULES];
+    struct {
+        VkPipeline handle;
+        uint64_t hash;
+    } pipelines[MAX_PIPELINES];
     int num_modules, num_pipelines;
 } h;
 
@@ -77,13 +83,14 @@ static void dead(bool was) {
 }
 
 #define CREATE(name, Info, Handle) \
-    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(VkDevice device, const Info *info, const VkAllocationCallbacks *callbacks, \
-                                                            Handle *out) { \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(VkDevice device, const Info *info, \
+                                                            const VkAllocationCallbacks *callbacks, Handle *out) { \
         const VkResult failure = before(HOOK_Create##name); \
         return failure < 0 ? failure : born(vkCreate##name(device, info, callbacks, out)); \
     }
 #define DESTROY(name, Handle) \
-    static VKAPI_ATTR void VKAPI_CALL wrap_##name(VkDevice device, Handle handle, const VkAllocationCallbacks *callbacks) { \
+    static VKAPI_ATTR void VKAPI_CALL wrap_##name(VkDevice device, Handle handle, \
+                                                  const VkAllocationCallbacks *callbacks) { \
         dead(handle != VK_NULL_HANDLE); \
         vk##name(device, handle, callbacks); \
     }
@@ -112,19 +119,30 @@ DESTROY(DestroyQueryPool, VkQueryPool)
 DESTROY(DestroySemaphore, VkSemaphore)
 DESTROY(FreeMemory, VkDeviceMemory)
 
-CALL(EnumerateDeviceExtensionProperties, (VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *out),
+CALL(EnumerateDeviceExtensionProperties,
+     (VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *out),
      (physical, layer, count, out))
-CALL(BindBufferMemory, (VkDevice device, VkBuffer buffer, VkDeviceMemory memory, VkDeviceSize offset), (device, buffer, memory, offset))
-CALL(MapMemory, (VkDevice device, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags, void **out),
+CALL(BindBufferMemory, (VkDevice device, VkBuffer buffer, VkDeviceMemory memory, VkDeviceSize offset),
+     (device, buffer, memory, offset))
+CALL(MapMemory,
+     (VkDevice device, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags,
+      void **out),
      (device, memory, offset, size, flags, out))
-CALL(FlushMappedMemoryRanges, (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges), (device, count, ranges))
-CALL(InvalidateMappedMemoryRanges, (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges), (device, count, ranges))
-CALL(GetPipelineCacheData, (VkDevice device, VkPipelineCache cache, size_t *size, void *out), (device, cache, size, out))
-CALL(AllocateDescriptorSets, (VkDevice device, const VkDescriptorSetAllocateInfo *info, VkDescriptorSet *out), (device, info, out))
-CALL(AllocateCommandBuffers, (VkDevice device, const VkCommandBufferAllocateInfo *info, VkCommandBuffer *out), (device, info, out))
+CALL(FlushMappedMemoryRanges, (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges),
+     (device, count, ranges))
+CALL(InvalidateMappedMemoryRanges, (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges),
+     (device, count, ranges))
+CALL(GetPipelineCacheData, (VkDevice device, VkPipelineCache cache, size_t *size, void *out),
+     (device, cache, size, out))
+CALL(AllocateDescriptorSets, (VkDevice device, const VkDescriptorSetAllocateInfo *info, VkDescriptorSet *out),
+     (device, info, out))
+CALL(AllocateCommandBuffers, (VkDevice device, const VkCommandBufferAllocateInfo *info, VkCommandBuffer *out),
+     (device, info, out))
 CALL(BeginCommandBuffer, (VkCommandBuffer commands, const VkCommandBufferBeginInfo *info), (commands, info))
-CALL(GetQueryPoolResults, (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
-     VkQueryResultFlags flags), (device, pool, first, count, size, out, stride, flags))
+CALL(GetQueryPoolResults,
+     (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
+      VkQueryResultFlags flags),
+     (device, pool, first, count, size, out, stride, flags))
 CALL(WaitSemaphores, (VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout), (device, info, timeout))
 CALL(DeviceWaitIdle, (VkDevice device), (device))
 
@@ -143,7 +161,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_AllocateMemory(VkDevice device, const
     return failure < 0 ? failure : born(vkAllocateMemory(device, &real, callbacks, out));
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL wrap_QueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence) {
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_QueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
+                                                       VkFence fence) {
     const VkResult failure = before(HOOK_QueueSubmit);
     if (h.options.on_submit)
         h.options.on_submit();
@@ -165,10 +184,11 @@ static VkShaderModule find_module(const uint32_t *code) {
     return VK_NULL_HANDLE;
 }
 
-// Cardinal's code is constant, so its address tells one module from another. Shared as pipelines are: the validation layer
-// examines every new one.
+// Cardinal's code is constant, so its address tells one module from another. Shared as pipelines are: the validation
+// layer examines every new one.
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateShaderModule(VkDevice device, const VkShaderModuleCreateInfo *info,
-                                                              const VkAllocationCallbacks *callbacks, VkShaderModule *out) {
+                                                              const VkAllocationCallbacks *callbacks,
+                                                              VkShaderModule *out) {
     VkResult result = before(HOOK_CreateShaderModule);
     if (result < 0)
         return result;
@@ -176,7 +196,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateShaderModule(VkDevice device, c
         return born(vkCreateShaderModule(device, info, callbacks, out));
     cdl_mutex_lock(&h.lock);
     VkShaderModule known = find_module(info->pCode);
-    if (!known && h.num_modules < MAX_MODULES && (result = vkCreateShaderModule(device, info, callbacks, &known)) >= 0) {
+    if (!known && h.num_modules < MAX_MODULES &&
+        (result = vkCreateShaderModule(device, info, callbacks, &known)) >= 0) {
         h.modules[h.num_modules].code = info->pCode;
         h.modules[h.num_modules++].handle = known;
     }
@@ -187,7 +208,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateShaderModule(VkDevice device, c
     return born(VK_SUCCESS);
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_DestroyShaderModule(VkDevice device, VkShaderModule handle, const VkAllocationCallbacks *callbacks) {
+static VKAPI_ATTR void VKAPI_CALL wrap_DestroyShaderModule(VkDevice device, VkShaderModule handle,
+                                                           const VkAllocationCallbacks *callbacks) {
     dead(handle != VK_NULL_HANDLE);
     if (!h.options.share_pipelines)
         vkDestroyShaderModule(device, handle, callbacks);
@@ -214,9 +236,11 @@ static VkPipeline find_pipeline(uint64_t hash) {
     return VK_NULL_HANDLE;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateComputePipelines(VkDevice device, VkPipelineCache cache,
+                                                                  uint32_t count,
                                                                   const VkComputePipelineCreateInfo *infos,
-                                                                  const VkAllocationCallbacks *callbacks, VkPipeline *out) {
+                                                                  const VkAllocationCallbacks *callbacks,
+                                                                  VkPipeline *out) {
     VkResult result = before(HOOK_CreateComputePipelines);
     if (count != 1)
         complain("more than one pipeline at once: ", "hook.c knows one");
@@ -247,7 +271,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateComputePipelines(VkDevice devic
     return born(VK_SUCCESS);
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_DestroyPipeline(VkDevice device, VkPipeline handle, const VkAllocationCallbacks *callbacks) {
+static VKAPI_ATTR void VKAPI_CALL wrap_DestroyPipeline(VkDevice device, VkPipeline handle,
+                                                       const VkAllocationCallbacks *callbacks) {
     dead(handle != VK_NULL_HANDLE);
     if (!h.options.share_pipelines)
         vkDestroyPipeline(device, handle, callbacks);
@@ -255,22 +280,25 @@ static VKAPI_ATTR void VKAPI_CALL wrap_DestroyPipeline(VkDevice device, VkPipeli
 
 // ---- what a host's state must be safe from
 
-static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindPipeline(VkCommandBuffer commands, VkPipelineBindPoint point, VkPipeline pipeline) {
+static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindPipeline(VkCommandBuffer commands, VkPipelineBindPoint point,
+                                                       VkPipeline pipeline) {
     if (point != VK_PIPELINE_BIND_POINT_COMPUTE)
         complain("bound a pipeline outside the compute bind point", "");
     vkCmdBindPipeline(commands, point, pipeline);
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindDescriptorSets(VkCommandBuffer commands, VkPipelineBindPoint point, VkPipelineLayout layout,
-                                                             uint32_t first, uint32_t count, const VkDescriptorSet *sets,
-                                                             uint32_t num_offsets, const uint32_t *offsets) {
+static VKAPI_ATTR void VKAPI_CALL wrap_CmdBindDescriptorSets(VkCommandBuffer commands, VkPipelineBindPoint point,
+                                                             VkPipelineLayout layout, uint32_t first, uint32_t count,
+                                                             const VkDescriptorSet *sets, uint32_t num_offsets,
+                                                             const uint32_t *offsets) {
     if (point != VK_PIPELINE_BIND_POINT_COMPUTE || first != 0 || count != 1)
         complain("bound descriptor sets other than compute set 0", "");
     vkCmdBindDescriptorSets(commands, point, layout, first, count, sets, num_offsets, offsets);
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_CmdPushConstants(VkCommandBuffer commands, VkPipelineLayout layout, VkShaderStageFlags stages,
-                                                        uint32_t offset, uint32_t size, const void *values) {
+static VKAPI_ATTR void VKAPI_CALL wrap_CmdPushConstants(VkCommandBuffer commands, VkPipelineLayout layout,
+                                                        VkShaderStageFlags stages, uint32_t offset, uint32_t size,
+                                                        const void *values) {
     if (stages != VK_SHADER_STAGE_COMPUTE_BIT)
         complain("pushed constants to stages other than compute", "");
     vkCmdPushConstants(commands, layout, stages, offset, size, values);
@@ -288,7 +316,8 @@ static VKAPI_ATTR void VKAPI_CALL wrap_DestroyInstance(VkInstance instance, cons
     complain("destroyed the host's instance", "");
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceProperties2(VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *out) {
+static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceProperties2(VkPhysicalDevice physical,
+                                                                    VkPhysicalDeviceProperties2 *out) {
     vkGetPhysicalDeviceProperties2(physical, out);
     if (h.options.version)
         out->properties.apiVersion = h.options.version;
@@ -296,20 +325,24 @@ static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceProperties2(VkPhysicalDe
 
 enum { SHOWN_DEVICE, SHOWN_HOST, SHOWN_TYPES };
 
-static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *out) {
+static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical,
+                                                                          VkPhysicalDeviceMemoryProperties2 *out) {
     vkGetPhysicalDeviceMemoryProperties2(physical, out);
     VkPhysicalDeviceMemoryProperties *p = &out->memoryProperties;
     if (!h.options.discrete)
         return;
     h.host_type = 0;
-    while (h.host_type < p->memoryTypeCount && !(p->memoryTypes[h.host_type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT))
+    while (h.host_type < p->memoryTypeCount &&
+           !(p->memoryTypes[h.host_type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT))
         h.host_type++;
     p->memoryTypeCount = SHOWN_TYPES;
     p->memoryTypes[SHOWN_DEVICE] = (VkMemoryType){VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
-    p->memoryTypes[SHOWN_HOST] = (VkMemoryType){VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0};
+    p->memoryTypes[SHOWN_HOST] =
+        (VkMemoryType){VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0};
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements(VkDevice device, VkBuffer buffer, VkMemoryRequirements *out) {
+static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements(VkDevice device, VkBuffer buffer,
+                                                                   VkMemoryRequirements *out) {
     vkGetBufferMemoryRequirements(device, buffer, out);
     if (h.options.discrete)
         out->memoryTypeBits = 1 << SHOWN_DEVICE | 1 << SHOWN_HOST;
@@ -319,25 +352,53 @@ static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements(VkDevice devi
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL wrap_GetDeviceProcAddr(VkDevice device, const char *name);
 
-static const struct { const char *name; PFN_vkVoidFunction function; } wrappers[] = {
+static const struct {
+    const char *name;
+    PFN_vkVoidFunction function;
+} wrappers[] = {
 #define FAILING(name, codes) {"vk" #name, (PFN_vkVoidFunction)wrap_##name},
-#define OTHER(name) {"vk" #name, (PFN_vkVoidFunction)wrap_##name}
-    HOOK_FAILING(FAILING)
-    OTHER(DestroyBuffer), OTHER(DestroyPipelineLayout), OTHER(DestroyPipelineCache), OTHER(DestroyDescriptorSetLayout),
-    OTHER(DestroyDescriptorPool), OTHER(DestroyCommandPool), OTHER(DestroyQueryPool), OTHER(DestroySemaphore), OTHER(FreeMemory),
-    OTHER(DestroyShaderModule), OTHER(DestroyPipeline), OTHER(CmdBindPipeline), OTHER(CmdBindDescriptorSets), OTHER(CmdPushConstants),
-    OTHER(DestroyDevice), OTHER(DestroyInstance), OTHER(GetPhysicalDeviceProperties2), OTHER(GetDeviceProcAddr),
-    OTHER(GetPhysicalDeviceMemoryProperties2), OTHER(GetBufferMemoryRequirements),
+#define OTHER(name) \
+    { "vk" #name, (PFN_vkVoidFunction)wrap_##name }
+    HOOK_FAILING(FAILING) OTHER(DestroyBuffer),
+    OTHER(DestroyPipelineLayout),
+    OTHER(DestroyPipelineCache),
+    OTHER(DestroyDescriptorSetLayout),
+    OTHER(DestroyDescriptorPool),
+    OTHER(DestroyCommandPool),
+    OTHER(DestroyQueryPool),
+    OTHER(DestroySemaphore),
+    OTHER(FreeMemory),
+    OTHER(DestroyShaderModule),
+    OTHER(DestroyPipeline),
+    OTHER(CmdBindPipeline),
+    OTHER(CmdBindDescriptorSets),
+    OTHER(CmdPushConstants),
+    OTHER(DestroyDevice),
+    OTHER(DestroyInstance),
+    OTHER(GetPhysicalDeviceProperties2),
+    OTHER(GetDeviceProcAddr),
+    OTHER(GetPhysicalDeviceMemoryProperties2),
+    OTHER(GetBufferMemoryRequirements),
 };
 
 // Functions that neither fail nor make anything, nor change a host's state: passed on as they are.
 static const char *const harmless[] = {
-    "vkGetPhysicalDeviceFeatures2", "vkGetPhysicalDeviceQueueFamilyProperties",
-    "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR", "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
-    "vkGetDeviceQueue", "vkGetBufferDeviceAddress", "vkUpdateDescriptorSets", "vkCmdDispatch",
-    "vkCmdPipelineBarrier", "vkCmdCopyBuffer", "vkCmdFillBuffer", "vkCmdResetQueryPool", "vkCmdWriteTimestamp",
+    "vkGetPhysicalDeviceFeatures2",
+    "vkGetPhysicalDeviceQueueFamilyProperties",
+    "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR",
+    "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
+    "vkGetDeviceQueue",
+    "vkGetBufferDeviceAddress",
+    "vkUpdateDescriptorSets",
+    "vkCmdDispatch",
+    "vkCmdPipelineBarrier",
+    "vkCmdCopyBuffer",
+    "vkCmdFillBuffer",
+    "vkCmdResetQueryPool",
+    "vkCmdWriteTimestamp",
     // Looked up with the others, called for devices of Cardinal's own alone.
-    "vkEnumeratePhysicalDevices", "vkCreateDevice",
+    "vkEnumeratePhysicalDevices",
+    "vkCreateDevice",
 };
 
 static PFN_vkVoidFunction look_up(const char *name, PFN_vkVoidFunction real) {

@@ -12,12 +12,16 @@
 
 // Functions that may fail, and with what: H host memory, D device memory, L device lost, P the pool is exhausted.
 #define HOOK_FAILING(X) \
-    X(EnumerateDeviceExtensionProperties, "H") X(CreateBuffer, "HD") X(AllocateMemory, "HD") X(BindBufferMemory, "HD") X(MapMemory, "HD") \
-    X(FlushMappedMemoryRanges, "HD") X(InvalidateMappedMemoryRanges, "HD") X(CreateShaderModule, "HD") X(CreatePipelineLayout, "HD") \
-    X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") X(CreateDescriptorSetLayout, "HD") \
-    X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") \
-    X(BeginCommandBuffer, "HD") X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") \
-    X(CreateSemaphore, "HD") X(WaitSemaphores, "HDL") X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
+    X(EnumerateDeviceExtensionProperties, "H") \
+    X(CreateBuffer, "HD") \
+    X(AllocateMemory, "HD") X(BindBufferMemory, "HD") X(MapMemory, "HD") X(FlushMappedMemoryRanges, "HD") \
+        X(InvalidateMappedMemoryRanges, "HD") X(CreateShaderModule, "HD") X(CreatePipelineLayout, "HD") \
+            X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") \
+                X(CreateDescriptorSetLayout, "HD") X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") \
+                    X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") X(BeginCommandBuffer, "HD") \
+                        X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") \
+                            X(CreateSemaphore, "HD") X(WaitSemaphores, "HDL") X(QueueSubmit, "HDL") \
+                                X(DeviceWaitIdle, "HDL")
 
 #define HOOK_ENUM(name, codes) HOOK_##name,
 enum hook_function { HOOK_FAILING(HOOK_ENUM) HOOK_COUNT };
@@ -27,8 +31,8 @@ struct hook_options {
     // Equal pipelines are compiled once and shared until hook_close. Compiling is what takes the time of a session's
     // creation, and a test of failures creates hundreds.
     bool share_pipelines;
-    const char *hidden;      // get_proc_addr does not know this function; NULL: knows all
-    uint32_t version;        // what the physical device says it is; 0: the truth
+    const char *hidden; // get_proc_addr does not know this function; NULL: knows all
+    uint32_t version;   // what the physical device says it is; 0: the truth
     // Shows a CPU driver's memory as a graphics card's: device memory that the host cannot see, and host memory that is
     // not coherent. What is uploaded goes through staging then, and all that is mapped is flushed and invalidated.
     bool discrete;
@@ -48,8 +52,8 @@ long hook_submits(void);
 const char *hook_complaint(void);
 
 // The n-th call of the function from now on (1: the next) fails with `result`. After a lost device every call that can
-// tell of it does, until hook_heal; what is under way is finished first, as for a lost device it counts as. on: so do all
-// calls of the function that follow.
+// tell of it does, until hook_heal; what is under way is finished first, as for a lost device it counts as. on: so do
+// all calls of the function that follow.
 void hook_fail(int function, long n, VkResult result, bool on);
 bool hook_heal(void); // ends that, and tells whether a call failed
 

@@ -34,13 +34,14 @@ static void set_weights(struct op_instance *out) {
             out->norm[i] = must_alloc(channels, sizeof(float));
             set_tensor(&out->norm_tensors[i], names[i], out->norm[i], 1, vector);
         }
-        op->norm = (struct cdl_batch_norm){&out->norm_tensors[0], &out->norm_tensors[1], &out->norm_tensors[2], &out->norm_tensors[3]};
+        op->norm = (struct cdl_batch_norm){&out->norm_tensors[0], &out->norm_tensors[1], &out->norm_tensors[2],
+                                           &out->norm_tensors[3]};
     }
 }
 
 void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bool fp16) {
     static const enum cdl_op_kind kinds[] = {
-        [CASE_CONV] = CDL_OP_CONV, [CASE_LINEAR] = CDL_OP_CONV, [CASE_BATCH_NORM] = CDL_OP_BATCH_NORM,
+        [CASE_CONV] = CDL_OP_CONV,         [CASE_LINEAR] = CDL_OP_CONV,       [CASE_BATCH_NORM] = CDL_OP_BATCH_NORM,
         [CASE_MAX_POOL] = CDL_OP_MAX_POOL, [CASE_AVG_POOL] = CDL_OP_AVG_POOL,
     };
     const int height = case_dst_height(c), width = case_dst_width(c);
@@ -50,8 +51,17 @@ void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bo
     out->values[1] = (struct cdl_value){height, width, c->dst_channels, false};
     out->values[2] = (struct cdl_value){height, width, c->dst_channels, linear || c->kind == CASE_AVG_POOL};
     out->op = (struct cdl_op){
-        .kind = kinds[c->kind], .name = "case", .src = 0, .residual = c->residual ? 1 : -1, .dst = 2, .relu = c->relu,
-        .kernel_h = c->kernel_h, .kernel_w = c->kernel_w, .stride = c->stride, .padding = c->padding, .groups = c->groups,
+        .kind = kinds[c->kind],
+        .name = "case",
+        .src = 0,
+        .residual = c->residual ? 1 : -1,
+        .dst = 2,
+        .relu = c->relu,
+        .kernel_h = c->kernel_h,
+        .kernel_w = c->kernel_w,
+        .stride = c->stride,
+        .padding = c->padding,
+        .groups = c->groups,
     };
     out->graph = (struct cdl_graph){.ops = &out->op, .values = out->values, .num_ops = 1, .num_values = 3};
     out->outputs = (size_t)c->images * (size_t)height * (size_t)width * (size_t)c->dst_channels;
@@ -108,7 +118,8 @@ void op_instance_free(struct op_instance *i) {
 }
 
 static bool same_kernel(const struct cdl_kernel *a, const struct cdl_kernel *b) {
-    struct cdl_kernel x, y; // by bytes: later members take part without a word here; a difference in padding costs a second run
+    struct cdl_kernel x,
+        y; // by bytes: later members take part without a word here; a difference in padding costs a second run
     memcpy(&x, a, sizeof x);
     memcpy(&y, b, sizeof y);
     x.rank = y.rank = 0;
@@ -122,7 +133,9 @@ int legal_kernels(const struct op_instance *instance, const struct cdl_caps *cap
         struct cdl_caps variant = *caps;
         variant.software = caps->software != (turn == 1);
         count[turn] = cdl_kernels_for(&instance->graph, &instance->op, &variant, instance->fp16, found[turn]);
-        assert_true(count[turn] >= 1 && count[turn] <= CDL_MAX_KERNELS); // no assert_in_range: cmocka 2 lacks its symbol, and the lab has that
+        assert_true(count[turn] >= 1 &&
+                    count[turn] <=
+                        CDL_MAX_KERNELS); // no assert_in_range: cmocka 2 lacks its symbol, and the lab has that
     }
     for (int i = 0; i < 2 * CDL_MAX_KERNELS; i++) {
         int same = 0;

@@ -16,7 +16,9 @@ static void store_bound(const struct op_instance *i, bool exact, double value, d
         *bound += half_ulp * fabs(value) + half_tiny;
 }
 
-struct sum { double value, magnitude; };
+struct sum {
+    double value, magnitude;
+};
 
 static struct sum convolve(const struct op_instance *i, int n, int y, int x, int o) {
     const struct op_case *c = i->c;
@@ -27,8 +29,10 @@ static struct sum convolve(const struct op_instance *i, int n, int y, int x, int
             const int sy = y * c->stride + ky - c->padding, sx = x * c->stride + kx - c->padding;
             if (sy < 0 || sy >= c->height || sx < 0 || sx >= c->width)
                 continue;
-            const float *pixel = i->src + (((size_t)n * (size_t)c->height + (size_t)sy) * (size_t)c->width + (size_t)sx) * (size_t)c->channels +
-                                 (size_t)(group * group_src);
+            const float *pixel =
+                i->src +
+                (((size_t)n * (size_t)c->height + (size_t)sy) * (size_t)c->width + (size_t)sx) * (size_t)c->channels +
+                (size_t)(group * group_src);
             const float *w = i->weight + (size_t)o * i->products + (size_t)(ky * c->kernel_w + kx);
             for (int k = 0; k < group_src; k++) {
                 const double product = (double)pixel[k] * (double)w[(size_t)k * (size_t)(c->kernel_h * c->kernel_w)];
@@ -54,7 +58,8 @@ static void normalise(const struct op_instance *i, int o, struct sum *s, double 
     }
 }
 
-static void finish(const struct op_instance *i, size_t at, struct sum s, double bound, bool exact, struct reference *out) {
+static void finish(const struct op_instance *i, size_t at, struct sum s, double bound, bool exact,
+                   struct reference *out) {
     if (i->residual) {
         s.value += (double)i->residual[at];
         bound += unit * fabs((double)i->residual[at]);
@@ -106,7 +111,8 @@ static void compute_max_pool(const struct op_instance *i, struct reference *out)
                 for (int o = 0; o < c->dst_channels; o++, at++) {
                     float best = -INFINITY;
                     for (int k = 0; k < c->kernel_h * c->kernel_w; k++) {
-                        const int sy = y * c->stride + k / c->kernel_w - c->padding, sx = x * c->stride + k % c->kernel_w - c->padding;
+                        const int sy = y * c->stride + k / c->kernel_w - c->padding,
+                                  sx = x * c->stride + k % c->kernel_w - c->padding;
                         if (sy >= 0 && sy < c->height && sx >= 0 && sx < c->width)
                             best = fmaxf(best, i->src[((n * c->height + sy) * c->width + sx) * c->channels + o]);
                     }

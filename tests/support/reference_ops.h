@@ -8,7 +8,9 @@
 // For each output: the exact value before storage, and the largest allowed difference from it.
 // magnitude: of a convolution, the sum of its products' magnitudes.
 //   value, bound, magnitude: [images][dst height][dst width][dst_channels]
-struct reference { double *value, *bound, *magnitude; };
+struct reference {
+    double *value, *bound, *magnitude;
+};
 
 // exact: data is DATA_EXACT; bounds are zero wherever the operation itself is exact.
 void reference_compute(struct reference *out, const struct op_instance *instance, bool exact);

@@ -12,8 +12,7 @@ struct axis {
     int32_t *start, *coef; // [count], [count][taps]
 };
 
-static bool make_axis(int in_size, int out_size, int first, int count, struct axis *a)
-{
+static bool make_axis(int in_size, int out_size, int first, int count, struct axis *a) {
     a->taps = cdl_resample_taps(in_size, out_size);
     a->start = malloc((size_t)count * sizeof(*a->start));
     a->coef = malloc((size_t)count * (size_t)a->taps * sizeof(*a->coef));
@@ -23,22 +22,19 @@ static bool make_axis(int in_size, int out_size, int first, int count, struct ax
     return true;
 }
 
-static void free_axis(struct axis *a)
-{
+static void free_axis(struct axis *a) {
     free(a->start);
     free(a->coef);
 }
 
-static int32_t to_byte(int32_t sum)
-{
+static int32_t to_byte(int32_t sum) {
     int32_t v = sum >> CDL_RESAMPLE_BITS;
     return v < 0 ? 0 : v > 255 ? 255 : v;
 }
 
 // One channel of one output pixel. p: byte of the upright picture's pixel (0, 0) and this channel.
 static int32_t resample(const uint8_t *p, const struct cdl_pixel_walk *walk, const struct axis *ax,
-                        const struct axis *ay, int x, int y)
-{
+                        const struct axis *ay, int x, int y) {
     const int32_t *cx = ax->coef + (size_t)x * (size_t)ax->taps, *cy = ay->coef + (size_t)y * (size_t)ay->taps;
     int32_t sum = 1 << (CDL_RESAMPLE_BITS - 1);
     for (int j = 0; j < ay->taps; ++j) {
@@ -52,8 +48,7 @@ static int32_t resample(const uint8_t *p, const struct cdl_pixel_walk *walk, con
 }
 
 bool cdl_preprocess_reference(const struct cdl_pixels *image, int resize_size, int crop_width, int crop_height,
-                              const float mean[3], const float std[3], uint8_t *rgb, float *out)
-{
+                              const float mean[3], const float std[3], uint8_t *rgb, float *out) {
     static const struct {
         int bytes, channel[3];
     } layouts[] = {

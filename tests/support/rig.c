@@ -32,10 +32,21 @@ static void unlock_queue(void *ctx, VkQueue queue) {
 struct cdl_vk_import_params rig_import_params(void) {
     const struct host_device *d = &rig.host;
     return (struct cdl_vk_import_params){
-        .struct_size = sizeof(struct cdl_vk_import_params), .log = harness_log(), .instance = d->instance, .phys_device = d->physical,
-        .device = d->device, .get_proc_addr = hook_get_proc_addr, .features = &d->features, .queue = d->queue,
-        .queue_family = d->queue_family, .api_version = d->api_version, .extensions = d->extensions, .num_extensions = d->num_extensions,
-        .lock_queue = lock_queue, .unlock_queue = unlock_queue, .lock_ctx = &rig,
+        .struct_size = sizeof(struct cdl_vk_import_params),
+        .log = harness_log(),
+        .instance = d->instance,
+        .phys_device = d->physical,
+        .device = d->device,
+        .get_proc_addr = hook_get_proc_addr,
+        .features = &d->features,
+        .queue = d->queue,
+        .queue_family = d->queue_family,
+        .api_version = d->api_version,
+        .extensions = d->extensions,
+        .num_extensions = d->num_extensions,
+        .lock_queue = lock_queue,
+        .unlock_queue = unlock_queue,
+        .lock_ctx = &rig,
     };
 }
 
@@ -53,7 +64,8 @@ bool rig_open_host(void) {
             return false;
     }
     const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = rig.host.queue_family,
     };
     HOST_VK(vkCreateCommandPool(rig.host.device, &pool, NULL, &rig.pool));
@@ -102,7 +114,8 @@ void rig_expect_refusal(cdl_result r, cdl_result expected, const char *word, con
 
 static VkDeviceMemory allocate(const VkMemoryRequirements *needs, VkMemoryPropertyFlags flags) {
     const VkMemoryAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs->size,
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .allocationSize = needs->size,
         .memoryTypeIndex = host_memory_type(&rig.host, needs->memoryTypeBits, flags),
     };
     VkDeviceMemory memory;
@@ -131,11 +144,18 @@ void rig_buffer_free(struct rig_buffer *buffer) {
     *buffer = (struct rig_buffer){0};
 }
 
-static void image_barrier(VkCommandBuffer cmd, VkImage image, VkImageLayout from, VkImageLayout to, VkPipelineStageFlags from_stage,
-                          VkAccessFlags from_access, VkPipelineStageFlags to_stage, VkAccessFlags to_access) {
+static void image_barrier(VkCommandBuffer cmd, VkImage image, VkImageLayout from, VkImageLayout to,
+                          VkPipelineStageFlags from_stage, VkAccessFlags from_access, VkPipelineStageFlags to_stage,
+                          VkAccessFlags to_access) {
     const VkImageMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access, .oldLayout = from,
-        .newLayout = to, .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .image = image,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+        .srcAccessMask = from_access,
+        .dstAccessMask = to_access,
+        .oldLayout = from,
+        .newLayout = to,
+        .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+        .image = image,
         .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, VK_REMAINING_MIP_LEVELS, 0, VK_REMAINING_ARRAY_LAYERS},
     };
     vkCmdPipelineBarrier(cmd, from_stage, to_stage, 0, 0, NULL, 0, NULL, 1, &barrier);
@@ -150,11 +170,12 @@ static void fill_image(struct rig_image *out, const struct rig_image_params *p) 
         .imageExtent = {(uint32_t)p->width, (uint32_t)p->height, 1},
     };
     const VkClearColorValue other = {.float32 = {0.7f, 0.1f, 0.4f, 1}};
-    const VkImageSubresourceRange all = {VK_IMAGE_ASPECT_COLOR_BIT, 0, VK_REMAINING_MIP_LEVELS, 0, VK_REMAINING_ARRAY_LAYERS};
+    const VkImageSubresourceRange all = {VK_IMAGE_ASPECT_COLOR_BIT, 0, VK_REMAINING_MIP_LEVELS, 0,
+                                         VK_REMAINING_ARRAY_LAYERS};
     memcpy(staging.mapped, p->data, bytes);
     VkCommandBuffer cmd = rig_begin();
-    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_UNDEFINED, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0,
-                  VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+    image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_UNDEFINED, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                  VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     vkCmdClearColorImage(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, &other, 1, &all);
     image_barrier(cmd, out->handle, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
                   VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
@@ -185,8 +206,11 @@ struct rig_image rig_image(const struct rig_image_params *p) {
     out.memory = allocate(&needs, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
     HOST_VK(vkBindImageMemory(rig.host.device, out.handle, out.memory, 0));
     const VkImageViewCreateInfo view = {
-        .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO, .image = out.handle, .viewType = VK_IMAGE_VIEW_TYPE_2D,
-        .format = p->view_format ? p->view_format : p->format, .components = p->swizzle,
+        .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+        .image = out.handle,
+        .viewType = VK_IMAGE_VIEW_TYPE_2D,
+        .format = p->view_format ? p->view_format : p->format,
+        .components = p->swizzle,
         .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, (uint32_t)p->level, 1, (uint32_t)p->layer, 1},
     };
     HOST_VK(vkCreateImageView(rig.host.device, &view, NULL, &out.view));
@@ -205,10 +229,13 @@ void rig_image_free(struct rig_image *image) {
 
 VkCommandBuffer rig_begin(void) {
     const VkCommandBufferAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = rig.pool, .commandBufferCount = 1,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = rig.pool,
+        .commandBufferCount = 1,
     };
     const VkCommandBufferBeginInfo begin = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
     VkCommandBuffer cmd;
     HOST_VK(vkAllocateCommandBuffers(rig.host.device, &info, &cmd));
@@ -220,7 +247,8 @@ void rig_end(VkCommandBuffer cmd) { HOST_VK(vkEndCommandBuffer(cmd)); }
 
 VkFence rig_submit(VkCommandBuffer cmd) {
     const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd};
     VkFence fence;
     HOST_VK(vkCreateFence(rig.host.device, &info, NULL, &fence));
     cdl_mutex_lock(&rig.queue_lock);
@@ -242,7 +270,9 @@ void rig_run(VkCommandBuffer cmd) {
 
 VkSemaphore rig_timeline(uint64_t value) {
     const VkSemaphoreTypeCreateInfo type = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE, .initialValue = value,
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+        .initialValue = value,
     };
     const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     VkSemaphore semaphore;

@@ -1,5 +1,6 @@
 // rig.h - a Vulkan application around the library: instance, device, images, buffers, command buffers of its own, under
-// validation, and a cdl_device imported from it. harness.dev is that device; see harness.h for log, seed and environment.
+// validation, and a cdl_device imported from it. harness.dev is that device; see harness.h for log, seed and
+// environment.
 #ifndef CDL_RIG_H_
 #define CDL_RIG_H_
 
@@ -32,19 +33,28 @@ void rig_expect_refusal(cdl_result r, cdl_result expected, const char *word, con
 
 // ---- memory
 
-struct rig_buffer { VkBuffer handle; VkDeviceMemory memory; uint8_t *mapped; size_t size; };
+struct rig_buffer {
+    VkBuffer handle;
+    VkDeviceMemory memory;
+    uint8_t *mapped;
+    size_t size;
+};
 // Host-visible, coherent; what is not data is 0xcd.
 struct rig_buffer rig_buffer(VkBufferUsageFlags usage, size_t size);
 void rig_buffer_free(struct rig_buffer *buffer);
 
-struct rig_image { VkImage handle; VkDeviceMemory memory; VkImageView view; };
+struct rig_image {
+    VkImage handle;
+    VkDeviceMemory memory;
+    VkImageView view;
+};
 struct rig_image_params {
     VkFormat format, view_format; // view_format 0: the same
     int width, height;            // of the view
     int level, layer;             // that the view begins with; larger and other ones hold other pixels
     VkImageLayout layout;         // 0: SHADER_READ_ONLY_OPTIMAL
     VkComponentMapping swizzle;
-    const void *data;             // tight rows
+    const void *data; // tight rows
     size_t pixel_bytes;
 };
 // An image with its pixels, ready for compute shaders.

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int errors = 0;
     cdl_model *model;
-    const cdl_log log = { check_line, &errors, CDL_LOG_DEBUG };
+    const cdl_log log = {check_line, &errors, CDL_LOG_DEBUG};
     const cdl_result r = cdl_model_load_memory(&model, data, size, NULL, NULL, cdl_model_params(.log = log));
     if (errors != (r != CDL_OK) || (model != NULL) != (r == CDL_OK))
         abort();

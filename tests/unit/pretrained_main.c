@@ -12,8 +12,7 @@
 #include "pretrained/pretrained.h"
 #include "pretrained/sha256.h"
 
-static int print_sha256(void)
-{
+static int print_sha256(void) {
     struct sha256 s;
     char data[977], hex[SHA256_HEX_SIZE]; // a size that meets every state of the block buffer
     size_t n;
@@ -25,8 +24,7 @@ static int print_sha256(void)
     return 0;
 }
 
-static int print_entry(const struct pretrained *p)
-{
+static int print_entry(const struct pretrained *p) {
     if (!p) {
         puts("none");
         return 1;
@@ -40,12 +38,11 @@ static int print_entry(const struct pretrained *p)
 
 static const char *given(const char *argument) { return strcmp(argument, "-") ? argument : NULL; }
 
-static int fetch(char **a)
-{
+static int fetch(char **a) {
     char path[1024], error[1024];
-    struct pretrained p = { .name = "test", .arch = "test", .version = "v1", .file = a[0], .url = a[3] };
+    struct pretrained p = {.name = "test", .arch = "test", .version = "v1", .file = a[0], .url = a[3]};
     snprintf(p.sha256_prefix, sizeof(p.sha256_prefix), "%s", a[1]);
-    const struct pretrained_options o = { .folder = given(a[2]), .base_url = given(a[4]), .stall_seconds = atoi(a[5]) };
+    const struct pretrained_options o = {.folder = given(a[2]), .base_url = given(a[4]), .stall_seconds = atoi(a[5])};
     if (!pretrained_fetch(&p, &o, path, sizeof(path), error, sizeof(error))) {
         fprintf(stderr, "error: %s\n", error);
         return 1;
@@ -54,8 +51,7 @@ static int fetch(char **a)
     return 0;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     if (!strcmp(mode, "sha256"))
         return print_sha256();

@@ -34,8 +34,7 @@
 
 static char base[256]; // a fresh folder for each test
 
-static const char *in_base(const char *name)
-{
+static const char *in_base(const char *name) {
     static char path[4][1024];
     static int turn;
     char *p = path[turn++ % 4];
@@ -43,16 +42,14 @@ static const char *in_base(const char *name)
     return p;
 }
 
-static void make_file(const char *name, const char *text)
-{
+static void make_file(const char *name, const char *text) {
     FILE *f = fopen(in_base(name), "wb");
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
 #if defined(_WIN32)
     snprintf(base, sizeof(base), "cardinal-test-inputs");
@@ -63,8 +60,7 @@ static int set_up(void **state)
 #endif
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     struct name_list folders = {0};
     if (!folder_walk(base, true, &folders))
@@ -87,8 +83,7 @@ static int tear_down(void **state)
 }
 
 // Reads the stream to its end; expected: "path" or "path!part of the error", under base, NULL-terminated.
-static void expect_items(struct input_stream *s, const char *const *expected, const int *classes)
-{
+static void expect_items(struct input_stream *s, const char *const *expected, const int *classes) {
     struct input_item item;
     int n = 0;
     for (; inputs_next(s, &item); ++n) {
@@ -110,8 +105,7 @@ static void expect_items(struct input_stream *s, const char *const *expected, co
     assert_false(inputs_next(s, &item)); // stays at its end
 }
 
-static void test_folder_order(void **state)
-{
+static void test_folder_order(void **state) {
     (void)state;
     make_file("b.jpg", "");
     make_file("a.PNG", "");
@@ -130,9 +124,8 @@ static void test_folder_order(void **state)
     make_file("sub-2/3.ppm", "");
     const char *args[] = {base};
     struct input_stream *s = inputs_open(args, 1, NULL);
-    expect_items(s, (const char *const[]){"Z.jpeg", "a.PNG", "b.jpg", "sub/1.gif", "sub-2/3.ppm", "sub/deep/2.bmp",
-                                          NULL},
-                 NULL);
+    expect_items(
+        s, (const char *const[]){"Z.jpeg", "a.PNG", "b.jpg", "sub/1.gif", "sub-2/3.ppm", "sub/deep/2.bmp", NULL}, NULL);
     assert_int_equal(inputs_num_skipped(s), 1);
     assert_int_equal(inputs_num_classes(s), 0);
     inputs_close(&s);
@@ -140,8 +133,7 @@ static void test_folder_order(void **state)
     inputs_close(&s);
 }
 
-static void test_arguments(void **state)
-{
+static void test_arguments(void **state) {
     (void)state;
     make_folder(in_base("empty"));
     make_folder(in_base("full"));
@@ -154,8 +146,9 @@ static void test_arguments(void **state)
     snprintf(full, sizeof(full), "%s", in_base("full"));
     const char *args[] = {missing, empty, full, named, full};
     struct input_stream *s = inputs_open(args, 5, NULL);
-    expect_items(s, (const char *const[]){"missing.jpg", "empty!no pictures in this folder", "full/x.jpg", "named.txt",
-                                          "full/x.jpg", NULL},
+    expect_items(s,
+                 (const char *const[]){"missing.jpg", "empty!no pictures in this folder", "full/x.jpg", "named.txt",
+                                       "full/x.jpg", NULL},
                  NULL);
     inputs_close(&s);
     s = inputs_open(NULL, 0, NULL);
@@ -163,8 +156,7 @@ static void test_arguments(void **state)
     inputs_close(&s);
 }
 
-static void test_list(void **state)
-{
+static void test_list(void **state) {
     (void)state;
     FILE *list = fopen(in_base("list"), "w+b");
     assert_non_null(list);
@@ -195,14 +187,22 @@ static void test_list(void **state)
 }
 
 // The order was taken from torchvision.datasets.ImageFolder(base).samples on these names.
-static void test_labelled_order(void **state)
-{
+static void test_labelled_order(void **state) {
     (void)state;
-    static const char *const folders[] = {"cat",  "Dog",     "a b",     "cat/x",   "cat/x/y",
-                                          "cat/x-1", "Dog/empty", "\xc3\xa9t\xc3\xa9", "zz"};
-    static const char *const files[] = {"cat/2.jpg",     "cat/10.jpg",    "cat/x/a.png",   "cat/x/y/b.png",
-                                        "cat/x-1/c.png", "Dog/.hid.JPEG", "Dog/d.gif",     "Dog/e.webp",
-                                        "Dog/f.Pgm",     "a b/g.bmp",     "a b/notes.txt", "loose.jpg",
+    static const char *const folders[] = {
+        "cat", "Dog", "a b", "cat/x", "cat/x/y", "cat/x-1", "Dog/empty", "\xc3\xa9t\xc3\xa9", "zz"};
+    static const char *const files[] = {"cat/2.jpg",
+                                        "cat/10.jpg",
+                                        "cat/x/a.png",
+                                        "cat/x/y/b.png",
+                                        "cat/x-1/c.png",
+                                        "Dog/.hid.JPEG",
+                                        "Dog/d.gif",
+                                        "Dog/e.webp",
+                                        "Dog/f.Pgm",
+                                        "a b/g.bmp",
+                                        "a b/notes.txt",
+                                        "loose.jpg",
                                         "\xc3\xa9t\xc3\xa9/h.ppm"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); ++i)
         assert_int_equal(make_folder(in_base(folders[i])), 0);
@@ -226,8 +226,7 @@ static void test_labelled_order(void **state)
     inputs_close(&s);
 }
 
-static void test_labelled_errors(void **state)
-{
+static void test_labelled_errors(void **state) {
     (void)state;
     char error[256];
     make_file("a.jpg", "");
@@ -240,16 +239,15 @@ static void test_labelled_errors(void **state)
 }
 
 #if !defined(_WIN32)
-static void test_links_and_rights(void **state)
-{
+static void test_links_and_rights(void **state) {
     (void)state;
     make_folder(in_base("a"));
     make_folder(in_base("a/b"));
     make_folder(in_base("other"));
     make_file("a/b/1.jpg", "");
     make_file("other/2.jpg", "");
-    assert_int_equal(symlink("..", in_base("a/b/up")), 0);      // leads back
-    assert_int_equal(symlink(".", in_base("a/self")), 0);       // leads back
+    assert_int_equal(symlink("..", in_base("a/b/up")), 0);       // leads back
+    assert_int_equal(symlink(".", in_base("a/self")), 0);        // leads back
     assert_int_equal(symlink("../other", in_base("a/side")), 0); // does not
     assert_int_equal(symlink("nowhere", in_base("a/broken.jpg")), 0);
     char folder[1024];
@@ -274,8 +272,7 @@ static const char *const pool_files[] = {"landscape.jpg", "tiny.png",    "expect
 enum { NUM_POOL_FILES = sizeof(pool_files) / sizeof(pool_files[0]) };
 static const int pool_widths[NUM_POOL_FILES] = {300, 3, 0, 640, 45, 0, 60}; // 0: fails
 
-static FILE *make_pool_list(int count)
-{
+static FILE *make_pool_list(int count) {
     FILE *list = fopen(in_base("list"), "w+b");
     assert_non_null(list);
     for (int i = 0; i < count; ++i)
@@ -284,8 +281,7 @@ static FILE *make_pool_list(int count)
     return list;
 }
 
-static void check_pool(const struct decode_pool_params *params, int count)
-{
+static void check_pool(const struct decode_pool_params *params, int count) {
     FILE *list = make_pool_list(count);
     const char *args[] = {"-"};
     struct input_stream *s = inputs_open(args, 1, list);
@@ -312,8 +308,7 @@ static void check_pool(const struct decode_pool_params *params, int count)
     fclose(list);
 }
 
-static void test_pool_order(void **state)
-{
+static void test_pool_order(void **state) {
     (void)state;
     check_pool(NULL, 0);
     check_pool(NULL, 1);
@@ -324,8 +319,7 @@ static void test_pool_order(void **state)
     check_pool(&(struct decode_pool_params){.threads = 4, .max_bytes = 1200000}, 100);
 }
 
-static void test_pool_stops(void **state)
-{
+static void test_pool_stops(void **state) {
     (void)state;
     const char *args[] = {"-"};
     for (int taken = 0; taken < 12; ++taken) {
@@ -344,16 +338,19 @@ static void test_pool_stops(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_folder_order),    TEST(test_arguments),        TEST(test_list),
-        TEST(test_labelled_order),  TEST(test_labelled_errors),
+        TEST(test_folder_order),
+        TEST(test_arguments),
+        TEST(test_list),
+        TEST(test_labelled_order),
+        TEST(test_labelled_errors),
 #if !defined(_WIN32)
         TEST(test_links_and_rights),
 #endif
-        TEST(test_pool_order),      TEST(test_pool_stops),
+        TEST(test_pool_order),
+        TEST(test_pool_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

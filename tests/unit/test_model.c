@@ -40,17 +40,20 @@ static void collect_line(void *ctx, cdl_log_level level, const char *msg) {
 }
 
 static cdl_log log_to(struct lines *lines) {
-    *lines = (struct lines) { 0 };
-    return (cdl_log) { collect_line, lines, CDL_LOG_DEBUG };
+    *lines = (struct lines){0};
+    return (cdl_log){collect_line, lines, CDL_LOG_DEBUG};
 }
 
-struct bytes { uint8_t *data; size_t size; };
+struct bytes {
+    uint8_t *data;
+    size_t size;
+};
 
 static struct bytes read_path(const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file)
         fail_msg("%s: missing", path);
-    struct bytes b = { malloc(1 << 20), 0 };
+    struct bytes b = {malloc(1 << 20), 0};
     assert_non_null(b.data);
     b.size = fread(b.data, 1, 1 << 20, file);
     assert_true(b.size < 1 << 20);
@@ -90,8 +93,8 @@ static void expect_refusal(const uint8_t *data, size_t size, const char *part) {
 static cdl_model *load_path(const char *path, const struct cdl_pair *metadata, int num_metadata) {
     struct lines lines;
     cdl_model *model;
-    const cdl_result r = cdl_model_load_file(&model, path, cdl_model_params(.log = log_to(&lines), .metadata = metadata,
-                                                                          .num_metadata = num_metadata));
+    const cdl_result r = cdl_model_load_file(
+        &model, path, cdl_model_params(.log = log_to(&lines), .metadata = metadata, .num_metadata = num_metadata));
     if (r != CDL_OK)
         fail_msg("%s: %d: %s", path, r, lines.last);
     return model;
@@ -142,7 +145,8 @@ static void test_half_conversion(void **state) {
             assert_int_equal(cdl_f32_to_f16(f), mantissa ? h | 0x200 : h);
             continue;
         }
-        assert_true(f == sign * ldexpf((float)(exponent ? mantissa + 1024 : mantissa), (int)(exponent ? exponent : 1) - 25));
+        assert_true(f ==
+                    sign * ldexpf((float)(exponent ? mantissa + 1024 : mantissa), (int)(exponent ? exponent : 1) - 25));
         assert_int_equal(!!signbit(f), h >> 15);
         assert_int_equal(cdl_f32_to_f16(f), h);
         // Halfway to the next half goes to the even one, a float beside it to its nearest.
@@ -176,13 +180,33 @@ static void test_bfloat16_conversion(void **state) {
 
 static void test_parse_numbers(void **state) {
     (void)state;
-    static const struct { const char *text; bool ok; float value; } cases[] = {
-        { "0.485", true, 0.485f }, { "-1", true, -1 },     { "1e-3", true, 0.001f },         { ".5", true, 0.5f },
-        { "5.", true, 5 },         { "+2", true, 2 },      { "3.4028235e38", true, 3.4028235e38f }, { "1e39", false, 0 },
-        { "", false, 0 },          { ".", false, 0 },      { "nan", false, 0 },              { "inf", false, 0 },
-        { "1x", false, 0 },        { "1e", false, 0 },     { "0x1", false, 0 },              { "1,5", false, 0 },
-        { "1e-400", true, 0 },     { "0e400", true, 0 },   { "1e99999999999", false, 0 },    { "--1", false, 0 },
-        { "0.22900000000000000000000000001", true, 0.229f }, { "123456789012345678901234567890", true, 1.2345679e29f },
+    static const struct {
+        const char *text;
+        bool ok;
+        float value;
+    } cases[] = {
+        {"0.485", true, 0.485f},
+        {"-1", true, -1},
+        {"1e-3", true, 0.001f},
+        {".5", true, 0.5f},
+        {"5.", true, 5},
+        {"+2", true, 2},
+        {"3.4028235e38", true, 3.4028235e38f},
+        {"1e39", false, 0},
+        {"", false, 0},
+        {".", false, 0},
+        {"nan", false, 0},
+        {"inf", false, 0},
+        {"1x", false, 0},
+        {"1e", false, 0},
+        {"0x1", false, 0},
+        {"1,5", false, 0},
+        {"1e-400", true, 0},
+        {"0e400", true, 0},
+        {"1e99999999999", false, 0},
+        {"--1", false, 0},
+        {"0.22900000000000000000000000001", true, 0.229f},
+        {"123456789012345678901234567890", true, 1.2345679e29f},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         float value = 0;
@@ -215,8 +239,9 @@ static void test_log_line_is_one_line(void **state) {
 // ---- files that PyTorch wrote
 
 static const char *const GOOD[] = {
-    "zip.pth", "legacy.pth", "protocol4.pth", "half_legacy.pth", "bfloat16.pth", "plain.safetensors", "checkpoint.pth",
-    "model_key_legacy.pth", "strided.pth", "strided_legacy.pth", "zip64.pth",
+    "zip.pth",      "legacy.pth",         "protocol4.pth",  "half_legacy.pth",
+    "bfloat16.pth", "plain.safetensors",  "checkpoint.pth", "model_key_legacy.pth",
+    "strided.pth",  "strided_legacy.pth", "zip64.pth",
 };
 
 static void test_good_files(void **state) {
@@ -251,18 +276,20 @@ static void test_strides_are_used(void **state) {
 
 static void test_bad_files(void **state) {
     (void)state;
-    static const struct { const char *name, *part; } cases[] = {
-        { "evil.pth", "'posix.mkdir'" },
-        { "evil_legacy.pth", "'posix.system'" },
-        { "namespace.pth", "'argparse.Namespace'" },
-        { "double.pth", "fc.weight has a DoubleStorage" },
-        { "tensor.pth", "holds a tensor" },
-        { "torchscript.pth", "TorchScript" },
-        { "plain.pickle", "not one of torch.save" },
-        { "protocol0.pickle", "text file" },
-        { "cyclic.pth", "no floating-point tensor" },
-        { "compressed.pth", "compressed" },
-        { "big_endian.pth", "big-endian" },
+    static const struct {
+        const char *name, *part;
+    } cases[] = {
+        {"evil.pth", "'posix.mkdir'"},
+        {"evil_legacy.pth", "'posix.system'"},
+        {"namespace.pth", "'argparse.Namespace'"},
+        {"double.pth", "fc.weight has a DoubleStorage"},
+        {"tensor.pth", "holds a tensor"},
+        {"torchscript.pth", "TorchScript"},
+        {"plain.pickle", "not one of torch.save"},
+        {"protocol0.pickle", "text file"},
+        {"cyclic.pth", "no floating-point tensor"},
+        {"compressed.pth", "compressed"},
+        {"big_endian.pth", "big-endian"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct bytes b = read_golden(cases[i].name);
@@ -275,16 +302,18 @@ static void test_bad_files(void **state) {
 
 static void test_foreign_files(void **state) {
     (void)state;
-    static const struct { const char *content, *part; } cases[] = {
-        { "", "empty" },
-        { "version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull" },
-        { "<!DOCTYPE html><html>Not found</html>", "web page" },
-        { "Entry not found", "text file" },
-        { "\x08\x07\x12\x07pytorch\x1a\x05", "ONNX" },
-        { "\x1f\x8b\x08", "gzip" },
-        { "\x89HDF\r\n\x1a\n", "HDF5" },
-        { "\x01\x02\x03", "neither" },
-        { "PK\x03\x04rest", "zip" },
+    static const struct {
+        const char *content, *part;
+    } cases[] = {
+        {"", "empty"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"},
+        {"<!DOCTYPE html><html>Not found</html>", "web page"},
+        {"Entry not found", "text file"},
+        {"\x08\x07\x12\x07pytorch\x1a\x05", "ONNX"},
+        {"\x1f\x8b\x08", "gzip"},
+        {"\x89HDF\r\n\x1a\n", "HDF5"},
+        {"\x01\x02\x03", "neither"},
+        {"PK\x03\x04rest", "zip"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++)
         expect_refusal((const uint8_t *)cases[i].content, strlen(cases[i].content), cases[i].part);
@@ -296,7 +325,7 @@ static void test_foreign_files(void **state) {
 // storage reaches the end, and safetensors states the size of its data.
 static void test_every_truncation(void **state) {
     (void)state;
-    static const char *const names[] = { "zip.pth", "legacy.pth", "plain.safetensors", "zip64.pth" };
+    static const char *const names[] = {"zip.pth", "legacy.pth", "plain.safetensors", "zip64.pth"};
     for (size_t i = 0; i < CDL_COUNT(names); i++) {
         struct bytes b = read_golden(names[i]);
         for (size_t size = 0; size < b.size; size++) {
@@ -314,8 +343,8 @@ static void test_every_truncation(void **state) {
 // A changed byte may still make a model, with another weight or name; it must not do harm.
 static void test_every_byte_changed(void **state) {
     (void)state;
-    static const char *const names[] = { "legacy.pth", "plain.safetensors", "zip64.pth", "strided.pth" };
-    static const uint8_t masks[] = { 0xff, 0x01, 0x80 };
+    static const char *const names[] = {"legacy.pth", "plain.safetensors", "zip64.pth", "strided.pth"};
+    static const uint8_t masks[] = {0xff, 0x01, 0x80};
     for (size_t i = 0; i < CDL_COUNT(names); i++) {
         struct bytes b = read_golden(names[i]);
         int accepted = 0;
@@ -340,7 +369,7 @@ static void test_every_byte_changed(void **state) {
 
 static struct bytes make_safetensors(const char *header, size_t data_size) {
     const size_t length = strlen(header);
-    struct bytes b = { calloc(8 + length + data_size, 1), 8 + length + data_size };
+    struct bytes b = {calloc(8 + length + data_size, 1), 8 + length + data_size};
     assert_non_null(b.data);
     for (int i = 0; i < 8; i++)
         b.data[i] = (uint8_t)(length >> 8 * i);
@@ -353,38 +382,42 @@ static struct bytes make_safetensors(const char *header, size_t data_size) {
 
 static void test_malformed_safetensors(void **state) {
     (void)state;
-    static const struct { const char *header; size_t size; const char *part; } cases[] = {
-        { "{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[2]", 4, 12) "}", 12, "overlap" },
-        { "{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[2]", 0, 8) "}", 8, "overlap" },
-        { "{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[1]", 12, 16) "}", 16, "gap" },
-        { "{" ENTRY("a", "F32", "[2]", 4, 12) "}", 12, "gap" },
-        { "{" ENTRY("a", "F32", "[2]", 0, 8) "}", 12, "4 bytes follow" },
-        { "{" ENTRY("a", "F32", "[4]", 0, 16) "}", 12, "outside the file" },
-        { "{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("a", "F32", "[2]", 8, 16) "}", 16, "duplicate" },
-        { "{" ENTRY("a", "F32", "[-2]", 0, 8) "}", 8, "numbers from 0" },
-        { "{" ENTRY("a", "F32", "[2.0]", 0, 8) "}", 8, "numbers from 0" },
-        { "{" ENTRY("a", "F32", "[4294967296,4294967296]", 0, 8) "}", 8, "too large" },
-        { "{" ENTRY("a", "F32", "[4611686018427387904,2,2]", 0, 8) "}", 8, "too large" },
-        { "{" ENTRY("a", "F32", "[4611686018427387904]", 0, 8) "}", 8, "do not fit" },
-        { "{" ENTRY("a", "F32", "[9223372036854775808]", 0, 8) "}", 8, "no JSON object" },
-        { "{" ENTRY("a", "F32", "[1,1,1,1,1,1,1,1,2]", 0, 8) "}", 8, "more than 8" },
-        { "{" ENTRY("a", "F32", "[3]", 0, 8) "}", 8, "do not fit" },
-        { "{" ENTRY("a", "F32", "[2]", 8, 0) "}", 8, "outside the file" },
-        { "{" ENTRY("a", "F32", "[2]", -8, 0) "}", 8, "outside the file" },
-        { "{" ENTRY("a", "F32", "[0]", 0, 0) "}", 0, "is empty" },
-        { "{" ENTRY("a", "F32", "[0,9223372036854775807,9223372036854775807]", 0, 0) "}", 0, "is empty" },
-        { "{" ENTRY("a", "F64", "[1]", 0, 8) "}", 8, "a is F64" },
-        { "{" ENTRY("a", "F8_E4M3", "[8]", 0, 8) "}", 8, "a is F8_E4M3" },
-        { "{" ENTRY("a", "Q7", "[1]", 0, 8) "}", 8, "a is Q7" },
-        { "{" ENTRY("a", "I64", "[1]", 0, 8) "}", 8, "no floating-point tensor" },
-        { "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "shape" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "no pair" },
-        { "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype is missing" },
-        { "{\"a\":7}", 0, "dtype is missing" },
-        { "{\"__metadata__\":{\"labels\":1}}", 0, "labels is no string" },
-        { "{\"__metadata__\":[]}", 0, "__metadata__" },
-        { "{}", 0, "no floating-point tensor" },
-        { "{\"a\"", 0, "no JSON object" },
+    static const struct {
+        const char *header;
+        size_t size;
+        const char *part;
+    } cases[] = {
+        {"{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[2]", 4, 12) "}", 12, "overlap"},
+        {"{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[2]", 0, 8) "}", 8, "overlap"},
+        {"{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("b", "F32", "[1]", 12, 16) "}", 16, "gap"},
+        {"{" ENTRY("a", "F32", "[2]", 4, 12) "}", 12, "gap"},
+        {"{" ENTRY("a", "F32", "[2]", 0, 8) "}", 12, "4 bytes follow"},
+        {"{" ENTRY("a", "F32", "[4]", 0, 16) "}", 12, "outside the file"},
+        {"{" ENTRY("a", "F32", "[2]", 0, 8) "," ENTRY("a", "F32", "[2]", 8, 16) "}", 16, "duplicate"},
+        {"{" ENTRY("a", "F32", "[-2]", 0, 8) "}", 8, "numbers from 0"},
+        {"{" ENTRY("a", "F32", "[2.0]", 0, 8) "}", 8, "numbers from 0"},
+        {"{" ENTRY("a", "F32", "[4294967296,4294967296]", 0, 8) "}", 8, "too large"},
+        {"{" ENTRY("a", "F32", "[4611686018427387904,2,2]", 0, 8) "}", 8, "too large"},
+        {"{" ENTRY("a", "F32", "[4611686018427387904]", 0, 8) "}", 8, "do not fit"},
+        {"{" ENTRY("a", "F32", "[9223372036854775808]", 0, 8) "}", 8, "no JSON object"},
+        {"{" ENTRY("a", "F32", "[1,1,1,1,1,1,1,1,2]", 0, 8) "}", 8, "more than 8"},
+        {"{" ENTRY("a", "F32", "[3]", 0, 8) "}", 8, "do not fit"},
+        {"{" ENTRY("a", "F32", "[2]", 8, 0) "}", 8, "outside the file"},
+        {"{" ENTRY("a", "F32", "[2]", -8, 0) "}", 8, "outside the file"},
+        {"{" ENTRY("a", "F32", "[0]", 0, 0) "}", 0, "is empty"},
+        {"{" ENTRY("a", "F32", "[0,9223372036854775807,9223372036854775807]", 0, 0) "}", 0, "is empty"},
+        {"{" ENTRY("a", "F64", "[1]", 0, 8) "}", 8, "a is F64"},
+        {"{" ENTRY("a", "F8_E4M3", "[8]", 0, 8) "}", 8, "a is F8_E4M3"},
+        {"{" ENTRY("a", "Q7", "[1]", 0, 8) "}", 8, "a is Q7"},
+        {"{" ENTRY("a", "I64", "[1]", 0, 8) "}", 8, "no floating-point tensor"},
+        {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "shape"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "no pair"},
+        {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype is missing"},
+        {"{\"a\":7}", 0, "dtype is missing"},
+        {"{\"__metadata__\":{\"labels\":1}}", 0, "labels is no string"},
+        {"{\"__metadata__\":[]}", 0, "__metadata__"},
+        {"{}", 0, "no floating-point tensor"},
+        {"{\"a\"", 0, "no JSON object"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct bytes b = make_safetensors(cases[i].header, cases[i].size);
@@ -413,13 +446,19 @@ static void test_bad_values(void **state) {
     (void)state;
     const float nan = NAN, infinite = -INFINITY, negative = -1e-20f;
     const uint16_t half_nan = 0x7e01, brain_infinity = 0x7f80;
-    const struct { const char *file, *tensor; size_t at; const void *value; size_t size; const char *part; } cases[] = {
-        { "zip.pth", "fc.weight", 59, &nan, 4, "fc.weight: element 59 is NaN" },
-        { "legacy.pth", "conv1.weight", 0, &infinite, 4, "conv1.weight: element 0 is NaN or inf" },
-        { "half_legacy.pth", "bn1.bias", 2, &half_nan, 2, "bn1.bias: element 2" },
-        { "bfloat16.pth", "layer1.0.conv2.weight", 100, &brain_infinity, 2, "conv2.weight: element 100" },
-        { "plain.safetensors", "bn1.running_var", 1, &negative, 4, "running_var: element 1 is -1e-20" },
-        { "strided.pth", "fc.weight", 6, &nan, 4, "fc.weight: element 13" }, // [1][1] of a transposed [5][12]
+    const struct {
+        const char *file, *tensor;
+        size_t at;
+        const void *value;
+        size_t size;
+        const char *part;
+    } cases[] = {
+        {"zip.pth", "fc.weight", 59, &nan, 4, "fc.weight: element 59 is NaN"},
+        {"legacy.pth", "conv1.weight", 0, &infinite, 4, "conv1.weight: element 0 is NaN or inf"},
+        {"half_legacy.pth", "bn1.bias", 2, &half_nan, 2, "bn1.bias: element 2"},
+        {"bfloat16.pth", "layer1.0.conv2.weight", 100, &brain_infinity, 2, "conv2.weight: element 100"},
+        {"plain.safetensors", "bn1.running_var", 1, &negative, 4, "running_var: element 1 is -1e-20"},
+        {"strided.pth", "fc.weight", 6, &nan, 4, "fc.weight: element 13"}, // [1][1] of a transposed [5][12]
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct bytes b = poke(cases[i].file, cases[i].tensor, cases[i].at, cases[i].value, cases[i].size);
@@ -457,14 +496,17 @@ static void test_metadata(void **state) {
     cdl_model_destroy(&model);
 
     static const struct cdl_pair pairs[] = {
-        { "input_size", "48x64" }, { "architecture", "mine" },    { "labels", "[\"x\", \"\\u00e9\"]" }, { "stem_pool", "true" },
-        { "stem_stride", "2" },    { "stage_strides", "2, 1, 2" }, { "author", "me" },
+        {"input_size", "48x64"}, {"architecture", "mine"}, {"labels", "[\"x\", \"\\u00e9\"]"},
+        {"stem_pool", "true"},   {"stem_stride", "2"},     {"stage_strides", "2, 1, 2"},
+        {"author", "me"},
     };
     char path[512];
     snprintf(path, sizeof(path), "%s/models/plain.safetensors", CDL_GOLDEN_DIR);
     struct lines lines;
-    assert_int_equal(cdl_model_load_file(&model, path, cdl_model_params(.log = log_to(&lines), .metadata = pairs,
-                                                                       .num_metadata = CDL_COUNT(pairs))), CDL_OK);
+    assert_int_equal(
+        cdl_model_load_file(
+            &model, path, cdl_model_params(.log = log_to(&lines), .metadata = pairs, .num_metadata = CDL_COUNT(pairs))),
+        CDL_OK);
     assert_int_equal(lines.warnings, 1); // 2 labels for 5 classes
     cdl_model_get_info(model, &info);
     assert_string_equal(info.architecture, "mine");
@@ -483,11 +525,11 @@ static void test_metadata(void **state) {
     assert_string_equal(cdl_model_metadata(model, "author"), "me");
     cdl_model_destroy(&model);
 
-    model = load_path(path, &(struct cdl_pair) { "input_size", "112" }, 1);
+    model = load_path(path, &(struct cdl_pair){"input_size", "112"}, 1);
     assert_int_equal(model->recipe.resize_size, 36); // stated in the file
     cdl_model_destroy(&model);
     snprintf(path, sizeof(path), "%s/models/zip.pth", CDL_GOLDEN_DIR);
-    model = load_path(path, &(struct cdl_pair) { "input_size", "112" }, 1);
+    model = load_path(path, &(struct cdl_pair){"input_size", "112"}, 1);
     assert_int_equal(model->recipe.resize_size, 128); // scaled along
     cdl_model_destroy(&model);
 }
@@ -495,18 +537,34 @@ static void test_metadata(void **state) {
 static void test_bad_metadata(void **state) {
     (void)state;
     static const struct cdl_pair pairs[] = {
-        { "input_size", "0" },      { "input_size", "4097" },  { "input_size", "1x2x3" },    { "input_size", "" },
-        { "resize_size", "16385" }, { "mean", "1,2" },         { "mean", "nan,0,0" },        { "mean", "1,2,3,4" },
-        { "std", "0,1,1" },         { "std", "1,-1,1" },       { "std", "1,1,inf" },         { "labels", "x" },
-        { "labels", "{}" },         { "labels", "[1]" },       { "labels", "[\"\\u001b\"]" }, { "interpolation", "bicubic" },
-        { "stem_stride", "3" },     { "stem_pool", "yes" },    { "stage_strides", "1,2,2,2,2" }, { "architecture", "" },
+        {"input_size", "0"},
+        {"input_size", "4097"},
+        {"input_size", "1x2x3"},
+        {"input_size", ""},
+        {"resize_size", "16385"},
+        {"mean", "1,2"},
+        {"mean", "nan,0,0"},
+        {"mean", "1,2,3,4"},
+        {"std", "0,1,1"},
+        {"std", "1,-1,1"},
+        {"std", "1,1,inf"},
+        {"labels", "x"},
+        {"labels", "{}"},
+        {"labels", "[1]"},
+        {"labels", "[\"\\u001b\"]"},
+        {"interpolation", "bicubic"},
+        {"stem_stride", "3"},
+        {"stem_pool", "yes"},
+        {"stage_strides", "1,2,2,2,2"},
+        {"architecture", ""},
     };
     struct bytes b = read_golden("zip.pth");
     for (size_t i = 0; i < CDL_COUNT(pairs); i++) {
         struct lines lines;
         cdl_model *model;
-        const cdl_result r = cdl_model_load_memory(&model, b.data, b.size, NULL, NULL, cdl_model_params(
-            .log = log_to(&lines), .metadata = &pairs[i], .num_metadata = 1));
+        const cdl_result r =
+            cdl_model_load_memory(&model, b.data, b.size, NULL, NULL,
+                                  cdl_model_params(.log = log_to(&lines), .metadata = &pairs[i], .num_metadata = 1));
         if (r != CDL_ERR_INVALID || lines.errors != 1 || !strstr(lines.last, pairs[i].key))
             fail_msg("%s=%s: %d: %s", pairs[i].key, pairs[i].value, r, lines.last);
     }
@@ -518,8 +576,9 @@ static void test_bad_metadata(void **state) {
     std[2] = std[3] = '0';
     expect_refusal(b.data, b.size, "metadata std");
     cdl_model *model;
-    const struct cdl_pair fix = { "std", "1,1,1" };
-    assert_int_equal(cdl_model_load_memory(&model, b.data, b.size, NULL, NULL, cdl_model_params(.metadata = &fix, .num_metadata = 1)),
+    const struct cdl_pair fix = {"std", "1,1,1"};
+    assert_int_equal(cdl_model_load_memory(&model, b.data, b.size, NULL, NULL,
+                                           cdl_model_params(.metadata = &fix, .num_metadata = 1)),
                      CDL_OK);
     cdl_model_destroy(&model);
     free(b.data);
@@ -530,8 +589,8 @@ static void test_bad_metadata(void **state) {
 static void check_saved(cdl_dtype dtype, const char *source) {
     struct lines lines;
     const cdl_log log = log_to(&lines);
-    static const struct cdl_pair pairs[] = { { "labels", "[\"\\\"\",\"b\",\"c\",\"d\",\"e\"]" }, { "note", "k\xc3\xb6pt" },
-                                             { "stem_pool", "false" } };
+    static const struct cdl_pair pairs[] = {
+        {"labels", "[\"\\\"\",\"b\",\"c\",\"d\",\"e\"]"}, {"note", "k\xc3\xb6pt"}, {"stem_pool", "false"}};
     char path[512];
     snprintf(path, sizeof(path), "%s/models/%s", CDL_GOLDEN_DIR, source);
     cdl_model *model = load_path(path, pairs, CDL_COUNT(pairs));
@@ -568,7 +627,7 @@ static void check_saved(cdl_dtype dtype, const char *source) {
 
 static void test_save(void **state) {
     (void)state;
-    static const cdl_dtype dtypes[] = { CDL_DTYPE_F32, CDL_DTYPE_F16, CDL_DTYPE_BF16 };
+    static const cdl_dtype dtypes[] = {CDL_DTYPE_F32, CDL_DTYPE_F16, CDL_DTYPE_BF16};
     for (size_t i = 0; i < CDL_COUNT(dtypes); i++) {
         check_saved(dtypes[i], "zip.pth");
         check_saved(dtypes[i], "strided_legacy.pth");
@@ -619,8 +678,9 @@ static void test_save_on_full_disk(void **state) {
 static void test_random(void **state) {
     (void)state;
     cdl_model *a, *b;
-    const struct cdl_pair pair = { "input_size", "64" };
-    assert_int_equal(cdl_model_random(&a, "resnet18", 1, cdl_model_params(.metadata = &pair, .num_metadata = 1)), CDL_OK);
+    const struct cdl_pair pair = {"input_size", "64"};
+    assert_int_equal(cdl_model_random(&a, "resnet18", 1, cdl_model_params(.metadata = &pair, .num_metadata = 1)),
+                     CDL_OK);
     assert_int_equal(cdl_model_random(&b, "resnet18", 2, NULL), CDL_OK);
     struct cdl_model_info info;
     cdl_model_get_info(a, &info);
@@ -677,21 +737,30 @@ static void test_ownership(void **state) {
     assert_int_equal(cdl_model_load_file(&model, CDL_GOLDEN_DIR, NULL), CDL_ERR_IO); // a folder
     assert_int_equal(cdl_model_load_memory(&model, NULL, 0, NULL, NULL, NULL), CDL_ERR_FORMAT);
     assert_int_equal(cdl_model_load_memory(&model, NULL, 1, NULL, NULL, NULL), CDL_ERR_INVALID);
-    struct cdl_model_params no_size = { 0 };
+    struct cdl_model_params no_size = {0};
     assert_int_equal(cdl_model_load_file(&model, "x", &no_size), CDL_ERR_INVALID);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_conversion),    cmocka_unit_test(test_bfloat16_conversion),
-        cmocka_unit_test(test_parse_numbers),      cmocka_unit_test(test_log_line_is_one_line),
-        cmocka_unit_test(test_good_files),         cmocka_unit_test(test_strides_are_used),
-        cmocka_unit_test(test_bad_files),          cmocka_unit_test(test_foreign_files),
-        cmocka_unit_test(test_every_truncation),   cmocka_unit_test(test_every_byte_changed),
-        cmocka_unit_test(test_malformed_safetensors), cmocka_unit_test(test_bad_values),
-        cmocka_unit_test(test_metadata),           cmocka_unit_test(test_bad_metadata),
-        cmocka_unit_test(test_save),               cmocka_unit_test(test_save_on_full_disk),
-        cmocka_unit_test(test_random),             cmocka_unit_test(test_ownership),
+        cmocka_unit_test(test_half_conversion),
+        cmocka_unit_test(test_bfloat16_conversion),
+        cmocka_unit_test(test_parse_numbers),
+        cmocka_unit_test(test_log_line_is_one_line),
+        cmocka_unit_test(test_good_files),
+        cmocka_unit_test(test_strides_are_used),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_foreign_files),
+        cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_every_byte_changed),
+        cmocka_unit_test(test_malformed_safetensors),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_bad_metadata),
+        cmocka_unit_test(test_save),
+        cmocka_unit_test(test_save_on_full_disk),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_ownership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

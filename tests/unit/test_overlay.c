@@ -21,7 +21,8 @@ static void test_colours_rise(void **state) {
     double before = -1;
     overlay_colours(colours);
     for (int i = 0; i < OVERLAY_COLOURS; i++) {
-        const double luma = 0.2126 * pow(colours[i][0] / 255.0, 2.2) + 0.7152 * pow(colours[i][1] / 255.0, 2.2) + 0.0722 * pow(colours[i][2] / 255.0, 2.2);
+        const double luma = 0.2126 * pow(colours[i][0] / 255.0, 2.2) + 0.7152 * pow(colours[i][1] / 255.0, 2.2) +
+                            0.0722 * pow(colours[i][2] / 255.0, 2.2);
         assert_true(luma > before - 0.01); // rounding to 8 bits aside, stronger is lighter
         assert_int_equal(colours[i][3], 255);
         before = luma;
@@ -67,7 +68,8 @@ static void test_paint(void **state) {
         for (int x = 0; x < WIDTH; x++)
             for (int i = 0; i < 3; i++) {
                 const int painted = (int)(100 + 0.62 * (colours[OVERLAY_COLOURS - 1][i] - 100) + 0.5);
-                assert_in_range(pixels[y][x][i], x >= 10 && x < 30 ? painted - 1 : 100, x >= 10 && x < 30 ? painted + 1 : 100);
+                assert_in_range(pixels[y][x][i], x >= 10 && x < 30 ? painted - 1 : 100,
+                                x >= 10 && x < 30 ? painted + 1 : 100);
             }
     memset(pixels, 100, sizeof pixels);
     memset(map, 0, sizeof map);
@@ -79,7 +81,8 @@ static void test_paint(void **state) {
 // EXIF: where row 0 and column 0 of what is stored lie in the upright picture.
 static void test_upright(void **state) {
     (void)state;
-    static const char *const expected[] = {"abcdef", "abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"};
+    static const char *const expected[] = {"abcdef", "abcdef", "cbafed", "fedcba", "defabc",
+                                           "adbecf", "daebfc", "fcebda", "cfbead"};
     uint8_t stored[6][4] = {{0}};
     for (int i = 0; i < 6; i++)
         stored[i][0] = (uint8_t)('a' + i); // abc over def
@@ -117,7 +120,7 @@ static void test_png(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_colours_rise), cmocka_unit_test(test_refine), cmocka_unit_test(test_paint),
-        cmocka_unit_test(test_upright), cmocka_unit_test(test_png),
+        cmocka_unit_test(test_upright),      cmocka_unit_test(test_png),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,10 @@
 
 enum { STORAGE_COUNT = 16, MAX_FILE = 1 << 23 };
 
-struct file { uint8_t *data; size_t size; };
+struct file {
+    uint8_t *data;
+    size_t size;
+};
 
 static void put(struct file *f, const void *bytes, size_t size) {
     assert_true(f->size + size <= MAX_FILE);
@@ -39,10 +42,10 @@ static void put_text(struct file *f, const char *text) {
 
 // Up to and including the PROTO of the data pickle.
 static struct file begin_file(void) {
-    struct file f = { malloc(MAX_FILE), 0 };
+    struct file f = {malloc(MAX_FILE), 0};
     assert_non_null(f.data);
     put(&f, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15); // magic number
-    put(&f, "\x80\x02M\xe9\x03.", 6);                                       // version 1001
+    put(&f, "\x80\x02M\xe9\x03.", 6);                                         // version 1001
     put_ops(&f, "\x80\x02}");
     put_text(&f, "little_endian");
     put_ops(&f, "\x88s.");
@@ -83,8 +86,8 @@ static void end_file(struct file *f) {
     put_ops(f, ".\x80\x02]");
     put_text(f, "0");
     put_ops(f, "a.");
-    const uint8_t count[8] = { STORAGE_COUNT };
-    const float values[STORAGE_COUNT] = { 1 };
+    const uint8_t count[8] = {STORAGE_COUNT};
+    const float values[STORAGE_COUNT] = {1};
     put(f, count, sizeof(count));
     put(f, values, sizeof(values));
 }
@@ -107,7 +110,7 @@ static void expect_refusal(struct file *f, const char *part) {
     num_errors = 0;
     cdl_model *model;
     const cdl_result r = cdl_model_load_memory(&model, exact, f->size, NULL, NULL,
-                                               cdl_model_params(.log = { collect_line, NULL, CDL_LOG_ERR }));
+                                               cdl_model_params(.log = {collect_line, NULL, CDL_LOG_ERR}));
     if (r != CDL_ERR_FORMAT || num_errors != 1 || !strstr(last_line, part))
         fail_msg("expected a refusal naming '%s', got %d with %d lines: %s", part, r, num_errors, last_line);
     free(exact);
@@ -115,20 +118,25 @@ static void expect_refusal(struct file *f, const char *part) {
 
 static void test_layouts(void **state) {
     (void)state;
-    static const struct { int64_t offset; int n; int64_t shape[2], stride[2]; const char *part; } cases[] = {
-        { 0, 2, { 4, 4 }, { 4, 1 }, "conv1.weight" }, // sound: refused later, for it is no network
-        { 0, 2, { 4, 4 }, { 5, 1 }, "reaches outside" },
-        { 1, 2, { 4, 4 }, { 4, 1 }, "reaches outside" },
-        { 16, 1, { 1, 0 }, { 1, 0 }, "starts outside" },
-        { -1, 1, { 1, 0 }, { 1, 0 }, "malformed" },
-        { 0, 1, { -1, 0 }, { 1, 0 }, "not positive" },
-        { 0, 1, { 0, 0 }, { 1, 0 }, "not positive" },
-        { 15, 1, { 2, 0 }, { -1, 0 }, "not positive" },
-        { 0, 1, { 17, 0 }, { 0, 0 }, "reaches outside" },            // repeats one element
-        { 0, 2, { INT64_MAX, INT64_MAX }, { 0, 0 }, "reaches outside" },
-        { 0, 1, { 2, 0 }, { INT64_MAX, 0 }, "reaches outside" },
-        { INT64_MAX, 1, { 2, 0 }, { INT64_MAX, 0 }, "starts outside" },
-        { 0, 2, { 3, 3 }, { INT64_MAX / 2, INT64_MAX / 2 }, "reaches outside" },
+    static const struct {
+        int64_t offset;
+        int n;
+        int64_t shape[2], stride[2];
+        const char *part;
+    } cases[] = {
+        {0, 2, {4, 4}, {4, 1}, "conv1.weight"}, // sound: refused later, for it is no network
+        {0, 2, {4, 4}, {5, 1}, "reaches outside"},
+        {1, 2, {4, 4}, {4, 1}, "reaches outside"},
+        {16, 1, {1, 0}, {1, 0}, "starts outside"},
+        {-1, 1, {1, 0}, {1, 0}, "malformed"},
+        {0, 1, {-1, 0}, {1, 0}, "not positive"},
+        {0, 1, {0, 0}, {1, 0}, "not positive"},
+        {15, 1, {2, 0}, {-1, 0}, "not positive"},
+        {0, 1, {17, 0}, {0, 0}, "reaches outside"}, // repeats one element
+        {0, 2, {INT64_MAX, INT64_MAX}, {0, 0}, "reaches outside"},
+        {0, 1, {2, 0}, {INT64_MAX, 0}, "reaches outside"},
+        {INT64_MAX, 1, {2, 0}, {INT64_MAX, 0}, "starts outside"},
+        {0, 2, {3, 3}, {INT64_MAX / 2, INT64_MAX / 2}, "reaches outside"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct file f = begin_file();
@@ -146,7 +154,7 @@ static void test_many_views_of_one_storage(void **state) {
     struct file f = begin_file();
     put_ops(&f, "}");
     put_text(&f, "a");
-    put_tensor(&f, 0, 1, (int64_t[]) { 16 }, (int64_t[]) { 1 });
+    put_tensor(&f, 0, 1, (int64_t[]){16}, (int64_t[]){1});
     put_ops(&f, "q\x01s"); // memo 1
     for (int i = 0; i < 1000; i++) {
         char name[16];
@@ -160,13 +168,14 @@ static void test_many_views_of_one_storage(void **state) {
 
 static void test_storages(void **state) {
     (void)state;
-    static const struct { const char *type; int64_t count; const char *part; } cases[] = {
-        { "FloatStorage", 15, "stated length" },
-        { "FloatStorage", INT64_MAX, "description" },
-        { "FloatStorage", -1, "description" },
-        { "DoubleStorage", 16, "stated length" },
-        { "float32", 16, "description" },
-        { "NoStorage", 16, "'torch.NoStorage'" },
+    static const struct {
+        const char *type;
+        int64_t count;
+        const char *part;
+    } cases[] = {
+        {"FloatStorage", 15, "stated length"}, {"FloatStorage", INT64_MAX, "description"},
+        {"FloatStorage", -1, "description"},   {"DoubleStorage", 16, "stated length"},
+        {"float32", 16, "description"},        {"NoStorage", 16, "'torch.NoStorage'"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct file f = begin_file();
@@ -181,55 +190,59 @@ static void test_storages(void **state) {
 
 static void test_opcodes(void **state) {
     (void)state;
-    static const struct { const char *ops; const char *part; } cases[] = {
-        { "}Pid\n.", "opcode 0x50" },
-        { "(ios\nsystem\n.", "opcode 0x69" },
-        { "(}o.", "opcode 0x6f" },
-        { "\x82\x01.", "opcode 0x82" },
-        { "cos\nsystem\n", "'os.system'" },
-        { "cos\nsys", "ends too early" },
-        { "\x8c\x02os\x8c\x06system\x93.", "'os.system'" },
-        { "NN\x93.", "no text" },
-        { "K\x01Q.", "other than a tensor's storage" },
-        { ")Q.", "other than a tensor's storage" },
-        { "\xff", "unknown opcode" },
-        { "}r\xff\xff\xff\xff.", "memo number is too large" },
-        { "j\xff\xff\xff\xff.", "memo entry is missing" },
-        { "h\x07.", "memo entry is missing" },
-        { "q\x01.", "stack is empty" },
-        { "0.", "stack is empty" },
-        { "1.", "stack is empty" },
-        { "2.", "stack is empty" },
-        { "t.", "no start" },
-        { "(Nd.", "no start" },
-        { "a.", "element is missing" },
-        { "(e.", "no container" },
-        { "(Ne.", "no container" },
-        { "](a.", "element is missing" },
-        { "](Na.", "no container" },
-        { "}(Nu.", "no value" },
-        { "N(NNu.", "no container" },
-        { "]NNs.", "no container" },
-        { "}Na.", "no container" },
-        { "NR.", "lacks its function" },
-        { "N)R.", "known function" },
-        { "ctorch\nFloatStorage\n)R.", "known function" },
-        { "ctorch._utils\n_rebuild_tensor_v2\n)R.", "lacks its storage" },
-        { "ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR.", "lacks its storage" },
-        { "ctorch._utils\n_rebuild_parameter\n)R.", "lacks its tensor" },
-        { "ccollections\nOrderedDict\n(NtR.", "no list" },
-        { "ccollections\nOrderedDict\n]](NNea\x85R.\x80\x02].", "no floating-point tensor" }, // as Python 2 wrote it: sound
-        { "ccollections\nOrderedDict\n]]a\x85R.", "no pair" },
-        { "NNb.", "no object" },
-        { "NN.", "left over" },
-        { "(N.", "left over" },
-        { ".", "left over" },
-        { "\x80\x06.", "newer than 5" },
-        { "\x95\xff\xff\xff\xff\xff\xff\xff\xff.", "frame" },
-        { "X\xff\xff\xff\x7f.", "ends too early" },
-        { "\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "ends too early" },
-        { "\x8b\xff\xff\xff\xff.", "ends too early" },
-        { "", "end comes too early" },
+    static const struct {
+        const char *ops;
+        const char *part;
+    } cases[] = {
+        {"}Pid\n.", "opcode 0x50"},
+        {"(ios\nsystem\n.", "opcode 0x69"},
+        {"(}o.", "opcode 0x6f"},
+        {"\x82\x01.", "opcode 0x82"},
+        {"cos\nsystem\n", "'os.system'"},
+        {"cos\nsys", "ends too early"},
+        {"\x8c\x02os\x8c\x06system\x93.", "'os.system'"},
+        {"NN\x93.", "no text"},
+        {"K\x01Q.", "other than a tensor's storage"},
+        {")Q.", "other than a tensor's storage"},
+        {"\xff", "unknown opcode"},
+        {"}r\xff\xff\xff\xff.", "memo number is too large"},
+        {"j\xff\xff\xff\xff.", "memo entry is missing"},
+        {"h\x07.", "memo entry is missing"},
+        {"q\x01.", "stack is empty"},
+        {"0.", "stack is empty"},
+        {"1.", "stack is empty"},
+        {"2.", "stack is empty"},
+        {"t.", "no start"},
+        {"(Nd.", "no start"},
+        {"a.", "element is missing"},
+        {"(e.", "no container"},
+        {"(Ne.", "no container"},
+        {"](a.", "element is missing"},
+        {"](Na.", "no container"},
+        {"}(Nu.", "no value"},
+        {"N(NNu.", "no container"},
+        {"]NNs.", "no container"},
+        {"}Na.", "no container"},
+        {"NR.", "lacks its function"},
+        {"N)R.", "known function"},
+        {"ctorch\nFloatStorage\n)R.", "known function"},
+        {"ctorch._utils\n_rebuild_tensor_v2\n)R.", "lacks its storage"},
+        {"ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR.", "lacks its storage"},
+        {"ctorch._utils\n_rebuild_parameter\n)R.", "lacks its tensor"},
+        {"ccollections\nOrderedDict\n(NtR.", "no list"},
+        {"ccollections\nOrderedDict\n]](NNea\x85R.\x80\x02].",
+         "no floating-point tensor"}, // as Python 2 wrote it: sound
+        {"ccollections\nOrderedDict\n]]a\x85R.", "no pair"},
+        {"NNb.", "no object"},
+        {"NN.", "left over"},
+        {"(N.", "left over"},
+        {".", "left over"},
+        {"\x80\x06.", "newer than 5"},
+        {"\x95\xff\xff\xff\xff\xff\xff\xff\xff.", "frame"},
+        {"X\xff\xff\xff\x7f.", "ends too early"},
+        {"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "ends too early"},
+        {"\x8b\xff\xff\xff\xff.", "ends too early"},
+        {"", "end comes too early"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct file f = begin_file();
@@ -242,7 +255,8 @@ static void test_opcodes(void **state) {
 static void test_cycles_and_depth(void **state) {
     (void)state;
     struct file f = begin_file();
-    put_ops(&f, "]q\x01h\x01" "a");
+    put_ops(&f, "]q\x01h\x01"
+                "a");
     end_file(&f);
     expect_refusal(&f, "list of storages names an unknown one");
 
@@ -265,8 +279,9 @@ static void test_cycles_and_depth(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts), cmocka_unit_test(test_many_views_of_one_storage), cmocka_unit_test(test_storages),
-        cmocka_unit_test(test_opcodes), cmocka_unit_test(test_cycles_and_depth),
+        cmocka_unit_test(test_layouts),          cmocka_unit_test(test_many_views_of_one_storage),
+        cmocka_unit_test(test_storages),         cmocka_unit_test(test_opcodes),
+        cmocka_unit_test(test_cycles_and_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,8 +25,7 @@ enum { EXACT_JPEG = 1 };
 enum { EXACT_JPEG = 0 }; // stb_image's inverse DCT and upsampling round differently
 #endif
 
-static uint8_t *read_golden(const char *file, size_t *size)
-{
+static uint8_t *read_golden(const char *file, size_t *size) {
     char path[512], error[512];
     uint8_t *data = NULL;
     golden_path(path, sizeof(path), file);
@@ -37,8 +36,7 @@ static uint8_t *read_golden(const char *file, size_t *size)
 
 static bool is_jpeg(const char *file) { return strstr(file, ".jpg") != NULL; }
 
-static uint64_t hash_rgb(const struct picture *p)
-{
+static uint64_t hash_rgb(const struct picture *p) {
     uint64_t hash = GOLDEN_HASH_START;
     size_t n = (size_t)p->width * (size_t)p->height;
     for (size_t i = 0; i < n; ++i)
@@ -46,8 +44,7 @@ static uint64_t hash_rgb(const struct picture *p)
     return hash;
 }
 
-static void check_golden(const struct golden_case *c, int *inexact)
-{
+static void check_golden(const struct golden_case *c, int *inexact) {
     static const float mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
     char path[512], error[512];
     struct picture p;
@@ -62,8 +59,8 @@ static void check_golden(const struct golden_case *c, int *inexact)
         fprintf(stderr, "%s: decoded pixels differ from Pillow's\n", c->file);
         ++*inexact;
     }
-    struct cdl_pixels image = {.data = p.rgba, .width = p.width, .height = p.height, .format = CDL_FORMAT_RGBA8,
-                               .orientation = p.orientation};
+    struct cdl_pixels image = {
+        .data = p.rgba, .width = p.width, .height = p.height, .format = CDL_FORMAT_RGBA8, .orientation = p.orientation};
     uint8_t *crop = malloc((size_t)c->crop_width * (size_t)c->crop_height * 3);
     assert_true(cdl_preprocess_reference(&image, c->resize, c->crop_width, c->crop_height, mean, std, crop, NULL));
     if (exact) {
@@ -80,8 +77,7 @@ static void check_golden(const struct golden_case *c, int *inexact)
     picture_free(&p);
 }
 
-static void test_equals_pillow(void **state)
-{
+static void test_equals_pillow(void **state) {
     (void)state;
     char path[512];
     golden_path(path, sizeof(path), "expected.txt");
@@ -104,8 +100,7 @@ static void test_equals_pillow(void **state)
 }
 
 // Decodes `size` bytes from a buffer of exactly that size, so that AddressSanitizer sees any read beyond.
-static bool decode_exact(const uint8_t *data, size_t size, struct picture *out, char *error, size_t error_size)
-{
+static bool decode_exact(const uint8_t *data, size_t size, struct picture *out, char *error, size_t error_size) {
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, data, size);
@@ -120,8 +115,7 @@ static bool decode_exact(const uint8_t *data, size_t size, struct picture *out, 
 }
 
 // Every prefix fails, but for those that lack only the last `spare` bytes; these decode alike.
-static void check_truncations(const char *file, size_t spare, size_t step)
-{
+static void check_truncations(const char *file, size_t spare, size_t step) {
     size_t size = 0, accepted = 0;
     uint8_t *data = read_golden(file, &size);
     struct picture whole, p;
@@ -141,8 +135,7 @@ static void check_truncations(const char *file, size_t spare, size_t step)
     free(data);
 }
 
-static void test_truncations(void **state)
-{
+static void test_truncations(void **state) {
     (void)state;
     size_t jpeg_end = EXACT_JPEG ? 2 : 0; // as Pillow: the end marker may be missing
     check_truncations("tiny.jpg", jpeg_end, 1);
@@ -165,12 +158,11 @@ static void test_truncations(void **state)
 }
 
 // Damaged files decode or fail, but never crash, leak or write more than one line.
-static void test_damaged(void **state)
-{
+static void test_damaged(void **state) {
     (void)state;
-    static const char *const files[] = {"tiny.jpg",   "grey.jpg",   "restart.jpg", "exif6.jpg",       "palette2.png",
-                                        "grey16.png", "rgb565.bmp", "palette.bmp", "interlaced1.png", "frame.gif",
-                                        "grey.pgm"};
+    static const char *const files[] = {"tiny.jpg",        "grey.jpg",   "restart.jpg", "exif6.jpg",
+                                        "palette2.png",    "grey16.png", "rgb565.bmp",  "palette.bmp",
+                                        "interlaced1.png", "frame.gif",  "grey.pgm"};
     uint32_t seed = 20240517;
     print_message("seed %lu\n", (unsigned long)seed);
     for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); ++f) {
@@ -199,8 +191,7 @@ static void test_damaged(void **state)
 }
 
 // Whatever the EXIF block holds, the pixels come.
-static void test_garbage_exif(void **state)
-{
+static void test_garbage_exif(void **state) {
     (void)state;
     size_t size = 0, at = 0;
     uint8_t *data = read_golden("exif6.jpg", &size);
@@ -226,8 +217,7 @@ static void test_garbage_exif(void **state)
     free(data);
 }
 
-static void expect_error(const void *data, size_t size, const char *part)
-{
+static void expect_error(const void *data, size_t size, const char *part) {
     struct picture p;
     char error[256];
     if (decode_exact(data, size, &p, error, sizeof(error)))
@@ -236,8 +226,7 @@ static void expect_error(const void *data, size_t size, const char *part)
         fail_msg("\"%s\" lacks \"%s\"", error, part);
 }
 
-static uint32_t slow_crc(const uint8_t *data, size_t size)
-{
+static uint32_t slow_crc(const uint8_t *data, size_t size) {
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < size; ++i) {
         crc ^= data[i];
@@ -247,14 +236,12 @@ static uint32_t slow_crc(const uint8_t *data, size_t size)
     return ~crc;
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
+static void put32(uint8_t *p, uint32_t v) {
     for (int i = 0; i < 4; ++i)
         p[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-static void test_absurd_sizes(void **state)
-{
+static void test_absurd_sizes(void **state) {
     (void)state;
     uint8_t png[33] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
     static const struct {
@@ -292,8 +279,7 @@ static void test_absurd_sizes(void **state)
 
 #ifdef CARDINAL_HAVE_JPEG
 // From the first start-of-scan marker on, up to the marker behind that scan.
-static size_t first_scan(const uint8_t *data, size_t size, size_t *length)
-{
+static size_t first_scan(const uint8_t *data, size_t size, size_t *length) {
     size_t begin = 0, end;
     while (begin + 4 < size && !(data[begin] == 0xff && data[begin + 1] == 0xda))
         ++begin;
@@ -304,8 +290,7 @@ static size_t first_scan(const uint8_t *data, size_t size, size_t *length)
     return begin;
 }
 
-static void test_hostile_jpeg(void **state)
-{
+static void test_hostile_jpeg(void **state) {
     (void)state;
     size_t size = 0;
     uint8_t *data = read_golden("grey.jpg", &size);
@@ -331,8 +316,7 @@ static void test_hostile_jpeg(void **state)
 }
 #endif
 
-static void test_foreign_files(void **state)
-{
+static void test_foreign_files(void **state) {
     (void)state;
     expect_error("", 0, "the file is empty");
     expect_error("hello, world\n", 13, "not a picture: text");
@@ -340,7 +324,9 @@ static void test_foreign_files(void **state)
     expect_error("P3 1 1 255 0 0 0", 16, "P3 pictures are not supported");
     expect_error("RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP is not supported; convert it to JPEG or PNG");
     expect_error("II*\0\x08\0\0\0", 8, "TIFF is not supported");
-    expect_error("\0\0\0\x18" "ftypheic", 12, "HEIF");
+    expect_error("\0\0\0\x18"
+                 "ftypheic",
+                 12, "HEIF");
     expect_error("%PDF-1.5\n\0", 10, "not a picture: PDF");
     expect_error("PK\x03\x04\0\0\0", 7, "a zip archive");
     expect_error("\x89PNG\n\x1a\n\0\0\0", 10, "damaged PNG signature");
@@ -349,8 +335,7 @@ static void test_foreign_files(void **state)
     expect_error("version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS pointer");
 }
 
-static void test_no_room_for_error(void **state)
-{
+static void test_no_room_for_error(void **state) {
     (void)state;
     struct picture p;
     char tiny[8];
@@ -367,8 +352,7 @@ static void test_no_room_for_error(void **state)
     picture_free(NULL);
 }
 
-static void test_limits(void **state)
-{
+static void test_limits(void **state) {
     (void)state;
     size_t size = 0;
     uint8_t *data = read_golden("wide.jpg", &size);
@@ -390,8 +374,7 @@ static void test_limits(void **state)
     assert_false(picture_load(path, &bytes, &p, error, sizeof(error)));
 }
 
-static void expect_load_error(const char *path, const char *part)
-{
+static void expect_load_error(const char *path, const char *part) {
     struct picture p;
     char error[512];
     assert_false(picture_load(path, NULL, &p, error, sizeof(error)));
@@ -400,8 +383,7 @@ static void expect_load_error(const char *path, const char *part)
         fail_msg("\"%s\" lacks \"%s\" or the path", error, part);
 }
 
-static void test_special_files(void **state)
-{
+static void test_special_files(void **state) {
     (void)state;
     expect_load_error("no/such/file.jpg", "cannot open: ");
     expect_load_error(CDL_GOLDEN_DIR, "is a folder, not a picture");
@@ -419,15 +401,14 @@ static void test_special_files(void **state)
 #endif
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_pillow),  cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_garbage_exif),
+        cmocka_unit_test(test_equals_pillow),     cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_damaged),           cmocka_unit_test(test_garbage_exif),
 #ifdef CARDINAL_HAVE_JPEG
         cmocka_unit_test(test_hostile_jpeg),
 #endif
-        cmocka_unit_test(test_absurd_sizes),   cmocka_unit_test(test_foreign_files),
+        cmocka_unit_test(test_absurd_sizes),      cmocka_unit_test(test_foreign_files),
         cmocka_unit_test(test_no_room_for_error), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_special_files),
     };

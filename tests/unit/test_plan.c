@@ -2,10 +2,15 @@
 // search for hazards.
 #include "support/harness.h"
 
-static const struct cdl_caps gpu = {.subgroup_size = 32, .subgroup_shuffle = true, .max_workgroup_size = 1024, .max_shared_bytes = 49152};
-static const struct cdl_caps cpu = {.subgroup_size = 8, .subgroup_shuffle = true, .software = true, .max_workgroup_size = 1024,
+static const struct cdl_caps gpu = {
+    .subgroup_size = 32, .subgroup_shuffle = true, .max_workgroup_size = 1024, .max_shared_bytes = 49152};
+static const struct cdl_caps cpu = {.subgroup_size = 8,
+                                    .subgroup_shuffle = true,
+                                    .software = true,
+                                    .max_workgroup_size = 1024,
                                     .max_shared_bytes = 32768};
-static const struct cdl_caps least = {.subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
+static const struct cdl_caps least = {
+    .subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
 
 static void on_log(void *ctx, cdl_log_level level, const char *msg) {
     (void)ctx;
@@ -109,7 +114,8 @@ static void damaged(cdl_model *model, const char *skip, const char *reshape, con
             t.shape[0]--;
         copy.list.items[copy.list.count++] = t;
     }
-    harness_expect_failure(cdl_graph_create(&g, &copy, 32, 32, true, &plain_log), CDL_ERR_FORMAT, skip ? skip : reshape);
+    harness_expect_failure(cdl_graph_create(&g, &copy, 32, 32, true, &plain_log), CDL_ERR_FORMAT,
+                           skip ? skip : reshape);
     if (!strstr(harness.last, expected))
         fail_msg("the message does not name %s: %s", expected, harness.last);
     free(copy.list.items);
@@ -119,14 +125,25 @@ static void test_damaged_state_dicts(void **state) {
     (void)state;
     cdl_model *model = load_layers("bottleneck_g4");
     static const char *const needed[] = {
-        "conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "layer1.0.conv1.weight", "layer1.0.conv2.weight",
-        "layer1.0.bn3.running_var", "layer2.1.bn2.weight", "layer2.0.downsample.1.weight", "fc.weight", "fc.bias",
+        "conv1.weight",
+        "bn1.weight",
+        "bn1.bias",
+        "bn1.running_mean",
+        "bn1.running_var",
+        "layer1.0.conv1.weight",
+        "layer1.0.conv2.weight",
+        "layer1.0.bn3.running_var",
+        "layer2.1.bn2.weight",
+        "layer2.0.downsample.1.weight",
+        "fc.weight",
+        "fc.bias",
     };
     for (size_t i = 0; i < CDL_COUNT(needed); i++)
         damaged(model, needed[i], NULL, needed[i]);
     damaged(model, "layer2.0.downsample.0.weight", NULL, "layer2.0.downsample.0.weight");
     damaged(model, "layer2.0.conv3.weight", NULL, "layer2.0");
-    static const char *const reshaped[] = {"bn1.weight", "layer1.0.bn2.running_var", "layer3.0.downsample.1.bias", "fc.bias"};
+    static const char *const reshaped[] = {"bn1.weight", "layer1.0.bn2.running_var", "layer3.0.downsample.1.bias",
+                                           "fc.bias"};
     for (size_t i = 0; i < CDL_COUNT(reshaped); i++)
         damaged(model, NULL, reshaped[i], reshaped[i]);
     damaged(model, NULL, "layer1.0.conv3.weight", "layer1.0.bn3");
@@ -136,10 +153,14 @@ static void test_damaged_state_dicts(void **state) {
 
 // ---- plans
 
-struct lifetime { int first, last; };
+struct lifetime {
+    int first, last;
+};
 
 // The value that a step's kernel reads: a pair's, that of the operation before.
-static int source_of(const struct cdl_plan *p, int step) { return p->graph.ops[p->steps[step].kernel.pair ? step - 1 : step].src; }
+static int source_of(const struct cdl_plan *p, int step) {
+    return p->graph.ops[p->steps[step].kernel.pair ? step - 1 : step].src;
+}
 
 // As a value is written and read, step by step; kept values, features and logits live to the end.
 static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool keep) {
@@ -157,15 +178,16 @@ static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool kee
 }
 
 static bool touch(const struct cdl_plan *p, int a, int b) {
-    return a >= 0 && b >= 0 && p->value_at[a] < p->value_at[b] + p->value_bytes[b] && p->value_at[b] < p->value_at[a] + p->value_bytes[a];
+    return a >= 0 && b >= 0 && p->value_at[a] < p->value_at[b] + p->value_bytes[b] &&
+           p->value_at[b] < p->value_at[a] + p->value_bytes[a];
 }
 
 static void check_arena(const struct cdl_plan *p, bool keep, const char *what) {
     for (int a = 0; a < p->graph.num_values; a++) {
         const struct lifetime la = lifetime_of(p, a, keep);
         const struct cdl_value *v = &p->graph.values[a];
-        const size_t needed = (size_t)p->max_batch * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
-                              (p->fp16 && !v->fp32 ? 2 : 4);
+        const size_t needed = (size_t)p->max_batch * (size_t)v->height * (size_t)v->width *
+                              (size_t)cdl_padded_channels(v->channels) * (p->fp16 && !v->fp32 ? 2 : 4);
         if (la.first >= 0 && p->steps[la.first].in_next) { // stays in the kernel
             assert_true(p->value_bytes[a] == 0);
             continue;
@@ -182,7 +204,10 @@ static void check_arena(const struct cdl_plan *p, bool keep, const char *what) {
 }
 
 // What a dispatch reads or writes: a range of the arena, value -1: nothing.
-struct range { int value; size_t at, end; };
+struct range {
+    int value;
+    size_t at, end;
+};
 
 static struct range range_of(const struct cdl_plan *p, int value, const struct cdl_dispatch_entry *d, bool whole) {
     if (value < 0)
@@ -192,19 +217,24 @@ static struct range range_of(const struct cdl_plan *p, int value, const struct c
                  : (struct range){value, at, at + (size_t)d->images * cdl_plan_image_bytes(p, value)};
 }
 
-static bool meet(struct range a, struct range b) { return a.value >= 0 && b.value >= 0 && a.at < b.end && b.at < a.end; }
+static bool meet(struct range a, struct range b) {
+    return a.value >= 0 && b.value >= 0 && a.at < b.end && b.at < a.end;
+}
 
 // whole: as if they touched all that there is of their values.
-static bool hazard(const struct cdl_plan *p, const struct cdl_dispatch_entry *earlier, const struct cdl_dispatch_entry *later, bool whole) {
+static bool hazard(const struct cdl_plan *p, const struct cdl_dispatch_entry *earlier,
+                   const struct cdl_dispatch_entry *later, bool whole) {
     const struct cdl_op *e = &p->graph.ops[earlier->step], *l = &p->graph.ops[later->step];
     const struct range written = range_of(p, e->dst, earlier, whole), writes = range_of(p, l->dst, later, whole);
-    const bool read_after_write = meet(range_of(p, source_of(p, later->step), later, whole), written) || meet(range_of(p, l->residual, later, whole), written);
-    const bool write_after_read = meet(writes, range_of(p, source_of(p, earlier->step), earlier, whole)) || meet(writes, range_of(p, e->residual, earlier, whole));
+    const bool read_after_write = meet(range_of(p, source_of(p, later->step), later, whole), written) ||
+                                  meet(range_of(p, l->residual, later, whole), written);
+    const bool write_after_read = meet(writes, range_of(p, source_of(p, earlier->step), earlier, whole)) ||
+                                  meet(writes, range_of(p, e->residual, earlier, whole));
     return read_after_write || write_after_read || meet(writes, written);
 }
 
-// Between any two dispatches without a barrier in between there must be no hazard; and no barrier where all that they may
-// touch for any number of images lies apart.
+// Between any two dispatches without a barrier in between there must be no hazard; and no barrier where all that they
+// may touch for any number of images lies apart.
 static void check_barriers(const struct cdl_plan *p, int images, const char *what) {
     const int n = cdl_plan_num_dispatches(p, images);
     struct cdl_dispatch_entry *list = must_alloc((size_t)n, sizeof *list);
@@ -220,19 +250,27 @@ static void check_barriers(const struct cdl_plan *p, int images, const char *wha
                 for (int j = before; j < i; j++)
                     reason = reason || hazard(p, &list[j], &list[k], true);
             if (!reason)
-                fail_msg("%s: %s, images from %d, has a barrier for nothing", what, p->graph.ops[list[i].step].name, list[i].first_image);
+                fail_msg("%s: %s, images from %d, has a barrier for nothing", what, p->graph.ops[list[i].step].name,
+                         list[i].first_image);
         }
         for (int j = since; j < i; j++)
             if (hazard(p, &list[j], &list[i], false))
-                fail_msg("%s: %s, images from %d, runs beside %s, images from %d, without a barrier", what, p->graph.ops[list[i].step].name,
-                         list[i].first_image, p->graph.ops[list[j].step].name, list[j].first_image);
+                fail_msg("%s: %s, images from %d, runs beside %s, images from %d, without a barrier", what,
+                         p->graph.ops[list[i].step].name, list[i].first_image, p->graph.ops[list[j].step].name,
+                         list[j].first_image);
     }
     free(list);
 }
 
 // One image's value in the arena.
-struct held { int value, image; size_t at, end; };
-struct arena { struct held *items; int count; };
+struct held {
+    int value, image;
+    size_t at, end;
+};
+struct arena {
+    struct held *items;
+    int count;
+};
 
 static void write_value(struct arena *a, const struct cdl_plan *p, int value, int image, size_t at) {
     const size_t end = at + cdl_plan_image_bytes(p, value);
@@ -252,7 +290,8 @@ static bool holds(const struct arena *a, int value, int image, size_t at) {
     return false;
 }
 
-// Follows each image's values through a run: whatever a dispatch reads must be there, and each must run for every image once.
+// Follows each image's values through a run: whatever a dispatch reads must be there, and each must run for every image
+// once.
 static void check_values(const struct cdl_plan *p, int images, const char *what) {
     const struct cdl_graph *g = &p->graph;
     struct arena arena = {must_alloc((size_t)(g->num_values * (images + 1)), sizeof *arena.items), 0};
@@ -269,7 +308,8 @@ static void check_values(const struct cdl_plan *p, int images, const char *what)
             const int image = d.first_image + i;
             const int src = source_of(p, d.step);
             if (!holds(&arena, src, image, at.src + (size_t)i * cdl_plan_image_bytes(p, src)) ||
-                (op->residual >= 0 && !holds(&arena, op->residual, image, at.residual + (size_t)i * cdl_plan_image_bytes(p, op->residual))))
+                (op->residual >= 0 &&
+                 !holds(&arena, op->residual, image, at.residual + (size_t)i * cdl_plan_image_bytes(p, op->residual))))
                 fail_msg("%s: %s does not find what it reads of image %d", what, op->name, image);
             write_value(&arena, p, op->dst, image, at.dst + (size_t)i * cdl_plan_image_bytes(p, op->dst));
         }
@@ -323,15 +363,22 @@ static void check_plan(const cdl_model *model, const struct cdl_plan_params *par
 
 static void test_plans_of_small_networks(void **state) {
     (void)state;
-    static const char *const names[] = {"basic_7x7", "basic_3x3", "bottleneck_g1", "bottleneck_g2", "bottleneck_g4", "bottleneck_g8",
-                                        "bottleneck_g16", "bottleneck_g32"};
+    static const char *const names[] = {"basic_7x7",     "basic_3x3",     "bottleneck_g1",  "bottleneck_g2",
+                                        "bottleneck_g4", "bottleneck_g8", "bottleneck_g16", "bottleneck_g32"};
     static const struct cdl_caps *const caps[] = {&gpu, &cpu, &least};
     for (size_t n = 0; n < CDL_COUNT(names); n++) {
         cdl_model *model = load_layers(names[n]);
         for (int i = 0; i < 3 * 2 * 2 * 2; i++)
             for (int batch = 1; batch <= 5; batch += 2)
-                check_plan(model, &(struct cdl_plan_params){.max_batch = batch, .height = 33, .width = 20 + batch, .fp16 = i & 1, .fold = i & 2,
-                                                            .keep_values = i & 4, .caps = caps[i / 8]}, names[n]);
+                check_plan(model,
+                           &(struct cdl_plan_params){.max_batch = batch,
+                                                     .height = 33,
+                                                     .width = 20 + batch,
+                                                     .fp16 = i & 1,
+                                                     .fold = i & 2,
+                                                     .keep_values = i & 4,
+                                                     .caps = caps[i / 8]},
+                           names[n]);
         cdl_model_destroy(&model);
     }
 }
@@ -342,16 +389,19 @@ static void test_plans_of_resnext50(void **state) {
     static const int batches[] = {1, 32};
     for (size_t i = 0; i < CDL_COUNT(batches); i++)
         for (int fp16 = 0; fp16 < 2; fp16++) {
-            const struct cdl_plan_params params = {.max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &gpu};
+            const struct cdl_plan_params params = {
+                .max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &gpu};
             struct cdl_plan p;
             int barriers = 0;
             check_plan(model, &params, "resnext50");
             harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
             for (int k = 0; k < p.graph.num_ops; k++)
                 barriers += p.steps[k].barrier_before;
-            print_message("resnext50_32x4d batch %d %s: arena %.1f MB, largest live set %.1f MB, ratio %.3f; %d barriers for %d steps\n", batches[i],
-                          fp16 ? "fp16" : "fp32", (double)p.arena_bytes / 1e6, (double)p.live_bytes / 1e6, (double)p.arena_bytes / (double)p.live_bytes,
-                          barriers, p.graph.num_ops);
+            print_message(
+                "resnext50_32x4d batch %d %s: arena %.1f MB, largest live set %.1f MB, ratio %.3f; %d barriers for "
+                "%d steps\n",
+                batches[i], fp16 ? "fp16" : "fp32", (double)p.arena_bytes / 1e6, (double)p.live_bytes / 1e6,
+                (double)p.arena_bytes / (double)p.live_bytes, barriers, p.graph.num_ops);
             assert_true((double)p.arena_bytes <= 1.1 * (double)p.live_bytes);
             cdl_plan_destroy(&p);
         }
@@ -368,7 +418,8 @@ static void test_segments_by_rule(void **state) {
     static const int batches[] = {1, 8, 16, 31, 32, 33, 64, 128};
     for (size_t i = 0; i < CDL_COUNT(batches); i++)
         for (int fp16 = 0; fp16 < 2; fp16++) {
-            const struct cdl_plan_params params = {.max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &device};
+            const struct cdl_plan_params params = {
+                .max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &device};
             struct cdl_segment segments[CDL_MAX_SEGMENTS];
             struct cdl_plan p;
             harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
@@ -378,13 +429,18 @@ static void test_segments_by_rule(void **state) {
             for (int k = 0; k < count; k++) {
                 harness_expect_ok(cdl_plan_set_segment(&p, segments[k], &plain_log), "segment");
                 check_runs(&p, "resnext50 in segments");
-                print_message("resnext50_32x4d batch %d %s: %d steps for %d images at a time: arena %.1f MB, largest live set %.1f MB, ratio %.3f\n",
-                              batches[i], fp16 ? "fp16" : "fp32", segments[k].steps, segments[k].images, (double)p.arena_bytes / 1e6,
-                              (double)p.live_bytes / 1e6, (double)p.arena_bytes / (double)p.live_bytes);
+                print_message(
+                    "resnext50_32x4d batch %d %s: %d steps for %d images at a time: arena %.1f MB, largest live set "
+                    "%.1f MB, ratio %.3f\n",
+                    batches[i], fp16 ? "fp16" : "fp32", segments[k].steps, segments[k].images,
+                    (double)p.arena_bytes / 1e6, (double)p.live_bytes / 1e6,
+                    (double)p.arena_bytes / (double)p.live_bytes);
                 assert_true((double)p.arena_bytes <= 1.1 * (double)p.live_bytes && p.arena_bytes <= arena);
             }
-            if (fp16 && batches[i] >= 31) { // stem and first stage with two tiles for each processor, the second with one
-                assert_true(segments[0].steps == 12 && segments[1].steps == 25 && segments[0].images <= 8 && segments[2].steps == 0);
+            if (fp16 &&
+                batches[i] >= 31) { // stem and first stage with two tiles for each processor, the second with one
+                assert_true(segments[0].steps == 12 && segments[1].steps == 25 && segments[0].images <= 8 &&
+                            segments[2].steps == 0);
             } else if (batches[i] < 4) {
                 assert_int_equal(segments[0].steps, 0);
             }
@@ -393,7 +449,8 @@ static void test_segments_by_rule(void **state) {
     cdl_model_destroy(&model);
 }
 
-static int always_pair(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_kernel *kernels, int count) {
+static int always_pair(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op,
+                       const struct cdl_kernel *kernels, int count) {
     (void)graph;
     assert_true(op->kernel_h == 1 && kernels[0].pair && count <= CDL_MAX_KERNELS);
     ++*(int *)ctx;
@@ -409,8 +466,15 @@ static void test_pairs(void **state) {
     device.matrix_subgroup = 32;
     for (int i = 0; i < 4; i++) {
         int asked = 0, pairs = 0;
-        struct cdl_plan_params params = {.max_batch = i & 2 ? 10 : 1, .height = 224, .width = 224, .fp16 = true, .fold = true, .caps = &device,
-                                         .keep_values = i & 1, .choose_pair = always_pair, .choose_ctx = &asked};
+        struct cdl_plan_params params = {.max_batch = i & 2 ? 10 : 1,
+                                         .height = 224,
+                                         .width = 224,
+                                         .fp16 = true,
+                                         .fold = true,
+                                         .caps = &device,
+                                         .keep_values = i & 1,
+                                         .choose_pair = always_pair,
+                                         .choose_ctx = &asked};
         struct cdl_plan p, apart;
         check_plan(model, &params, "pairs");
         asked = 0;
@@ -449,8 +513,13 @@ struct made_up {
 
 static void made_up_begin(struct made_up *m, int batch, int input_width) {
     *m = (struct made_up){.values[0] = {1, input_width, 64, true}};
-    m->plan = (struct cdl_plan){.graph = {.ops = m->ops, .values = m->values, .num_values = 1}, .steps = m->steps, .value_at = m->value_at,
-                                .value_images = m->value_images, .order = m->order, .value_bytes = m->value_bytes, .max_batch = batch};
+    m->plan = (struct cdl_plan){.graph = {.ops = m->ops, .values = m->values, .num_values = 1},
+                                .steps = m->steps,
+                                .value_at = m->value_at,
+                                .value_images = m->value_images,
+                                .order = m->order,
+                                .value_bytes = m->value_bytes,
+                                .max_batch = batch};
 }
 
 static void made_up_add(struct made_up *m, int src, int residual, int width) {
@@ -486,7 +555,7 @@ static void test_waits_for_residual_read(void **state) {
     made_up_begin(&m, 1, 1);
     made_up_add(&m, 0, -1, 1); // value 1
     made_up_add(&m, 0, -1, 1);
-    made_up_add(&m, 0, 1, 1); // the last to read value 1
+    made_up_add(&m, 0, 1, 1);  // the last to read value 1
     made_up_add(&m, 2, -1, 1); // value 4, in its place
     made_up_add(&m, 0, 3, 1);
     made_up_add(&m, 5, 4, 1);
@@ -511,7 +580,8 @@ static void test_random_graphs(void **state) {
             const int residual = random_next(&r) % 3 ? -1 : i - (int)(random_next(&r) % (uint32_t)recent);
             made_up_add(&m, src, residual, 1 + (int)(random_next(&r) % 4));
         }
-        const struct cdl_segment segment = {(int)(random_next(&r) % (uint32_t)(m.plan.graph.num_ops + 1)), 1 + (int)(random_next(&r) % 4)};
+        const struct cdl_segment segment = {(int)(random_next(&r) % (uint32_t)(m.plan.graph.num_ops + 1)),
+                                            1 + (int)(random_next(&r) % 4)};
         snprintf(what, sizeof what, "random graph %d", n);
         made_up_lay_out(&m, segment);
         check_runs(&m.plan, what);
@@ -540,8 +610,10 @@ static void test_too_large(void **state) {
     (void)state;
     cdl_model *model = load_layers("basic_3x3");
     struct cdl_plan p;
-    const struct cdl_plan_params params = {.max_batch = 4096, .height = 4096, .width = 4096, .fold = true, .caps = &gpu};
-    harness_expect_failure(cdl_plan_create(&p, model, &params, &plain_log), CDL_ERR_UNSUPPORTED, "4096 pictures of 4096x4096");
+    const struct cdl_plan_params params = {
+        .max_batch = 4096, .height = 4096, .width = 4096, .fold = true, .caps = &gpu};
+    harness_expect_failure(cdl_plan_create(&p, model, &params, &plain_log), CDL_ERR_UNSUPPORTED,
+                           "4096 pictures of 4096x4096");
     cdl_model_destroy(&model);
 }
 
@@ -560,7 +632,8 @@ static void test_kernels_fit_devices(void **state) {
                 const int count = cdl_kernels_for(&g, &g.ops[i], caps[c], fp16, kernels);
                 assert_in_range(count, 1, CDL_MAX_KERNELS);
                 for (int k = 0; k < count; k++) {
-                    assert_true(kernels[k].num_constants <= CDL_MAX_CONSTANTS && kernels[k].constants[0] <= caps[c]->max_workgroup_size);
+                    assert_true(kernels[k].num_constants <= CDL_MAX_CONSTANTS &&
+                                kernels[k].constants[0] <= caps[c]->max_workgroup_size);
                     assert_true(kernels[k].shader && (!kernels[k].fp16 || fp16));
                 }
             }
@@ -570,11 +643,19 @@ static void test_kernels_fit_devices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resnext50_shapes), cmocka_unit_test(test_every_architecture), cmocka_unit_test(test_damaged_state_dicts),
-        cmocka_unit_test(test_plans_of_small_networks), cmocka_unit_test(test_plans_of_resnext50), cmocka_unit_test(test_plan_hash), cmocka_unit_test(test_segments_by_rule),
+        cmocka_unit_test(test_resnext50_shapes),
+        cmocka_unit_test(test_every_architecture),
+        cmocka_unit_test(test_damaged_state_dicts),
+        cmocka_unit_test(test_plans_of_small_networks),
+        cmocka_unit_test(test_plans_of_resnext50),
+        cmocka_unit_test(test_plan_hash),
+        cmocka_unit_test(test_segments_by_rule),
         cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_waits_for_residual_written), cmocka_unit_test(test_waits_for_residual_read), cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_too_large), cmocka_unit_test(test_kernels_fit_devices),
+        cmocka_unit_test(test_waits_for_residual_written),
+        cmocka_unit_test(test_waits_for_residual_read),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_kernels_fit_devices),
     };
     cdl_mutex_init(&harness.lock);
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

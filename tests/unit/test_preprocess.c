@@ -13,8 +13,7 @@
 static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
 
-static FILE *open_golden(const char *file)
-{
+static FILE *open_golden(const char *file) {
     char path[512];
     golden_path(path, sizeof(path), file);
     FILE *f = fopen(path, "r");
@@ -23,8 +22,7 @@ static FILE *open_golden(const char *file)
     return f;
 }
 
-static void test_geometry_table(void **state)
-{
+static void test_geometry_table(void **state) {
     (void)state;
     FILE *f = open_golden("geometry.txt");
     int w, h, resize, cw, ch, rw, rh, left, top, count = 0;
@@ -40,13 +38,12 @@ static void test_geometry_table(void **state)
     assert_true(count >= 400);
 }
 
-static void test_geometry_limits(void **state)
-{
+static void test_geometry_limits(void **state) {
     (void)state;
     static const int bad[][5] = {
-        {0, 1, 1, 1, 1},     {1, 0, 1, 1, 1},     {-5, 9, 1, 1, 1},    {65536, 1, 1, 1, 1}, {1, 65536, 1, 1, 1},
-        {9, 9, 0, 1, 1},     {9, 9, 32768, 1, 1}, {9, 9, 1, 0, 1},     {9, 9, 1, 1, -1},    {9, 9, 1, 32768, 1},
-        {9, 9, 1, 1, 32768},
+        {0, 1, 1, 1, 1},     {1, 0, 1, 1, 1},     {-5, 9, 1, 1, 1},    {65536, 1, 1, 1, 1},
+        {1, 65536, 1, 1, 1}, {9, 9, 0, 1, 1},     {9, 9, 32768, 1, 1}, {9, 9, 1, 0, 1},
+        {9, 9, 1, 1, -1},    {9, 9, 1, 32768, 1}, {9, 9, 1, 1, 32768},
     };
     struct cdl_geometry g;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); ++i) {
@@ -58,8 +55,7 @@ static void test_geometry_limits(void **state)
     assert_int_equal(g.resized_width, 2147385345);
 }
 
-static void check_axis(int in_size, int out_size, int first, int count)
-{
+static void check_axis(int in_size, int out_size, int first, int count) {
     int taps = cdl_resample_taps(in_size, out_size);
     assert_in_range(taps, 1, in_size);
     int32_t *start = malloc((size_t)count * sizeof(*start));
@@ -91,8 +87,7 @@ static void check_axis(int in_size, int out_size, int first, int count)
     free(coef);
 }
 
-static void test_axis_properties(void **state)
-{
+static void test_axis_properties(void **state) {
     (void)state;
     static const int sizes[] = {1, 2, 3, 5, 7, 32, 100, 223, 224, 225, 256, 341, 500, 1000, 4000, 6000, 65535};
     enum { N = sizeof(sizes) / sizeof(sizes[0]) };
@@ -116,8 +111,7 @@ static void test_axis_properties(void **state)
     }
 }
 
-static void test_orientations(void **state)
-{
+static void test_orientations(void **state) {
     (void)state;
     enum { W = 4, H = 3, BYTES = 4, STRIDE = 20 };
     // Which stored pixel (x, y) the upright picture's top left and its right neighbour are.
@@ -155,8 +149,7 @@ static void test_orientations(void **state)
     }
 }
 
-static void test_normalize_bits(void **state)
-{
+static void test_normalize_bits(void **state) {
     (void)state;
     uint8_t grey[256];
     for (int v = 0; v < 256; ++v)
@@ -176,8 +169,7 @@ static void test_normalize_bits(void **state)
 }
 
 // As formula() in make_pictures.py.
-static uint8_t *make_formula(int width, int height)
-{
+static uint8_t *make_formula(int width, int height) {
     uint8_t *rgb = malloc((size_t)width * (size_t)height * 3), *p = rgb;
     assert_non_null(rgb);
     for (uint32_t y = 0; y < (uint32_t)height; ++y)
@@ -189,8 +181,7 @@ static uint8_t *make_formula(int width, int height)
     return rgb;
 }
 
-static void test_large_pictures(void **state)
-{
+static void test_large_pictures(void **state) {
     (void)state;
     FILE *f = open_golden("expected.txt");
     struct golden_case c;
@@ -216,8 +207,7 @@ static void test_large_pictures(void **state)
 }
 
 // Formats, strides and orientations agree with the same picture as upright RGB8.
-static void test_formats(void **state)
-{
+static void test_formats(void **state) {
     (void)state;
     enum { W = 37, H = 23, STRIDE = W * 4 + 12, CROP = 17 };
     uint8_t *rgb = make_formula(W, H), *stored = calloc(STRIDE, W > H ? W : H);
@@ -234,8 +224,12 @@ static void test_formats(void **state)
                     for (int c = 0; c < 3; ++c)
                         stored[walk.base + x * walk.step_x + y * walk.step_y + (bgr ? 2 - c : c)] =
                             rgb[(y * W + x) * 3 + c];
-            image = (struct cdl_pixels){.data = stored, .width = sw, .height = sh, .stride = STRIDE,
-                                        .format = bgr ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8, .orientation = o};
+            image = (struct cdl_pixels){.data = stored,
+                                        .width = sw,
+                                        .height = sh,
+                                        .stride = STRIDE,
+                                        .format = bgr ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8,
+                                        .orientation = o};
             assert_true(cdl_preprocess_reference(&image, 19, CROP, CROP, imagenet_mean, imagenet_std, got, NULL));
             assert_memory_equal(got, expected, sizeof(got));
         }
@@ -244,12 +238,11 @@ static void test_formats(void **state)
     free(rgb);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_geometry_table), cmocka_unit_test(test_geometry_limits),
+        cmocka_unit_test(test_geometry_table),  cmocka_unit_test(test_geometry_limits),
         cmocka_unit_test(test_axis_properties), cmocka_unit_test(test_orientations),
-        cmocka_unit_test(test_normalize_bits), cmocka_unit_test(test_large_pictures),
+        cmocka_unit_test(test_normalize_bits),  cmocka_unit_test(test_large_pictures),
         cmocka_unit_test(test_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

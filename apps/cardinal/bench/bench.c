@@ -92,8 +92,11 @@ static enum exit_status read_options(struct bench *b, const struct options *opti
 
 static bool add_row(struct bench *b, int batch, int precision) {
     struct bench_target *t = &b->target;
-    struct bench_row row = {.network = t->model->name, .batch = batch, .precision = (cdl_precision)precision,
-                            .input = (enum bench_input)b->options.bench_input, .sensors = {-1, -1, -1, -1}};
+    struct bench_row row = {.network = t->model->name,
+                            .batch = batch,
+                            .precision = (cdl_precision)precision,
+                            .input = (enum bench_input)b->options.bench_input,
+                            .sensors = {-1, -1, -1, -1}};
     const bool alone = b->options.batches.count * b->options.precisions.count * b->num_networks * b->num_devices == 1;
     const cdl_result r = bench_measure(&row, t);
     if (r == CDL_OK && b->options.start)
@@ -175,8 +178,8 @@ int command_bench(const struct options *options) {
     for (int i = 0; i < b.num_devices && status == EXIT_ALL_DONE; i++)
         status = run_device(&b, b.devices[i]);
     if (b.options.format == FORMAT_JSON && b.environment)
-        json_line(stdout, json_pack("{s:O, s:O, s:O, s:O}", "environment", b.environment, "peaks", b.peaks, "devices", b.all_devices, "rows",
-                                    b.rows));
+        json_line(stdout, json_pack("{s:O, s:O, s:O, s:O}", "environment", b.environment, "peaks", b.peaks, "devices",
+                                    b.all_devices, "rows", b.rows));
     json_decref(b.environment);
     json_decref(b.peaks);
     json_decref(b.all_devices);

@@ -15,7 +15,9 @@ struct bench_layer {
 };
 
 // What the device told of itself right after a row's runs; negative: not available.
-struct bench_sensors { double clock_mhz, memory_clock_mhz, power_watts, temperature_c; };
+struct bench_sensors {
+    double clock_mhz, memory_clock_mhz, power_watts, temperature_c;
+};
 
 // A process's time from its start to a first result, in milliseconds; `total` as its parent saw it.
 struct bench_start {
@@ -62,7 +64,8 @@ struct bench_target {
 cdl_result bench_measure(struct bench_row *row, const struct bench_target *target);
 
 // Pictures or tensors of noise, all different, that need no resizing; malloc'd, to be freed with bench_images_free.
-bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model, int count, int width, int height, enum bench_input input);
+bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model, int count, int width, int height,
+                       enum bench_input input);
 void bench_images_free(struct cdl_pixels **images);
 
 // bench_start.c: runs this program twice as a child, first without any cache, its own or the driver's, then

@@ -46,8 +46,8 @@ static void describe_system(char *os, char *kernel, size_t size) {
     char build[64] = "";
     DWORD bytes = sizeof build;
     snprintf(os, size, "Windows");
-    if (RegGetValueA(HKEY_LOCAL_MACHINE, "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion", "CurrentBuildNumber", RRF_RT_REG_SZ, NULL, build, &bytes) ==
-        ERROR_SUCCESS)
+    if (RegGetValueA(HKEY_LOCAL_MACHINE, "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion", "CurrentBuildNumber",
+                     RRF_RT_REG_SZ, NULL, build, &bytes) == ERROR_SUCCESS)
         snprintf(kernel, size, "build %s", build);
 #else
     struct utsname name;
@@ -77,8 +77,8 @@ static void describe_system(char *os, char *kernel, size_t size) {
 #ifdef _WIN32
 static void describe_processor(char *out, size_t size) {
     DWORD bytes = (DWORD)size;
-    if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString", RRF_RT_REG_SZ, NULL, out,
-                     &bytes) != ERROR_SUCCESS)
+    if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString",
+                     RRF_RT_REG_SZ, NULL, out, &bytes) != ERROR_SUCCESS)
         snprintf(out, size, "%s", not_available);
 }
 #else
@@ -104,19 +104,24 @@ struct bench_sensors bench_read_sensors(const struct cdl_device_info *device) {
     char line[256];
     if (device->software) {
         int khz;
-        if (read_file_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", line, sizeof line) && sscanf(line, "%d", &khz) == 1)
+        if (read_file_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", line, sizeof line) &&
+            sscanf(line, "%d", &khz) == 1)
             s.clock_mhz = khz / 1e3;
     } else if (device->vendor_id == 0x10de) { // NVIDIA's tool takes the UUID that its Vulkan driver tells
         char command[256];
-        snprintf(command, sizeof command, "nvidia-smi --id=GPU-%.36s --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu "
+        snprintf(command, sizeof command,
+                 "nvidia-smi --id=GPU-%.36s --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu "
 #ifdef _WIN32
-                 "--format=csv,noheader,nounits 2>NUL", device->uuid);
+                 "--format=csv,noheader,nounits 2>NUL",
+                 device->uuid);
 #else
-                 "--format=csv,noheader,nounits 2>/dev/null", device->uuid);
+                 "--format=csv,noheader,nounits 2>/dev/null",
+                 device->uuid);
 #endif
         FILE *pipe = popen(command, "r");
         double values[4];
-        if (first_line(pipe, line, sizeof line) && sscanf(line, "%lf, %lf, %lf, %lf", &values[0], &values[1], &values[2], &values[3]) == 4)
+        if (first_line(pipe, line, sizeof line) &&
+            sscanf(line, "%lf, %lf, %lf, %lf", &values[0], &values[1], &values[2], &values[3]) == 4)
             s = (struct bench_sensors){values[0], values[1], values[2], values[3]};
         if (pipe)
             pclose(pipe);
@@ -181,12 +186,18 @@ void bench_print_environment(FILE *file, const struct bench_target *t) {
     describe_processor(processor, sizeof processor);
     active_layers(layers, sizeof layers);
     version_text(t->info.api_version, api, sizeof api);
-    fprintf(file, "cardinal %s%s%s on %s, %s; %s\n", CARDINAL_VERSION, CARDINAL_COMMIT[0] ? ", " : "", CARDINAL_COMMIT, os, kernel, processor);
+    fprintf(file, "cardinal %s%s%s on %s, %s; %s\n", CARDINAL_VERSION, CARDINAL_COMMIT[0] ? ", " : "", CARDINAL_COMMIT,
+            os, kernel, processor);
     fprintf(file, "%s%s\n  driver %s, Vulkan %s; UUID %s; implicit layers: %s\n", t->info.name,
             t->info.software ? ", a CPU driver: no GPU is used" : "", t->info.driver, api, t->info.uuid, layers);
-    const struct { const char *name; double value; const char *unit; } peaks[] = {
-        {"fp32", t->peaks.fp32_gflops, "GFLOP/s"}, {"fp16", t->peaks.fp16_gflops, "GFLOP/s"}, {"matrix", t->peaks.matrix_gflops, "GFLOP/s"},
-        {"int8 dot", t->peaks.int8_gops, "GOP/s"}, {"memory", t->peaks.memory_gbytes, "GB/s"},
+    const struct {
+        const char *name;
+        double value;
+        const char *unit;
+    } peaks[] = {
+        {"fp32", t->peaks.fp32_gflops, "GFLOP/s"},     {"fp16", t->peaks.fp16_gflops, "GFLOP/s"},
+        {"matrix", t->peaks.matrix_gflops, "GFLOP/s"}, {"int8 dot", t->peaks.int8_gops, "GOP/s"},
+        {"memory", t->peaks.memory_gbytes, "GB/s"},
     };
     fprintf(file, "  measured peaks:");
     for (size_t i = 0; i < sizeof peaks / sizeof *peaks; i++) {

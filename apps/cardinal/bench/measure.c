@@ -14,8 +14,8 @@ struct measurement {
     struct cdl_pixels *images; // [batch]
     float *reference;          // [batch][classes], of the run before the timed ones
     size_t num_logits;
-    double *ms;                // [MAX_RUNS]
-    double *gpu_ms;            // [MAX_RUNS]
+    double *ms;     // [MAX_RUNS]
+    double *gpu_ms; // [MAX_RUNS]
     bool differs, not_finite;
     char reason[400];
 };
@@ -41,7 +41,8 @@ static uint32_t next_random(uint32_t *state) { // xorshift32, Marsaglia 2003
     return *state ^= *state << 5;
 }
 
-bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model, int count, int width, int height, enum bench_input input) {
+bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model, int count, int width, int height,
+                       enum bench_input input) {
     const struct cdl_model_info *info = &model->info;
     const bool tensor = input == BENCH_TENSOR;
     const int short_side = width < height ? width : height;
@@ -65,7 +66,9 @@ bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model
         memcpy(pool + 4 * i, tensor ? (const void *)&f : (const void *)&word, 4);
     }
     for (int i = 0; i < count; i++)
-        images[i] = (struct cdl_pixels){.data = pool + (size_t)i * bytes, .width = width, .height = height,
+        images[i] = (struct cdl_pixels){.data = pool + (size_t)i * bytes,
+                                        .width = width,
+                                        .height = height,
                                         .format = tensor ? CDL_FORMAT_TENSOR_F32 : CDL_FORMAT_RGBA8};
     return true;
 }
@@ -82,9 +85,11 @@ static cdl_result open_session(struct measurement *m, bool timings) {
     const size_t plane = (size_t)m->row->width * (size_t)m->row->height * 16;
     // The whole batch goes to the device in one part; tables and borders of pictures need some room more.
     const size_t staging = (size_t)m->row->batch * (plane + 65536);
-    return cdl_session_create(&m->session, m->target->device, m->target->model->model, cdl_session_params(
-        .max_batch = m->row->batch, .width = o->width, .height = o->height, .precision = m->row->precision,
-        .num_slots = timings ? 1 : SLOTS, .no_fold = o->no_fold, .timings = timings, .tune = o->tune, .staging_bytes = staging));
+    return cdl_session_create(&m->session, m->target->device, m->target->model->model,
+                              cdl_session_params(.max_batch = m->row->batch, .width = o->width, .height = o->height,
+                                                 .precision = m->row->precision, .num_slots = timings ? 1 : SLOTS,
+                                                 .no_fold = o->no_fold, .timings = timings, .tune = o->tune,
+                                                 .staging_bytes = staging));
 }
 
 // Compares the slot's outputs with the reference.
@@ -194,7 +199,8 @@ static cdl_result measure_layers(struct measurement *m) {
     if (!timings || !us || !row->layers)
         r = CDL_ERR_NOMEM;
     const double start = now_ms();
-    for (; r == CDL_OK && n < MAX_LAYER_RUNS && (n < MIN_RUNS || now_ms() - start < m->target->options->duration_ms); n++) {
+    for (; r == CDL_OK && n < MAX_LAYER_RUNS && (n < MIN_RUNS || now_ms() - start < m->target->options->duration_ms);
+         n++) {
         r = cdl_session_run(m->session, m->images, row->batch);
         if (r == CDL_OK)
             r = cdl_session_timings(m->session, 0, timings, count, &count);
@@ -206,7 +212,8 @@ static cdl_result measure_layers(struct measurement *m) {
     for (int i = 0; r == CDL_OK && i < count; i++) {
         struct bench_layer *layer = &row->layers[i];
         qsort(us + i * MAX_LAYER_RUNS, (size_t)n, sizeof *us, by_size);
-        *layer = (struct bench_layer){.us = percentile(us + i * MAX_LAYER_RUNS, n, 0.5), .flops = timings[i].flops, .bytes = timings[i].bytes};
+        *layer = (struct bench_layer){
+            .us = percentile(us + i * MAX_LAYER_RUNS, n, 0.5), .flops = timings[i].flops, .bytes = timings[i].bytes};
         snprintf(layer->layer, sizeof layer->layer, "%s", timings[i].layer);
         snprintf(layer->operation, sizeof layer->operation, "%s", timings[i].operation);
         snprintf(layer->kernel, sizeof layer->kernel, "%s", timings[i].kernel);
@@ -246,7 +253,8 @@ static cdl_result measure(struct measurement *m) {
         r = measure_layers(m);
     const double roof = bench_compute_roof(m->target, row->precision);
     for (int i = 0; i < row->num_layers; i++) // 5 %: two measurements of one thing differ a little
-        row->num_above_peak += roof > 0 && row->layers[i].us > 0 && (double)row->layers[i].flops / row->layers[i].us / 1e3 > 1.05 * roof;
+        row->num_above_peak +=
+            roof > 0 && row->layers[i].us > 0 && (double)row->layers[i].flops / row->layers[i].us / 1e3 > 1.05 * roof;
     return r;
 }
 

@@ -21,15 +21,16 @@ double bench_compute_roof(const struct bench_target *t, cdl_precision precision)
 // ---- text
 
 void bench_print_row_heading(FILE *file) {
-    fprintf(file, "%-20s %5s %5s %9s %9s %9s %9s %9s %9s %6s  %s\n", "network", "batch", "prec", "p50 ms", "p90 ms", "p99 ms", "gpu ms",
-            "images/s", "device MB", "arena", "status");
+    fprintf(file, "%-20s %5s %5s %9s %9s %9s %9s %9s %9s %6s  %s\n", "network", "batch", "prec", "p50 ms", "p90 ms",
+            "p99 ms", "gpu ms", "images/s", "device MB", "arena", "status");
 }
 
 static void print_start(FILE *file, const char *what, const struct bench_start *s) {
     if (s->total_ms <= 0)
         return;
-    fprintf(file, "  %s: %.0f ms from start to result (device %.0f, model %.0f, session %.0f, first run %.0f); %d pipelines", what, s->total_ms,
-            s->device_ms, s->model_ms, s->session_ms, s->run_ms, s->pipelines);
+    fprintf(file,
+            "  %s: %.0f ms from start to result (device %.0f, model %.0f, session %.0f, first run %.0f); %d pipelines",
+            what, s->total_ms, s->device_ms, s->model_ms, s->session_ms, s->run_ms, s->pipelines);
     if (s->pipelines_compiled >= 0)
         fprintf(file, ", %d compiled\n", s->pipelines_compiled);
     else
@@ -52,10 +53,12 @@ void bench_print_row(FILE *file, const struct bench_row *row) {
         char gpu[32] = "-";
         if (row->gpu_ms > 0)
             snprintf(gpu, sizeof gpu, "%.3f", row->gpu_ms);
-        fprintf(file, "%9.3f %9.3f %9.3f %9s %9.1f %9.1f %6.2f  %s\n", row->p50_ms, row->p90_ms, row->p99_ms, gpu, row->images_per_s,
-                (double)row->device_bytes / 1e6, (double)row->memory.activation_bytes / (double)row->memory.live_bytes, row->status);
+        fprintf(file, "%9.3f %9.3f %9.3f %9s %9.1f %9.1f %6.2f  %s\n", row->p50_ms, row->p90_ms, row->p99_ms, gpu,
+                row->images_per_s, (double)row->device_bytes / 1e6,
+                (double)row->memory.activation_bytes / (double)row->memory.live_bytes, row->status);
         if (row->num_above_peak)
-            fprintf(file, "  %d layers claim more than the device's measured peak: do not trust them\n", row->num_above_peak);
+            fprintf(file, "  %d layers claim more than the device's measured peak: do not trust them\n",
+                    row->num_above_peak);
     }
     print_start(file, "cold start, no caches", &row->cold);
     print_start(file, "warm start", &row->warm);
@@ -69,7 +72,8 @@ static void print_shares(FILE *file, const struct bench_row *row, double total_u
     double total_bytes = 0;
     for (int i = 0; i < row->num_layers; i++)
         total_bytes += (double)row->layers[i].bytes;
-    fprintf(file, "\n%-24s %6s %11s %7s %9s %8s %14s\n", "operation", "layers", "us", "time %", "GFLOP/s", "GB/s", "moved bytes %");
+    fprintf(file, "\n%-24s %6s %11s %7s %9s %8s %14s\n", "operation", "layers", "us", "time %", "GFLOP/s", "GB/s",
+            "moved bytes %");
     for (int i = 0; i < row->num_layers; i++) {
         bool seen = false;
         for (int j = 0; j < i; j++)
@@ -87,8 +91,8 @@ static void print_shares(FILE *file, const struct bench_row *row, double total_u
             bytes += (double)l->bytes;
             count++;
         }
-        fprintf(file, "%-24s %6d %11.1f %7.1f %9.1f %8.2f %14.1f\n", row->layers[i].operation, count, us, percent(us, total_us), rate(flops, us),
-                rate(bytes, us), percent(bytes, total_bytes));
+        fprintf(file, "%-24s %6d %11.1f %7.1f %9.1f %8.2f %14.1f\n", row->layers[i].operation, count, us,
+                percent(us, total_us), rate(flops, us), rate(bytes, us), percent(bytes, total_bytes));
     }
     fputc('\n', file);
 }
@@ -100,14 +104,16 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
         total += row->layers[i].us;
     if (total <= 0)
         return;
-    fprintf(file, "\n%s, batch %d, %s: layers one after another, without overlap; %% of the measured peaks\n", short_name(row->network), row->batch,
-            precision_name(row->precision));
-    fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%", "GB/s", "%", "kernel");
+    fprintf(file, "\n%s, batch %d, %s: layers one after another, without overlap; %% of the measured peaks\n",
+            short_name(row->network), row->batch, precision_name(row->precision));
+    fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%",
+            "GB/s", "%", "kernel");
     for (int i = 0; i < row->num_layers; i++) {
         const struct bench_layer *l = &row->layers[i];
         const double gflops = rate((double)l->flops, l->us), gbytes = rate((double)l->bytes, l->us);
-        fprintf(file, "%-24s %-12s %11.1f %6.1f %9.1f %5.1f %8.2f %5.1f  %s\n", l->layer, l->operation, l->us, percent(l->us, total), gflops,
-                percent(gflops, roof), gbytes, percent(gbytes, t->peaks.memory_gbytes), l->kernel);
+        fprintf(file, "%-24s %-12s %11.1f %6.1f %9.1f %5.1f %8.2f %5.1f  %s\n", l->layer, l->operation, l->us,
+                percent(l->us, total), gflops, percent(gflops, roof), gbytes, percent(gbytes, t->peaks.memory_gbytes),
+                l->kernel);
     }
     fprintf(file, "%-24s %-12s %11.1f\n", "sum", "", total);
     print_shares(file, row, total);
@@ -115,13 +121,18 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
 
 // ---- JSON
 
-static json_t *number_or(double value, bool known, const char *otherwise) { return known ? json_real(value) : json_text(otherwise); }
+static json_t *number_or(double value, bool known, const char *otherwise) {
+    return known ? json_real(value) : json_text(otherwise);
+}
 
 json_t *bench_peaks_json(const struct cdl_peaks *p) {
     json_t *o = json_object();
-    const struct { const char *name; double value; } peaks[] = {
-        {"fp32_gflops", p->fp32_gflops}, {"fp16_gflops", p->fp16_gflops}, {"matrix_gflops", p->matrix_gflops}, {"int8_gops", p->int8_gops},
-        {"memory_gbytes_per_s", p->memory_gbytes},
+    const struct {
+        const char *name;
+        double value;
+    } peaks[] = {
+        {"fp32_gflops", p->fp32_gflops}, {"fp16_gflops", p->fp16_gflops},           {"matrix_gflops", p->matrix_gflops},
+        {"int8_gops", p->int8_gops},     {"memory_gbytes_per_s", p->memory_gbytes},
     };
     for (size_t i = 0; i < sizeof peaks / sizeof *peaks; i++)
         json_object_set_new(o, peaks[i].name, number_or(peaks[i].value, peaks[i].value > 0, "unsupported"));
@@ -138,7 +149,8 @@ static json_t *layer_json(const struct bench_layer *l, double roof, double memor
     json_object_set_new(o, "gflops", json_real(gflops));
     json_object_set_new(o, "gbytes_per_s", json_real(gbytes));
     json_object_set_new(o, "percent_of_peak_gflops", number_or(percent(gflops, roof), roof > 0, "not available"));
-    json_object_set_new(o, "percent_of_peak_gbytes_per_s", number_or(percent(gbytes, memory_roof), memory_roof > 0, "not available"));
+    json_object_set_new(o, "percent_of_peak_gbytes_per_s",
+                        number_or(percent(gbytes, memory_roof), memory_roof > 0, "not available"));
     return o;
 }
 
@@ -146,20 +158,31 @@ static json_t *start_json(const struct bench_start *s) {
     if (s->total_ms <= 0)
         return json_text("not available");
     json_t *o = json_object();
-    const struct { const char *name; double value; } times[] = {
-        {"total_ms", s->total_ms}, {"device_ms", s->device_ms}, {"model_ms", s->model_ms}, {"session_ms", s->session_ms}, {"first_run_ms", s->run_ms},
+    const struct {
+        const char *name;
+        double value;
+    } times[] = {
+        {"total_ms", s->total_ms},     {"device_ms", s->device_ms}, {"model_ms", s->model_ms},
+        {"session_ms", s->session_ms}, {"first_run_ms", s->run_ms},
     };
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         json_object_set_new(o, times[i].name, json_real(times[i].value));
     json_object_set_new(o, "pipelines", json_integer(s->pipelines));
-    json_object_set_new(o, "pipelines_compiled", s->pipelines_compiled >= 0 ? json_integer(s->pipelines_compiled) : json_text("not available"));
+    json_object_set_new(o, "pipelines_compiled",
+                        s->pipelines_compiled >= 0 ? json_integer(s->pipelines_compiled) : json_text("not available"));
     return o;
 }
 
 static void add_figures(json_t *o, const struct bench_row *row) {
     static const char *const inputs[] = {"pixels", "tensor"};
-    const struct { const char *name; double value; } figures[] = {
-        {"p50_ms", row->p50_ms}, {"p90_ms", row->p90_ms}, {"p99_ms", row->p99_ms}, {"mean_ms", row->mean_ms},
+    const struct {
+        const char *name;
+        double value;
+    } figures[] = {
+        {"p50_ms", row->p50_ms},
+        {"p90_ms", row->p90_ms},
+        {"p99_ms", row->p99_ms},
+        {"mean_ms", row->mean_ms},
         {"deviation_ms", row->deviation_ms},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
@@ -175,8 +198,13 @@ static void add_figures(json_t *o, const struct bench_row *row) {
     json_object_set_new(o, "weight_bytes", json_integer((json_int_t)row->memory.weight_bytes));
     json_object_set_new(o, "activation_bytes", json_integer((json_int_t)row->memory.activation_bytes));
     json_object_set_new(o, "live_bytes", json_integer((json_int_t)row->memory.live_bytes));
-    const struct { const char *name; double value; } sensors[] = {
-        {"clock_mhz", row->sensors.clock_mhz}, {"memory_clock_mhz", row->sensors.memory_clock_mhz}, {"power_watts", row->sensors.power_watts},
+    const struct {
+        const char *name;
+        double value;
+    } sensors[] = {
+        {"clock_mhz", row->sensors.clock_mhz},
+        {"memory_clock_mhz", row->sensors.memory_clock_mhz},
+        {"power_watts", row->sensors.power_watts},
         {"temperature_c", row->sensors.temperature_c},
     };
     for (size_t i = 0; i < sizeof sensors / sizeof *sensors; i++)
@@ -201,7 +229,8 @@ json_t *bench_row_json(const struct bench_row *row, const struct bench_target *t
         json_object_set_new(o, "warm_start", start_json(&row->warm));
     }
     for (int i = 0; i < row->num_layers; i++)
-        json_array_append_new(layers, layer_json(&row->layers[i], bench_compute_roof(t, row->precision), t->peaks.memory_gbytes));
+        json_array_append_new(
+            layers, layer_json(&row->layers[i], bench_compute_roof(t, row->precision), t->peaks.memory_gbytes));
     json_object_set_new(o, "layers", layers);
     return o;
 }

@@ -28,22 +28,26 @@ int bench_start_child(const struct options *options) {
         status = open_model(&model, options, &d);
     const double after_model = now_ms();
     if (status == EXIT_ALL_DONE)
-        status = status_of(cdl_session_create(&session, device, model.model, cdl_session_params(
-            .max_batch = options->batch ? options->batch : 1, .width = options->width, .height = options->height,
-            .precision = options->precision, .no_fold = options->no_fold)));
+        status = status_of(
+            cdl_session_create(&session, device, model.model,
+                               cdl_session_params(.max_batch = options->batch ? options->batch : 1,
+                                                  .width = options->width, .height = options->height,
+                                                  .precision = options->precision, .no_fold = options->no_fold)));
     const double after_session = now_ms();
     if (status == EXIT_ALL_DONE) {
         cdl_session_get_info(session, &info);
-        if (!bench_images_make(&images, &model, info.max_batch, info.width, info.height, (enum bench_input)options->bench_input))
+        if (!bench_images_make(&images, &model, info.max_batch, info.width, info.height,
+                               (enum bench_input)options->bench_input))
             status = EXIT_NO_MODEL;
     }
     const double before_run = now_ms();
     if (status == EXIT_ALL_DONE)
         status = status_of(cdl_session_run(session, images, info.max_batch));
     if (status == EXIT_ALL_DONE)
-        json_line(stdout, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "device_ms", after_device - start, "model_ms", after_model - after_device,
-                                    "session_ms", after_session - after_model, "run_ms", now_ms() - before_run, "pipelines", info.pipelines,
-                                    "pipelines_compiled", info.pipelines_compiled));
+        json_line(stdout, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "device_ms", after_device - start, "model_ms",
+                                    after_model - after_device, "session_ms", after_session - after_model, "run_ms",
+                                    now_ms() - before_run, "pipelines", info.pipelines, "pipelines_compiled",
+                                    info.pipelines_compiled));
     fflush(stdout);
     bench_images_free(&images);
     cdl_session_destroy(&session);
@@ -71,8 +75,12 @@ extern char **environ;
 enum { MAX_ARGUMENTS = 24, MAX_ENVIRONMENT = 1024, FOLDER_SIZE = 512 };
 
 // Where drivers keep what they compiled, besides our own cache: Mesa, NVIDIA, AMD.
-static const char *const cache_variables[] = {"CARDINAL_CACHE", "XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "MESA_GLSL_CACHE_DIR",
-                                              "__GL_SHADER_DISK_CACHE_PATH", "AMD_SHADER_DISK_CACHE_PATH"};
+static const char *const cache_variables[] = {"CARDINAL_CACHE",
+                                              "XDG_CACHE_HOME",
+                                              "MESA_SHADER_CACHE_DIR",
+                                              "MESA_GLSL_CACHE_DIR",
+                                              "__GL_SHADER_DISK_CACHE_PATH",
+                                              "AMD_SHADER_DISK_CACHE_PATH"};
 enum { NUM_VARIABLES = sizeof cache_variables / sizeof *cache_variables };
 
 struct child {
@@ -117,9 +125,24 @@ static void prepare_arguments(struct child *c, const struct bench_row *row, cons
     snprintf(c->numbers[1], sizeof c->numbers[1], "%dx%d", row->height, row->width);
     snprintf(c->numbers[2], sizeof c->numbers[2], "%d", o->seed);
     const char *const arguments[] = {
-        c->program, "bench", "--start-child", "--device", t->name, o->arch ? "--arch" : "--model", o->arch ? row->network : o->model,
-        "--batch", c->numbers[0], "--size", c->numbers[1], "--seed", c->numbers[2], "--precision", precision_name(row->precision),
-        "--input", row->input == BENCH_TENSOR ? "tensor" : "pixels", o->no_fold ? "--no-fold" : NULL,
+        c->program,
+        "bench",
+        "--start-child",
+        "--device",
+        t->name,
+        o->arch ? "--arch" : "--model",
+        o->arch ? row->network : o->model,
+        "--batch",
+        c->numbers[0],
+        "--size",
+        c->numbers[1],
+        "--seed",
+        c->numbers[2],
+        "--precision",
+        precision_name(row->precision),
+        "--input",
+        row->input == BENCH_TENSOR ? "tensor" : "pixels",
+        o->no_fold ? "--no-fold" : NULL,
     };
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         if (arguments[i])
@@ -129,9 +152,10 @@ static void prepare_arguments(struct child *c, const struct bench_row *row, cons
 
 static bool read_result(const char *line, double total_ms, struct bench_start *out) {
     json_t *root = json_loads(line, 0, NULL);
-    const bool ok = root && json_unpack(root, "{s:F, s:F, s:F, s:F, s:i, s:i}", "device_ms", &out->device_ms, "model_ms", &out->model_ms,
-                                        "session_ms", &out->session_ms, "run_ms", &out->run_ms, "pipelines", &out->pipelines,
-                                        "pipelines_compiled", &out->pipelines_compiled) == 0;
+    const bool ok =
+        root && json_unpack(root, "{s:F, s:F, s:F, s:F, s:i, s:i}", "device_ms", &out->device_ms, "model_ms",
+                            &out->model_ms, "session_ms", &out->session_ms, "run_ms", &out->run_ms, "pipelines",
+                            &out->pipelines, "pipelines_compiled", &out->pipelines_compiled) == 0;
     json_decref(root);
     out->total_ms = ok ? total_ms : 0;
     return ok;

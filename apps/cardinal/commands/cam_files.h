@@ -1,4 +1,5 @@
-// cam_files.h - `cardinal classify --cam DIR`: every picture again, with the class activation map of its best class over it.
+// cam_files.h - `cardinal classify --cam DIR`: every picture again, with the class activation map of its best class
+// over it.
 #ifndef CARDINAL_CAM_FILES_H_
 #define CARDINAL_CAM_FILES_H_
 
@@ -8,7 +9,8 @@ struct cam_files;
 
 // Makes the folder. NULL: a line on stderr said why. To be closed by cam_files_close; a pointer to NULL is fine.
 struct cam_files *cam_files_open(const char *folder, const cdl_session *session, bool exif);
-// DIR/NAME.png, NAME being the picture's without its ending; where that was written before in this run, NAME-2.png and so on.
+// DIR/NAME.png, NAME being the picture's without its ending; where that was written before in this run, NAME-2.png and
+// so on.
 // false: one line in error[].
 bool cam_files_write(struct cam_files *c, const struct outcome *outcome, char *error, size_t error_size);
 void cam_files_close(struct cam_files **c);

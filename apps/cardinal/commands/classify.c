@@ -29,10 +29,15 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
     struct input_stream *inputs = inputs_open(options->inputs, options->num_inputs, stdin);
     const int classes = w->model.info.num_classes, wanted = options->topk ? options->topk : 5;
     struct classify c = {.report = {
-        .file = stdout, .format = options->format, .model = &w->model, .device = w->device_info.name,
-        .precision = precision_name(w->session_info.precision), .topk = wanted < classes ? wanted : classes,
-    }};
-    const struct decode_pool_params pool_params = {.threads = options->threads, .max_pictures = 2 * w->session_info.max_batch + 4};
+                             .file = stdout,
+                             .format = options->format,
+                             .model = &w->model,
+                             .device = w->device_info.name,
+                             .precision = precision_name(w->session_info.precision),
+                             .topk = wanted < classes ? wanted : classes,
+                         }};
+    const struct decode_pool_params pool_params = {.threads = options->threads,
+                                                   .max_pictures = 2 * w->session_info.max_batch + 4};
     if (options->cam_folder && !(c.cam = cam_files_open(options->cam_folder, w->session, options->exif != EXIF_OFF))) {
         inputs_close(&inputs);
         return EXIT_SOME_FAILED;
@@ -44,8 +49,15 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
     } else {
         report_begin(&c.report);
         r = runner_run(&(struct runner_params){
-            .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = c.report.topk,
-            .exif = options->exif != EXIF_OFF, .keep_pixels = c.cam != NULL, .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = &c,
+            .session = w->session,
+            .pool = pool,
+            .batch = w->session_info.max_batch,
+            .topk = c.report.topk,
+            .exif = options->exif != EXIF_OFF,
+            .keep_pixels = c.cam != NULL,
+            .diagnostics = &w->diagnostics,
+            .sink = on_outcome,
+            .ctx = &c,
         });
     }
     decode_pool_destroy(&pool);
@@ -56,12 +68,14 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
 
 int command_classify(const struct options *options) {
     if (options->num_inputs == 0) {
-        complain("classify needs pictures: IMAGE, FOLDER, or - for a list on standard input; see cardinal classify --help");
+        complain(
+            "classify needs pictures: IMAGE, FOLDER, or - for a list on standard input; see cardinal classify --help");
         return EXIT_USAGE;
     }
     struct workspace w;
     // A lone picture is not kept waiting for a batch.
-    const bool lone = options->num_inputs == 1 && strcmp(options->inputs[0], "-") != 0 && !folder_exists(options->inputs[0]);
+    const bool lone =
+        options->num_inputs == 1 && strcmp(options->inputs[0], "-") != 0 && !folder_exists(options->inputs[0]);
     enum exit_status status = workspace_open(&w, options, lone ? 1 : DEFAULT_BATCH);
     if (status == EXIT_ALL_DONE)
         status = classify_inputs(options, &w);

@@ -12,7 +12,8 @@ int command_convert(const struct options *options) {
     struct diagnostics d = {.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
     const int needed = options->arch || options->model ? 1 : 2; // IN may be given by --model too
     if (options->num_inputs != needed || !ends_in(options->inputs[needed - 1], ".safetensors")) {
-        complain("convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
+        complain(
+            "convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
         return EXIT_USAGE;
     }
     const char *out = options->inputs[needed - 1];

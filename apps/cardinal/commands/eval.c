@@ -30,7 +30,8 @@ static void show_progress(struct eval *e, bool last) {
     e->shown_at = now;
     const double seconds = (now - e->started_at) / 1e3, images = e->images ? (double)e->images : 1;
     fprintf(stderr, "\r%llu images, %.1f images/s, top-1 %.2f %%, top-5 %.2f %%%s", (unsigned long long)e->images,
-            seconds > 0 ? (double)e->images / seconds : 0, 100 * (double)e->top1 / images, 100 * (double)e->top5 / images, last ? "\n" : "  ");
+            seconds > 0 ? (double)e->images / seconds : 0, 100 * (double)e->top1 / images,
+            100 * (double)e->top5 / images, last ? "\n" : "  ");
     fflush(stderr);
 }
 
@@ -73,13 +74,14 @@ static void print_summary(const struct eval *e, const struct workspace *w, enum 
         json_object_set_new(o, "precision", json_text(precision));
         json_line(stdout, o);
     } else if (format == FORMAT_CSV) {
-        printf("images,failed,top1,top5,images_per_s,seconds\n%llu,%llu,%.6f,%.6f,%.2f,%.2f\n", (unsigned long long)e->images,
-               (unsigned long long)e->failed, top1, top5, rate, seconds);
+        printf("images,failed,top1,top5,images_per_s,seconds\n%llu,%llu,%.6f,%.6f,%.2f,%.2f\n",
+               (unsigned long long)e->images, (unsigned long long)e->failed, top1, top5, rate, seconds);
     } else {
         printf("images      %llu%s\n", (unsigned long long)e->images, e->failed ? "" : ", none failed");
         if (e->failed)
             printf("failed      %llu (not counted)\n", (unsigned long long)e->failed);
-        printf("top-1       %.2f %%\ntop-5       %.2f %%\nimages/s    %.1f (%.1f s, decoding included)\n", 100 * top1, 100 * top5, rate, seconds);
+        printf("top-1       %.2f %%\ntop-5       %.2f %%\nimages/s    %.1f (%.1f s, decoding included)\n", 100 * top1,
+               100 * top5, rate, seconds);
     }
 }
 
@@ -88,17 +90,19 @@ static void check_order(const struct eval *e, const struct workspace *w) {
     for (int i = 0; i < inputs_num_classes(e->inputs); i++)
         for (int j = 0; j < w->model.info.num_classes; j++)
             if (j != i && !strcmp(inputs_class_name(e->inputs, i), class_label(&w->model, j))) {
-                complain("warning: folder %s counts as class %d (folders in order of name), but the model calls class %d so",
-                         inputs_class_name(e->inputs, i), i, j);
+                complain(
+                    "warning: folder %s counts as class %d (folders in order of name), but the model calls class %d so",
+                    inputs_class_name(e->inputs, i), i, j);
                 return;
             }
 }
 
 static enum exit_status evaluate(const struct options *options, struct workspace *w, struct eval *e) {
-    const struct decode_pool_params pool_params = {.threads = options->threads, .max_pictures = 2 * w->session_info.max_batch + 4};
+    const struct decode_pool_params pool_params = {.threads = options->threads,
+                                                   .max_pictures = 2 * w->session_info.max_batch + 4};
     if (inputs_num_classes(e->inputs) > w->model.info.num_classes) {
-        complain("%s has %d class folders, the model only %d classes", options->inputs[0], inputs_num_classes(e->inputs),
-                 w->model.info.num_classes);
+        complain("%s has %d class folders, the model only %d classes", options->inputs[0],
+                 inputs_num_classes(e->inputs), w->model.info.num_classes);
         return EXIT_USAGE;
     }
     check_order(e, w);
@@ -109,9 +113,14 @@ static enum exit_status evaluate(const struct options *options, struct workspace
     }
     e->started_at = now_ms();
     const cdl_result r = runner_run(&(struct runner_params){
-        .session = w->session, .pool = pool, .batch = w->session_info.max_batch, .topk = e->num_ranks,
+        .session = w->session,
+        .pool = pool,
+        .batch = w->session_info.max_batch,
+        .topk = e->num_ranks,
         .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
-        .diagnostics = &w->diagnostics, .sink = on_outcome, .ctx = e,
+        .diagnostics = &w->diagnostics,
+        .sink = on_outcome,
+        .ctx = e,
     });
     show_progress(e, true);
     decode_pool_destroy(&pool);
@@ -138,11 +147,15 @@ int command_eval(const struct options *options) {
     else
         status = workspace_open(&w, options, DEFAULT_BATCH);
     if (status == EXIT_ALL_DONE) {
-        const int wanted = options->topk ? options->topk : 5, ranks = wanted > 5 ? wanted : 5, classes = w.model.info.num_classes;
+        const int wanted = options->topk ? options->topk : 5, ranks = wanted > 5 ? wanted : 5,
+                  classes = w.model.info.num_classes;
         e.num_ranks = ranks < classes ? ranks : classes;
         e.predictions = (struct report){
-            .format = FORMAT_JSON, .model = &w.model, .device = w.device_info.name,
-            .precision = precision_name(w.session_info.precision), .topk = wanted < classes ? wanted : classes,
+            .format = FORMAT_JSON,
+            .model = &w.model,
+            .device = w.device_info.name,
+            .precision = precision_name(w.session_info.precision),
+            .topk = wanted < classes ? wanted : classes,
         };
         if (options->predictions && !(e.predictions.file = fopen(options->predictions, "w"))) {
             complain("%s: cannot be written", options->predictions);

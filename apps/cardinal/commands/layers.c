@@ -94,8 +94,9 @@ static int read_folder(const char *folder, struct layer_info *out, int cap) {
 }
 
 int find_implicit_layers(struct layer_info *out, int cap) {
-    static const char *const system_folders[] = {"/etc/vulkan/implicit_layer.d", "/usr/local/etc/vulkan/implicit_layer.d",
-                                                 "/usr/local/share/vulkan/implicit_layer.d", "/usr/share/vulkan/implicit_layer.d"};
+    static const char *const system_folders[] = {
+        "/etc/vulkan/implicit_layer.d", "/usr/local/etc/vulkan/implicit_layer.d",
+        "/usr/local/share/vulkan/implicit_layer.d", "/usr/share/vulkan/implicit_layer.d"};
     int n = 0;
     for (size_t i = 0; i < sizeof system_folders / sizeof *system_folders; i++)
         n += read_folder(system_folders[i], out + n, cap - n);

@@ -11,7 +11,8 @@ struct layer_info {
     bool active;       // as the loader decides by the manifest's enable_environment and disable_environment
 };
 
-// Reads the manifests that the loader reads, by their folders (Linux) or the registry (Windows); elsewhere 0. Returns how many entries of out[cap] were filled.
+// Reads the manifests that the loader reads, by their folders (Linux) or the registry (Windows); elsewhere 0. Returns
+// how many entries of out[cap] were filled.
 int find_implicit_layers(struct layer_info *out, int cap);
 
 #endif // CARDINAL_LAYERS_H_

@@ -55,15 +55,24 @@ static cdl_result gather(struct runner *r, struct batch *b) {
 
 static struct cdl_pixels pixels_of(const struct runner *r, const struct decoded *d) {
     return (struct cdl_pixels){
-        .data = d->picture.rgba, .width = d->picture.width, .height = d->picture.height, .format = CDL_FORMAT_RGBA8,
+        .data = d->picture.rgba,
+        .width = d->picture.width,
+        .height = d->picture.height,
+        .format = CDL_FORMAT_RGBA8,
         .orientation = r->p->exif ? d->picture.orientation : 1,
     };
 }
 
-static void deliver(struct runner *r, const struct decoded *d, const char *error, int slot, int image, double upload_ms, double gpu_ms,
-                    double run_ms) {
-    struct outcome o = {.decoded = d, .error = error, .top = r->top, .upload_ms = upload_ms, .gpu_ms = gpu_ms,
-                        .total_ms = d->decode_ms + run_ms, .slot = slot, .image = image};
+static void deliver(struct runner *r, const struct decoded *d, const char *error, int slot, int image, double upload_ms,
+                    double gpu_ms, double run_ms) {
+    struct outcome o = {.decoded = d,
+                        .error = error,
+                        .top = r->top,
+                        .upload_ms = upload_ms,
+                        .gpu_ms = gpu_ms,
+                        .total_ms = d->decode_ms + run_ms,
+                        .slot = slot,
+                        .image = image};
     if (!error && cdl_session_topk(r->p->session, slot, image, r->top, r->p->topk) != CDL_OK)
         o.error = "no result";
     r->p->sink(r->p->ctx, &o);
@@ -92,7 +101,11 @@ static cdl_result run_one_by_one(struct runner *r, struct batch *b, int slot) {
         if (result != CDL_OK)
             snprintf(reason, sizeof reason, "%s: %s", d->path, r->error);
         const double gpu_ms = (double)cdl_session_gpu_ns(r->p->session, slot) / 1e6;
-        deliver(r, d, !d->ok ? d->error : result != CDL_OK ? reason : NULL, slot, 0, now_ms() - start - gpu_ms, gpu_ms, now_ms() - start);
+        deliver(r, d,
+                !d->ok             ? d->error
+                : result != CDL_OK ? reason
+                                   : NULL,
+                slot, 0, now_ms() - start - gpu_ms, gpu_ms, now_ms() - start);
     }
     return CDL_OK;
 }

@@ -18,7 +18,7 @@ struct runner_params {
     cdl_session *session; // 2 slots
     struct decode_pool *pool;
     int batch, topk;
-    bool exif; // honour orientation
+    bool exif;        // honour orientation
     bool keep_pixels; // decoded->picture is whole in the sink, too
     struct diagnostics *diagnostics;
     void (*sink)(void *ctx, const struct outcome *outcome); // once a picture, in order

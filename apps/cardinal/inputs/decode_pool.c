@@ -34,8 +34,7 @@ struct decode_pool {
     bool reading, ended, stop;
 };
 
-static double now_ms(void)
-{
+static double now_ms(void) {
 #if defined(_WIN32)
     LARGE_INTEGER ticks, per_second;
     QueryPerformanceCounter(&ticks);
@@ -49,8 +48,7 @@ static double now_ms(void)
 }
 
 // The slot of the next input, with its path; NULL when there is none or the pool stops.
-static struct slot *take_input(struct decode_pool *p)
-{
+static struct slot *take_input(struct decode_pool *p) {
     struct slot *slot = NULL;
     thread_mutex_lock(&p->lock);
     while (!p->stop && !p->ended && (p->reading || p->taken - p->consumed >= (uint64_t)p->params.max_pictures))
@@ -77,8 +75,7 @@ static struct slot *take_input(struct decode_pool *p)
 }
 
 // Counts `bytes` for the slot once they fit; false: the pool stops.
-static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes)
-{
+static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes) {
     thread_mutex_lock(&p->lock);
     while (!p->stop && slot->result.index != p->consumed &&
            (bytes > p->params.max_bytes || p->bytes > p->params.max_bytes - bytes))
@@ -92,8 +89,7 @@ static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes)
     return ok;
 }
 
-static void decode(struct decode_pool *p, struct slot *slot)
-{
+static void decode(struct decode_pool *p, struct slot *slot) {
     struct decoded *r = &slot->result;
     const struct picture_limits *limits = &p->params.limits;
     uint8_t *data = NULL;
@@ -112,8 +108,7 @@ static void decode(struct decode_pool *p, struct slot *slot)
     free(data);
 }
 
-static void work(void *ctx)
-{
+static void work(void *ctx) {
     struct decode_pool *p = ctx;
     struct slot *slot;
     while ((slot = take_input(p)) != NULL) {
@@ -126,8 +121,7 @@ static void work(void *ctx)
     }
 }
 
-struct decode_pool *decode_pool_create(struct input_stream *inputs, const struct decode_pool_params *params)
-{
+struct decode_pool *decode_pool_create(struct input_stream *inputs, const struct decode_pool_params *params) {
     enum { MAX_DEFAULT_THREADS = 16 };
     struct decode_pool *p = calloc(1, sizeof(*p));
     if (!p)
@@ -158,8 +152,7 @@ struct decode_pool *decode_pool_create(struct input_stream *inputs, const struct
     return p;
 }
 
-bool decode_pool_next(struct decode_pool *p, struct decoded *out)
-{
+bool decode_pool_next(struct decode_pool *p, struct decoded *out) {
     memset(out, 0, sizeof(*out));
     thread_mutex_lock(&p->lock);
     struct slot *slot = &p->slots[p->consumed % (uint64_t)p->params.max_pictures];
@@ -177,15 +170,13 @@ bool decode_pool_next(struct decode_pool *p, struct decoded *out)
     return got;
 }
 
-void decoded_free(struct decoded *d)
-{
+void decoded_free(struct decoded *d) {
     free(d->path);
     picture_free(&d->picture);
     memset(d, 0, sizeof(*d));
 }
 
-void decode_pool_destroy(struct decode_pool **pool)
-{
+void decode_pool_destroy(struct decode_pool **pool) {
     struct decode_pool *p = *pool;
     if (!p)
         return;

@@ -19,13 +19,13 @@ struct decode_pool_params {
 };
 
 struct decoded {
-    char *path;             // decoded_free
-    int class_index;        // as in input_item
-    uint64_t index;         // 0, 1, 2, ... in the order of the inputs
-    bool ok;                // else error[] tells why in one line and there is no picture
+    char *path;      // decoded_free
+    int class_index; // as in input_item
+    uint64_t index;  // 0, 1, 2, ... in the order of the inputs
+    bool ok;         // else error[] tells why in one line and there is no picture
     struct picture picture;
     char error[512];
-    double decode_ms;       // reading and decoding; waiting for room not counted
+    double decode_ms; // reading and decoding; waiting for room not counted
 };
 
 // Starts decoding at once. `inputs` is used by the workers until destroy; the caller closes it

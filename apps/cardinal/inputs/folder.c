@@ -18,16 +18,14 @@
 #include <sys/types.h>
 #endif
 
-void name_list_clear(struct name_list *l)
-{
+void name_list_clear(struct name_list *l) {
     for (size_t i = 0; i < l->count; ++i)
         free(l->names[i]);
     free(l->names);
     memset(l, 0, sizeof(*l));
 }
 
-static char *copy_text(const char *text)
-{
+static char *copy_text(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = malloc(size);
     if (copy)
@@ -36,8 +34,7 @@ static char *copy_text(const char *text)
 }
 
 // Takes `name` in any case; NULL, from a failed allocation, fails.
-static bool add_owned(struct name_list *l, char *name)
-{
+static bool add_owned(struct name_list *l, char *name) {
     if (!name)
         return false;
     if (l->count == l->capacity) {
@@ -54,19 +51,16 @@ static bool add_owned(struct name_list *l, char *name)
     return true;
 }
 
-static int compare_names(const void *a, const void *b)
-{
+static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b); // compares as unsigned char
 }
 
-static void sort_from(struct name_list *l, size_t first)
-{
+static void sort_from(struct name_list *l, size_t first) {
     if (l->count - first > 1)
         qsort(l->names + first, l->count - first, sizeof(*l->names), compare_names);
 }
 
-char *folder_join(const char *folder, const char *name)
-{
+char *folder_join(const char *folder, const char *name) {
     size_t n = strlen(folder), m = strlen(name);
     bool separator = n > 0 && folder[n - 1] != '/';
 #if defined(_WIN32)
@@ -89,21 +83,18 @@ struct identity {
 
 #if defined(_WIN32)
 
-bool folder_exists(const char *path)
-{
+bool folder_exists(const char *path) {
     DWORD attributes = GetFileAttributesA(path);
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
-static struct identity identify(const char *path)
-{
+static struct identity identify(const char *path) {
     (void)path; // folders that are links are never listed, see below
     return (struct identity){0, 0};
 }
 
 // FindFirstFileA would have 260 bytes for a name, which in UTF-8 may need three times that. malloc'd; NULL: no memory.
-static wchar_t *to_wide(const char *text)
-{
+static wchar_t *to_wide(const char *text) {
     int length = MultiByteToWideChar(CP_ACP, 0, text, -1, NULL, 0);
     wchar_t *wide = length > 0 ? malloc((size_t)length * sizeof(*wide)) : NULL;
     if (wide)
@@ -111,8 +102,7 @@ static wchar_t *to_wide(const char *text)
     return wide;
 }
 
-static char *from_wide(const wchar_t *wide)
-{
+static char *from_wide(const wchar_t *wide) {
     int length = WideCharToMultiByte(CP_ACP, 0, wide, -1, NULL, 0, NULL, NULL);
     char *text = length > 0 ? malloc((size_t)length) : NULL;
     if (text)
@@ -120,8 +110,7 @@ static char *from_wide(const wchar_t *wide)
     return text;
 }
 
-static int list_entries(const char *path, enum folder_entry which, struct name_list *out)
-{
+static int list_entries(const char *path, enum folder_entry which, struct name_list *out) {
     char *pattern = folder_join(path, "*");
     wchar_t *wide = pattern ? to_wide(pattern) : NULL;
     free(pattern);
@@ -149,22 +138,19 @@ static int list_entries(const char *path, enum folder_entry which, struct name_l
 
 #else
 
-bool folder_exists(const char *path)
-{
+bool folder_exists(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static struct identity identify(const char *path)
-{
+static struct identity identify(const char *path) {
     struct stat st;
     if (stat(path, &st) != 0)
         return (struct identity){0, 0};
     return (struct identity){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
 }
 
-static bool entry_is_folder(const char *path, const struct dirent *entry)
-{
+static bool entry_is_folder(const char *path, const struct dirent *entry) {
 #ifdef DT_DIR
     if (entry->d_type == DT_DIR || entry->d_type == DT_REG)
         return entry->d_type == DT_DIR;
@@ -175,8 +161,7 @@ static bool entry_is_folder(const char *path, const struct dirent *entry)
     return folder;
 }
 
-static int list_entries(const char *path, enum folder_entry which, struct name_list *out)
-{
+static int list_entries(const char *path, enum folder_entry which, struct name_list *out) {
     DIR *dir = opendir(path);
     if (!dir)
         return errno;
@@ -202,8 +187,7 @@ static int list_entries(const char *path, enum folder_entry which, struct name_l
 
 #endif
 
-int folder_list(const char *path, enum folder_entry which, struct name_list *out)
-{
+int folder_list(const char *path, enum folder_entry which, struct name_list *out) {
     size_t first = out->count;
     int error = list_entries(path, which, out);
     sort_from(out, first);
@@ -218,13 +202,12 @@ struct found_folder {
 
 struct walk {
     struct name_list *paths;
-    size_t first; // entry of the root in `paths`
+    size_t first;               // entry of the root in `paths`
     struct found_folder *found; // beside paths from `first` on
     size_t capacity;
 };
 
-static bool leads_back(const struct walk *w, size_t parent, struct identity id)
-{
+static bool leads_back(const struct walk *w, size_t parent, struct identity id) {
     if (id.device == 0 && id.file == 0)
         return false;
     for (;;) {
@@ -237,8 +220,7 @@ static bool leads_back(const struct walk *w, size_t parent, struct identity id)
 }
 
 // Takes `path`.
-static bool add_folder(struct walk *w, size_t parent, struct identity id, char *path)
-{
+static bool add_folder(struct walk *w, size_t parent, struct identity id, char *path) {
     size_t n = w->paths->count - w->first;
     if (n == w->capacity) {
         size_t capacity = w->capacity ? w->capacity * 2 : 64;
@@ -254,8 +236,7 @@ static bool add_folder(struct walk *w, size_t parent, struct identity id, char *
     return add_owned(w->paths, path);
 }
 
-static bool add_subfolders(struct walk *w, size_t parent, bool hidden)
-{
+static bool add_subfolders(struct walk *w, size_t parent, bool hidden) {
     struct name_list names = {0};
     bool ok = folder_list(w->paths->names[w->first + parent], FOLDER_FOLDERS, &names) != ENOMEM;
     for (size_t i = 0; ok && i < names.count; ++i) {
@@ -272,8 +253,7 @@ static bool add_subfolders(struct walk *w, size_t parent, bool hidden)
     return ok;
 }
 
-bool folder_walk(const char *root, bool hidden, struct name_list *out)
-{
+bool folder_walk(const char *root, bool hidden, struct name_list *out) {
     struct walk w = {.paths = out, .first = out->count};
     char *path = copy_text(root);
     bool ok = path && add_folder(&w, 0, identify(root), path);

@@ -30,8 +30,7 @@ struct input_stream {
     bool no_memory;
 };
 
-static bool has_extension(const char *name, const char *const *extensions)
-{
+static bool has_extension(const char *name, const char *const *extensions) {
     size_t length = strlen(name);
     for (; *extensions; ++extensions) {
         size_t n = strlen(*extensions), i = 0;
@@ -45,8 +44,7 @@ static bool has_extension(const char *name, const char *const *extensions)
     return false;
 }
 
-static bool is_wanted(struct input_stream *s, const char *name)
-{
+static bool is_wanted(struct input_stream *s, const char *name) {
     static const char *const labelled[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", NULL};
     static const char *const any[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp",
                                       ".gif", ".ppm",  ".pgm", ".pnm",  NULL};
@@ -59,14 +57,12 @@ static bool is_wanted(struct input_stream *s, const char *name)
     return false;
 }
 
-static char *copy_text(const char *text)
-{
+static char *copy_text(const char *text) {
     char *copy = malloc(strlen(text) + 1);
     return copy ? strcpy(copy, text) : NULL;
 }
 
-static void write_error(char *error, size_t size, const char *path, const char *text)
-{
+static void write_error(char *error, size_t size, const char *path, const char *text) {
     if (size == 0)
         return;
     size_t length = strlen(path), most = size / 2;
@@ -77,8 +73,7 @@ static void write_error(char *error, size_t size, const char *path, const char *
 }
 
 // Takes `path`; NULL means that memory ran out, which ends the stream with one last error.
-static bool give(struct input_stream *s, char *path, const char *error, struct input_item *out)
-{
+static bool give(struct input_stream *s, char *path, const char *error, struct input_item *out) {
     if (!path) {
         s->no_memory = true;
         path = copy_text("");
@@ -91,23 +86,20 @@ static bool give(struct input_stream *s, char *path, const char *error, struct i
     return true;
 }
 
-static void end_walk(struct input_stream *s)
-{
+static void end_walk(struct input_stream *s) {
     name_list_clear(&s->folders);
     name_list_clear(&s->files);
     s->next_folder = s->next_file = 0;
 }
 
-static bool begin_walk(struct input_stream *s, const char *root)
-{
+static bool begin_walk(struct input_stream *s, const char *root) {
     end_walk(s);
     s->walk_root = root;
     return folder_walk(root, s->labelled, &s->folders);
 }
 
 // The next item of the walk under way; false at its end.
-static bool next_of_walk(struct input_stream *s, struct input_item *out)
-{
+static bool next_of_walk(struct input_stream *s, struct input_item *out) {
     while (s->next_folder > 0 || s->folders.count > 0) {
         while (s->next_file < s->files.count) {
             const char *name = s->files.names[s->next_file++];
@@ -137,8 +129,7 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out)
 }
 
 // A line without its end; *too_long: longer than MAX_LINE, the rest was read and dropped. NULL: end.
-static char *read_line(FILE *file, bool *too_long, bool *no_memory)
-{
+static char *read_line(FILE *file, bool *too_long, bool *no_memory) {
     size_t used = 0, capacity = 256;
     char *line = malloc(capacity);
     int c = EOF;
@@ -170,8 +161,7 @@ static char *read_line(FILE *file, bool *too_long, bool *no_memory)
     return line;
 }
 
-static bool next_of_list(struct input_stream *s, struct input_item *out)
-{
+static bool next_of_list(struct input_stream *s, struct input_item *out) {
     for (;;) {
         bool too_long = false, no_memory = false;
         char *line = read_line(s->list, &too_long, &no_memory);
@@ -188,8 +178,7 @@ static bool next_of_list(struct input_stream *s, struct input_item *out)
 }
 
 // Starts on the next argument or class. false: there is none. *plain: it is a file, to be given as it is.
-static bool advance(struct input_stream *s, const char **plain)
-{
+static bool advance(struct input_stream *s, const char **plain) {
     *plain = NULL;
     bool ok = true;
     if (s->labelled) {
@@ -215,8 +204,7 @@ static bool advance(struct input_stream *s, const char **plain)
     return true;
 }
 
-bool inputs_next(struct input_stream *s, struct input_item *out)
-{
+bool inputs_next(struct input_stream *s, struct input_item *out) {
     memset(out, 0, sizeof(*out));
     while (!s->no_memory) {
         if (s->reading_list) {
@@ -237,14 +225,12 @@ bool inputs_next(struct input_stream *s, struct input_item *out)
     return false;
 }
 
-void input_item_free(struct input_item *item)
-{
+void input_item_free(struct input_item *item) {
     free(item->path);
     memset(item, 0, sizeof(*item));
 }
 
-struct input_stream *inputs_open(const char *const *args, int count, FILE *list)
-{
+struct input_stream *inputs_open(const char *const *args, int count, FILE *list) {
     struct input_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
@@ -254,8 +240,7 @@ struct input_stream *inputs_open(const char *const *args, int count, FILE *list)
     return s;
 }
 
-struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size)
-{
+struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size) {
     struct input_stream *s = calloc(1, sizeof(*s));
     if (s)
         s->root = copy_text(folder);
@@ -276,15 +261,13 @@ struct input_stream *inputs_open_labelled(const char *folder, char *error, size_
 
 int inputs_num_classes(const struct input_stream *s) { return (int)s->classes.count; }
 
-const char *inputs_class_name(const struct input_stream *s, int class_index)
-{
+const char *inputs_class_name(const struct input_stream *s, int class_index) {
     return class_index >= 0 && (size_t)class_index < s->classes.count ? s->classes.names[class_index] : NULL;
 }
 
 uint64_t inputs_num_skipped(const struct input_stream *s) { return s->skipped; }
 
-void inputs_close(struct input_stream **stream)
-{
+void inputs_close(struct input_stream **stream) {
     struct input_stream *s = *stream;
     if (!s)
         return;

@@ -9,16 +9,15 @@ enum { FILE_HEADER_BYTES = 14, COMPRESSION_NONE = 0, COMPRESSION_BITFIELDS = 3, 
 struct bmp {
     int64_t width, height; // height > 0
     bool top_down;
-    int bits;             // per pixel: 1, 4, 8, 16, 24, 32
-    uint64_t pixels;      // offset of the first stored row
-    uint64_t row_bytes;   // with padding to 4
-    uint32_t mask[3];     // red, green, blue, of 16- and 32-bit pixels
+    int bits;           // per pixel: 1, 4, 8, 16, 24, 32
+    uint64_t pixels;    // offset of the first stored row
+    uint64_t row_bytes; // with padding to 4
+    uint32_t mask[3];   // red, green, blue, of 16- and 32-bit pixels
     uint8_t palette[256][3];
 };
 
 static void read_palette(const struct picture_source *s, uint64_t at, uint64_t colors, size_t entry_bytes,
-                         struct bmp *b)
-{
+                         struct bmp *b) {
     uint64_t most = (uint64_t)1 << b->bits;
     if (colors == 0 || colors > most)
         colors = most;
@@ -27,8 +26,7 @@ static void read_palette(const struct picture_source *s, uint64_t at, uint64_t c
             b->palette[i][c] = s->data[at + 2 - (uint64_t)c]; // stored blue first
 }
 
-static bool read_masks(const struct picture_source *s, uint32_t compression, struct bmp *b)
-{
+static bool read_masks(const struct picture_source *s, uint32_t compression, struct bmp *b) {
     static const uint32_t rgb555[3] = {0x7c00, 0x03e0, 0x001f}, rgb888[3] = {0xff0000, 0x00ff00, 0x0000ff};
     memcpy(b->mask, b->bits == 16 ? rgb555 : rgb888, sizeof(b->mask));
     if (compression == COMPRESSION_NONE)
@@ -42,8 +40,7 @@ static bool read_masks(const struct picture_source *s, uint32_t compression, str
     return true;
 }
 
-static bool read_bmp(const struct picture_source *s, struct bmp *b)
-{
+static bool read_bmp(const struct picture_source *s, struct bmp *b) {
     memset(b, 0, sizeof(*b));
     if (s->size < FILE_HEADER_BYTES + 12)
         return picture_fail_truncated(s, "BMP", "it ends within its header");
@@ -82,8 +79,7 @@ static bool read_bmp(const struct picture_source *s, struct bmp *b)
     return true;
 }
 
-bool picture_bmp_layout(const struct picture_source *s, struct picture_layout *out)
-{
+bool picture_bmp_layout(const struct picture_source *s, struct picture_layout *out) {
     struct bmp b;
     if (!read_bmp(s, &b) || !picture_check_size(s, b.width, b.height, out))
         return false;
@@ -96,16 +92,14 @@ bool picture_bmp_layout(const struct picture_source *s, struct picture_layout *o
 }
 
 // The field's value scaled to 0..255, as Pillow scales: truncating.
-static uint8_t field(uint32_t pixel, uint32_t mask)
-{
+static uint8_t field(uint32_t pixel, uint32_t mask) {
     uint32_t shift = 0;
     while ((mask >> shift & 1) == 0)
         ++shift;
     return (uint8_t)((uint64_t)(pixel & mask) / ((uint64_t)1 << shift) * 255 / (mask >> shift));
 }
 
-static void convert_row(const struct bmp *b, const uint8_t *row, uint8_t *rgba)
-{
+static void convert_row(const struct bmp *b, const uint8_t *row, uint8_t *rgba) {
     int per_byte = b->bits < 8 ? 8 / b->bits : 1;
     for (int64_t x = 0; x < b->width; ++x, rgba += 4) {
         rgba[3] = 255;
@@ -123,8 +117,7 @@ static void convert_row(const struct bmp *b, const uint8_t *row, uint8_t *rgba)
     }
 }
 
-bool picture_bmp_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_bmp_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     struct bmp b;
     if (!read_bmp(s, &b) || !picture_allocate(s, layout, out))
         return false;
@@ -144,8 +137,7 @@ struct pnm {
 };
 
 // A decimal number after blanks and #-comments; false when there is none. *at ends behind its last digit.
-static bool read_number(const struct picture_source *s, size_t *at, uint32_t *out)
-{
+static bool read_number(const struct picture_source *s, size_t *at, uint32_t *out) {
     size_t i = *at;
     while (i < s->size && s->data[i] != '\0' && strchr(" \t\r\n\v\f#", s->data[i])) {
         if (s->data[i] == '#')
@@ -163,8 +155,7 @@ static bool read_number(const struct picture_source *s, size_t *at, uint32_t *ou
     return i > begin;
 }
 
-static bool read_pnm(const struct picture_source *s, struct pnm *p)
-{
+static bool read_pnm(const struct picture_source *s, struct pnm *p) {
     memset(p, 0, sizeof(*p));
     p->channels = s->data[1] == '6' ? 3 : 1;
     size_t at = 2;
@@ -176,8 +167,7 @@ static bool read_pnm(const struct picture_source *s, struct pnm *p)
     return true;
 }
 
-bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *out)
-{
+bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *out) {
     struct pnm p;
     if (!read_pnm(s, &p) || !picture_check_size(s, p.width, p.height, out))
         return false;
@@ -187,8 +177,7 @@ bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *o
     return true;
 }
 
-bool picture_pnm_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_pnm_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     struct pnm p;
     if (!read_pnm(s, &p) || !picture_allocate(s, layout, out))
         return false;

@@ -8,8 +8,7 @@
 #include <string.h>
 
 // libexif takes the block as it stands in a JPEG's APP1, so the prefix goes back in front.
-static ExifData *parse(const uint8_t *tiff, size_t size)
-{
+static ExifData *parse(const uint8_t *tiff, size_t size) {
     static const char prefix[6] = {'E', 'x', 'i', 'f', 0, 0};
     unsigned char *block = malloc(size + sizeof(prefix));
     ExifData *data = block ? exif_data_new() : NULL;
@@ -24,8 +23,7 @@ static ExifData *parse(const uint8_t *tiff, size_t size)
     return data;
 }
 
-static int orientation_value(const uint8_t *tiff, size_t size)
-{
+static int orientation_value(const uint8_t *tiff, size_t size) {
     ExifData *data = parse(tiff, size);
     if (!data)
         return 1;
@@ -42,8 +40,7 @@ static int orientation_value(const uint8_t *tiff, size_t size)
 static uint32_t get16(const uint8_t *p, bool big) { return big ? picture_be16(p) : picture_le16(p); }
 static uint32_t get32(const uint8_t *p, bool big) { return big ? picture_be32(p) : picture_le32(p); }
 
-static int orientation_value(const uint8_t *tiff, size_t size)
-{
+static int orientation_value(const uint8_t *tiff, size_t size) {
     enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY_BYTES = 12 };
     bool big = tiff[0] == 'M' && tiff[1] == 'M';
     if (!big && !(tiff[0] == 'I' && tiff[1] == 'I'))
@@ -62,8 +59,7 @@ static int orientation_value(const uint8_t *tiff, size_t size)
 
 #endif
 
-int picture_exif_orientation(const uint8_t *tiff, size_t size)
-{
+int picture_exif_orientation(const uint8_t *tiff, size_t size) {
     if (!tiff || size < 8 || size > 0xffff)
         return 1;
     int value = orientation_value(tiff, size);

@@ -25,15 +25,13 @@ enum marker {
     MARKER_TEM = 0x01
 };
 
-static bool is_frame(int marker)
-{
+static bool is_frame(int marker) {
     return marker >= MARKER_SOF0 && marker <= MARKER_SOF15 && marker != MARKER_DHT && marker != MARKER_JPG &&
            marker != MARKER_DAC;
 }
 
 // The next marker at or after *at, which then points behind it; -1 at the end of the data.
-static int next_marker(const struct picture_source *s, size_t *at)
-{
+static int next_marker(const struct picture_source *s, size_t *at) {
     size_t i = *at;
     while (i < s->size) {
         const uint8_t *ff = memchr(s->data + i, 0xff, s->size - i);
@@ -55,8 +53,7 @@ static int next_marker(const struct picture_source *s, size_t *at)
 // block, so a header that promises more blocks than the file has bits is refused before its
 // pixels, up to a gigabyte, are allocated.
 static bool read_frame(const struct picture_source *s, int marker, const uint8_t *body, size_t length,
-                       struct picture_layout *out)
-{
+                       struct picture_layout *out) {
     if (length < 6 || length < 6 + (size_t)body[5] * 3)
         return picture_fail(s, "corrupt JPEG (short frame header)");
     int64_t height = picture_be16(body + 1), width = picture_be16(body + 3);
@@ -83,8 +80,7 @@ static bool read_frame(const struct picture_source *s, int marker, const uint8_t
     return true;
 }
 
-bool picture_jpeg_layout(const struct picture_source *s, struct picture_layout *out)
-{
+bool picture_jpeg_layout(const struct picture_source *s, struct picture_layout *out) {
     static const uint8_t exif_prefix[6] = {'E', 'x', 'i', 'f', 0, 0};
     size_t at = 2; // behind SOI
     bool framed = false;
@@ -148,15 +144,13 @@ struct decoder {
 
 static struct decoder *decoder_of(j_common_ptr jpeg) { return jpeg->client_data; }
 
-static void on_error(j_common_ptr jpeg)
-{
+static void on_error(j_common_ptr jpeg) {
     struct decoder *d = decoder_of(jpeg);
     jpeg->err->format_message(jpeg, d->reason);
     longjmp(d->escape, 1);
 }
 
-static void on_message(j_common_ptr jpeg, int level)
-{
+static void on_message(j_common_ptr jpeg, int level) {
     if (level >= 0) // a trace
         return;
     switch (jpeg->err->msg_code) {
@@ -167,9 +161,7 @@ static void on_message(j_common_ptr jpeg, int level)
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
-    case JWRN_NOT_SEQUENTIAL:
-        on_error(jpeg);
-        break;
+    case JWRN_NOT_SEQUENTIAL: on_error(jpeg); break;
     default: // junk between segments and the like: every pixel is still there
         break;
     }
@@ -177,8 +169,7 @@ static void on_message(j_common_ptr jpeg, int level)
 
 static void on_output(j_common_ptr jpeg) { (void)jpeg; }
 
-static void on_progress(j_common_ptr jpeg)
-{
+static void on_progress(j_common_ptr jpeg) {
     struct decoder *d = decoder_of(jpeg);
     if (d->jpeg.input_scan_number > MAX_SCANS) {
         snprintf(d->reason, sizeof(d->reason), "more than %d scans", MAX_SCANS);
@@ -188,14 +179,12 @@ static void on_progress(j_common_ptr jpeg)
 
 // The whole file is in memory, so running dry means it is truncated; the "suspension" that
 // returns false asks for is how Pillow finds out as well.
-static boolean input_fill(j_decompress_ptr jpeg)
-{
+static boolean input_fill(j_decompress_ptr jpeg) {
     (void)jpeg;
     return FALSE;
 }
 
-static void input_skip(j_decompress_ptr jpeg, long count)
-{
+static void input_skip(j_decompress_ptr jpeg, long count) {
     struct jpeg_source_mgr *input = jpeg->src;
     size_t n = count > 0 ? (size_t)count : 0;
     n = n < input->bytes_in_buffer ? n : input->bytes_in_buffer;
@@ -205,15 +194,13 @@ static void input_skip(j_decompress_ptr jpeg, long count)
 
 static void input_nothing(j_decompress_ptr jpeg) { (void)jpeg; }
 
-static bool ran_dry(struct decoder *d)
-{
+static bool ran_dry(struct decoder *d) {
     snprintf(d->reason, sizeof(d->reason), "the file ends too early");
     d->truncated = true;
     return false;
 }
 
-static void set_up(struct decoder *d, const struct picture_source *s)
-{
+static void set_up(struct decoder *d, const struct picture_source *s) {
     d->jpeg.err = jpeg_std_error(&d->errors);
     d->errors.error_exit = on_error;
     d->errors.emit_message = on_message;
@@ -235,8 +222,7 @@ static void set_up(struct decoder *d, const struct picture_source *s)
 }
 
 // false: d->reason tells why. The settings left alone are Pillow's: JDCT_ISLOW, fancy upsampling.
-static bool decode_rows(struct decoder *d, const struct picture_source *s, struct picture *out)
-{
+static bool decode_rows(struct decoder *d, const struct picture_source *s, struct picture *out) {
     if (setjmp(d->escape))
         return false;
     set_up(d, s);
@@ -262,16 +248,14 @@ static bool decode_rows(struct decoder *d, const struct picture_source *s, struc
     return true; // jpeg_finish_decompress would only look for the end marker
 }
 
-static uint8_t mul_div_255(int a, int b)
-{
+static uint8_t mul_div_255(int a, int b) {
     int t = a * b + 128;
     return (uint8_t)(((t >> 8) + t) >> 8);
 }
 
 // In place. Pillow takes every CMYK JPEG for inverted, as Adobe writes it, and then mixes the
 // inks thus (Convert.c: cmyk2rgb).
-static void cmyk_to_rgb(struct picture *p)
-{
+static void cmyk_to_rgb(struct picture *p) {
     size_t n = (size_t)p->width * (size_t)p->height;
     for (size_t i = 0; i < n; ++i) {
         uint8_t *v = p->rgba + i * 4;
@@ -282,8 +266,7 @@ static void cmyk_to_rgb(struct picture *p)
     }
 }
 
-bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     if (!picture_allocate(s, layout, out))
         return false;
     struct decoder *d = calloc(1, sizeof(*d));
@@ -304,8 +287,7 @@ bool picture_jpeg_decode(const struct picture_source *s, const struct picture_la
 #else
 
 // stb_image before 2.28 writes beyond its tables when a Huffman table has more than 256 codes.
-static bool huffman_tables_fit(const uint8_t *body, size_t length)
-{
+static bool huffman_tables_fit(const uint8_t *body, size_t length) {
     enum { COUNTS = 16, MAX_CODES = 256 };
     while (length > 0) {
         size_t codes = 0;
@@ -322,8 +304,7 @@ static bool huffman_tables_fit(const uint8_t *body, size_t length)
 }
 
 // stb_image takes whatever a truncated file gives, so the end marker must be there.
-static bool is_whole(const struct picture_source *s)
-{
+static bool is_whole(const struct picture_source *s) {
     size_t at = 2;
     for (;;) {
         int marker = next_marker(s, &at);
@@ -340,8 +321,7 @@ static bool is_whole(const struct picture_source *s)
     }
 }
 
-bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     if (!is_whole(s))
         return false;
     uint64_t pixels = (uint64_t)layout->width * (uint64_t)layout->height;

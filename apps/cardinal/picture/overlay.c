@@ -13,7 +13,8 @@
 
 // Oklab (B. Ottosson, 2020), in which equal steps look equal, to linear light.
 static void oklab_to_linear(double lightness, double a, double b, double rgb[3]) {
-    const double l = pow(lightness + 0.3963377774 * a + 0.2158037573 * b, 3), m = pow(lightness - 0.1055613458 * a - 0.0638541728 * b, 3),
+    const double l = pow(lightness + 0.3963377774 * a + 0.2158037573 * b, 3),
+                 m = pow(lightness - 0.1055613458 * a - 0.0638541728 * b, 3),
                  s = pow(lightness - 0.0894841775 * a - 1.2914855480 * b, 3);
     rgb[0] = 4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s;
     rgb[1] = -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s;
@@ -39,7 +40,8 @@ void overlay_colours(uint8_t out[OVERLAY_COLOURS][4]) {
         const double t = (double)i / (OVERLAY_COLOURS - 1), lightness = 0.32 + 0.62 * t;
         const double hue = (275 + 190 * t) * 3.14159265358979 / 180;
         double rgb[3], chroma = 0.22;
-        for (oklab_to_linear(lightness, chroma * cos(hue), chroma * sin(hue), rgb); !in_gamut(rgb) && chroma > 0; chroma -= 0.002)
+        for (oklab_to_linear(lightness, chroma * cos(hue), chroma * sin(hue), rgb); !in_gamut(rgb) && chroma > 0;
+             chroma -= 0.002)
             oklab_to_linear(lightness, chroma * cos(hue), chroma * sin(hue), rgb);
         for (int j = 0; j < 3; j++)
             out[i][j] = encode_srgb(rgb[j]);
@@ -79,7 +81,8 @@ bool overlay_refine(const float *cam, int cam_width, int cam_height, uint8_t out
             peak = fmaxf(peak, between(cam, cam_width, cam_height, (float)x, (float)y));
     for (int y = 0; y < OVERLAY_SIDE; y++)
         for (int x = 0; x < OVERLAY_SIDE; x++) {
-            const float u = ((float)x + 0.5f) / side * (float)cam_width - 0.5f, v = ((float)y + 0.5f) / side * (float)cam_height - 0.5f;
+            const float u = ((float)x + 0.5f) / side * (float)cam_width - 0.5f,
+                        v = ((float)y + 0.5f) / side * (float)cam_height - 0.5f;
             const float t = peak > 0 ? between(cam, cam_width, cam_height, u, v) / peak : 0;
             out[y * OVERLAY_SIDE + x] = (uint8_t)(255 * (t < 0 ? 0 : t > 1 ? 1 : t) + 0.5f);
         }
@@ -88,14 +91,18 @@ bool overlay_refine(const float *cam, int cam_width, int cam_height, uint8_t out
 
 // Linear between the refined places, as a GPU's sampler does it; u, v in 0 ... 1.
 static float sample(const uint8_t *map, float u, float v) {
-    const float x = u * OVERLAY_SIDE - 0.5f, y = v * OVERLAY_SIDE - 0.5f, x0 = floorf(x), y0 = floorf(y), fx = x - x0, fy = y - y0;
+    const float x = u * OVERLAY_SIDE - 0.5f, y = v * OVERLAY_SIDE - 0.5f, x0 = floorf(x), y0 = floorf(y), fx = x - x0,
+                fy = y - y0;
     const int left = clamp((int)x0, OVERLAY_SIDE), right = clamp((int)x0 + 1, OVERLAY_SIDE);
-    const uint8_t *above = map + clamp((int)y0, OVERLAY_SIDE) * OVERLAY_SIDE, *below = map + clamp((int)y0 + 1, OVERLAY_SIDE) * OVERLAY_SIDE;
-    const float top = (float)above[left] + fx * (float)(above[right] - above[left]), bottom = (float)below[left] + fx * (float)(below[right] - below[left]);
+    const uint8_t *above = map + clamp((int)y0, OVERLAY_SIDE) * OVERLAY_SIDE,
+                  *below = map + clamp((int)y0 + 1, OVERLAY_SIDE) * OVERLAY_SIDE;
+    const float top = (float)above[left] + fx * (float)(above[right] - above[left]),
+                bottom = (float)below[left] + fx * (float)(below[right] - below[left]);
     return (top + fy * (bottom - top)) / 255;
 }
 
-void overlay_paint(uint8_t *rgba, int width, int height, const struct cdl_region *seen, const uint8_t map[OVERLAY_SIDE * OVERLAY_SIDE]) {
+void overlay_paint(uint8_t *rgba, int width, int height, const struct cdl_region *seen,
+                   const uint8_t map[OVERLAY_SIDE * OVERLAY_SIDE]) {
     uint8_t colours[OVERLAY_COLOURS][4];
     overlay_colours(colours);
     for (int y = 0; y < height; y++)
@@ -112,7 +119,8 @@ void overlay_paint(uint8_t *rgba, int width, int height, const struct cdl_region
         }
 }
 
-uint8_t *overlay_upright(const uint8_t *rgba, int width, int height, int orientation, int *upright_width, int *upright_height) {
+uint8_t *overlay_upright(const uint8_t *rgba, int width, int height, int orientation, int *upright_width,
+                         int *upright_height) {
     const bool turned = orientation >= 5 && orientation <= 8;
     *upright_width = turned ? height : width;
     *upright_height = turned ? width : height;
@@ -124,7 +132,8 @@ uint8_t *overlay_upright(const uint8_t *rgba, int width, int height, int orienta
                 from_x = width - 1 - from_x;
             if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
                 from_y = height - 1 - from_y;
-            memcpy(out + ((size_t)y * (size_t)*upright_width + (size_t)x) * 4, rgba + ((size_t)from_y * (size_t)width + (size_t)from_x) * 4, 4);
+            memcpy(out + ((size_t)y * (size_t)*upright_width + (size_t)x) * 4,
+                   rgba + ((size_t)from_y * (size_t)width + (size_t)from_x) * 4, 4);
         }
     return out;
 }

@@ -25,8 +25,7 @@ static bool is_folder(const file_status *st) { return S_ISDIR(st->st_mode); }
 static bool is_regular(const file_status *st) { return S_ISREG(st->st_mode); }
 #endif
 
-bool picture_fail(const struct picture_source *s, const char *fmt, ...)
-{
+bool picture_fail(const struct picture_source *s, const char *fmt, ...) {
     if (s->error_size == 0)
         return false;
     // The reason must fit, so of a very long path only the end is told.
@@ -47,13 +46,11 @@ bool picture_fail(const struct picture_source *s, const char *fmt, ...)
     return false;
 }
 
-bool picture_fail_truncated(const struct picture_source *s, const char *kind, const char *what)
-{
+bool picture_fail_truncated(const struct picture_source *s, const char *kind, const char *what) {
     return picture_fail(s, "truncated %s (%s); copy or download it again", kind, what);
 }
 
-bool picture_check_size(const struct picture_source *s, int64_t width, int64_t height, struct picture_layout *out)
-{
+bool picture_check_size(const struct picture_source *s, int64_t width, int64_t height, struct picture_layout *out) {
     if (width <= 0 || height <= 0)
         return picture_fail(s, "corrupt file: a picture of %lldx%lld pixels", (long long)width, (long long)height);
     if (width > s->limits.max_side || height > s->limits.max_side)
@@ -67,8 +64,7 @@ bool picture_check_size(const struct picture_source *s, int64_t width, int64_t h
     return true;
 }
 
-bool picture_allocate(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_allocate(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     uint64_t bytes = (uint64_t)layout->width * (uint64_t)layout->height * 4;
     out->rgba = bytes <= SIZE_MAX ? malloc((size_t)bytes) : NULL;
     if (!out->rgba)
@@ -90,13 +86,11 @@ static const struct format formats[] = {
     {PICTURE_PNM, picture_pnm_layout, picture_pnm_decode},
 };
 
-static bool begins(const struct picture_source *s, size_t at, const char *magic, size_t length)
-{
+static bool begins(const struct picture_source *s, size_t at, const char *magic, size_t length) {
     return s->size >= at + length && memcmp(s->data + at, magic, length) == 0;
 }
 
-static enum picture_format sniff(const struct picture_source *s)
-{
+static enum picture_format sniff(const struct picture_source *s) {
     if (begins(s, 0, "\xff\xd8", 2))
         return PICTURE_JPEG;
     if (begins(s, 0, "\x89PNG\r\n\x1a\n", 8))
@@ -111,8 +105,7 @@ static enum picture_format sniff(const struct picture_source *s)
     return PICTURE_UNKNOWN;
 }
 
-static bool looks_like_text(const uint8_t *data, size_t size)
-{
+static bool looks_like_text(const uint8_t *data, size_t size) {
     size_t n = size < 512 ? size : 512;
     for (size_t i = 0; i < n; ++i)
         if ((data[i] < ' ' && !(data[i] >= '\t' && data[i] <= '\r') && data[i] != 27) || data[i] == 127)
@@ -120,8 +113,7 @@ static bool looks_like_text(const uint8_t *data, size_t size)
     return true;
 }
 
-static bool fail_unknown(const struct picture_source *s)
-{
+static bool fail_unknown(const struct picture_source *s) {
     static const struct {
         size_t at;
         const char *magic;
@@ -151,8 +143,7 @@ static bool fail_unknown(const struct picture_source *s)
 }
 
 static struct picture_source make_source(const char *name, const struct picture_limits *limits, char *error,
-                                         size_t error_size)
-{
+                                         size_t error_size) {
     struct picture_source s = {.name = name, .error = error, .error_size = error_size};
     if (limits)
         s.limits = *limits;
@@ -167,8 +158,7 @@ static struct picture_source make_source(const char *name, const struct picture_
     return s;
 }
 
-static const struct format *read_layout(const struct picture_source *s, struct picture_layout *layout)
-{
+static const struct format *read_layout(const struct picture_source *s, struct picture_layout *layout) {
     memset(layout, 0, sizeof(*layout));
     if (s->size == 0) {
         picture_fail(s, "the file is empty");
@@ -188,8 +178,7 @@ static const struct format *read_layout(const struct picture_source *s, struct p
 }
 
 bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
-                         struct picture_header *out, char *error, size_t error_size)
-{
+                         struct picture_header *out, char *error, size_t error_size) {
     memset(out, 0, sizeof(*out));
     struct picture_source s = make_source(name, limits, error, error_size);
     s.data = data;
@@ -203,8 +192,7 @@ bool picture_read_header(const uint8_t *data, size_t size, const char *name, con
 }
 
 bool picture_decode(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
-                    struct picture *out, char *error, size_t error_size)
-{
+                    struct picture *out, char *error, size_t error_size) {
     memset(out, 0, sizeof(*out));
     struct picture_source s = make_source(name, limits, error, error_size);
     s.data = data;
@@ -222,8 +210,7 @@ bool picture_decode(const uint8_t *data, size_t size, const char *name, const st
 }
 
 // Reads until the end rather than by the size told: the file may grow or shrink meanwhile.
-static uint8_t *read_stream(const struct picture_source *s, FILE *file, uint64_t size_hint, size_t *size)
-{
+static uint8_t *read_stream(const struct picture_source *s, FILE *file, uint64_t size_hint, size_t *size) {
     size_t capacity = (size_t)size_hint + 1; // one more, so that the end shows without growing
     uint8_t *data = malloc(capacity);
     size_t used = 0;
@@ -258,9 +245,8 @@ static uint8_t *read_stream(const struct picture_source *s, FILE *file, uint64_t
     return data;
 }
 
-bool picture_read_file(const char *path, const struct picture_limits *limits, uint8_t **data, size_t *size,
-                       char *error, size_t error_size)
-{
+bool picture_read_file(const char *path, const struct picture_limits *limits, uint8_t **data, size_t *size, char *error,
+                       size_t error_size) {
     *data = NULL;
     *size = 0;
     struct picture_source s = make_source(path, limits, error, error_size);
@@ -283,8 +269,7 @@ bool picture_read_file(const char *path, const struct picture_limits *limits, ui
 }
 
 bool picture_load(const char *path, const struct picture_limits *limits, struct picture *out, char *error,
-                  size_t error_size)
-{
+                  size_t error_size) {
     memset(out, 0, sizeof(*out));
     uint8_t *data = NULL;
     size_t size = 0;
@@ -295,8 +280,7 @@ bool picture_load(const char *path, const struct picture_limits *limits, struct 
     return ok;
 }
 
-void picture_free(struct picture *p)
-{
+void picture_free(struct picture *p) {
     if (!p)
         return;
     free(p->rgba);

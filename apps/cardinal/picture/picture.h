@@ -30,14 +30,7 @@ struct picture_limits {
     uint64_t max_file_bytes; // 0: 512 MiB
 };
 
-enum picture_format {
-    PICTURE_UNKNOWN,
-    PICTURE_JPEG,
-    PICTURE_PNG,
-    PICTURE_BMP,
-    PICTURE_GIF,
-    PICTURE_PNM
-};
+enum picture_format { PICTURE_UNKNOWN, PICTURE_JPEG, PICTURE_PNG, PICTURE_BMP, PICTURE_GIF, PICTURE_PNM };
 
 struct picture_header {
     enum picture_format format;
@@ -54,8 +47,8 @@ bool picture_decode(const uint8_t *data, size_t size, const char *name, const st
                     struct picture *out, char *error, size_t error_size);
 
 // picture_load's first half: the file's bytes, malloc'd, the caller's to free; at least one byte.
-bool picture_read_file(const char *path, const struct picture_limits *limits, uint8_t **data, size_t *size,
-                       char *error, size_t error_size);
+bool picture_read_file(const char *path, const struct picture_limits *limits, uint8_t **data, size_t *size, char *error,
+                       size_t error_size);
 
 // Format and size from the header alone, checked against the limits; decodes nothing.
 bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,

@@ -16,8 +16,7 @@ struct chunk {
 };
 
 // The PNG specification's CRC, four bits a step: a table small enough to need no set-up.
-static uint32_t crc32(const uint8_t *data, size_t size)
-{
+static uint32_t crc32(const uint8_t *data, size_t size) {
     static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
                                        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
                                        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
@@ -31,8 +30,7 @@ static uint32_t crc32(const uint8_t *data, size_t size)
 }
 
 // The chunk at *at, which then points behind it. Critical chunks must have the right checksum.
-static bool next_chunk(const struct picture_source *s, size_t *at, struct chunk *out)
-{
+static bool next_chunk(const struct picture_source *s, size_t *at, struct chunk *out) {
     size_t left = s->size - *at;
     const uint8_t *p = s->data + *at;
     if (left < CHUNK_OVERHEAD)
@@ -52,14 +50,12 @@ static bool next_chunk(const struct picture_source *s, size_t *at, struct chunk 
     return true;
 }
 
-static int channels_of(int color_type)
-{
+static int channels_of(int color_type) {
     static const int channels[7] = {1, 0, 3, 1, 2, 0, 4};
     return color_type <= 6 ? channels[color_type] : 0;
 }
 
-static bool read_header_chunk(const struct picture_source *s, const struct chunk *c, struct picture_layout *out)
-{
+static bool read_header_chunk(const struct picture_source *s, const struct chunk *c, struct picture_layout *out) {
     if (c->type != CHUNK('I', 'H', 'D', 'R') || c->length != HEADER_BYTES)
         return picture_fail(s, "corrupt PNG (no header chunk)");
     if (!picture_check_size(s, picture_be32(c->body), picture_be32(c->body + 4), out))
@@ -73,8 +69,7 @@ static bool read_header_chunk(const struct picture_source *s, const struct chunk
     return true;
 }
 
-bool picture_png_layout(const struct picture_source *s, struct picture_layout *out)
-{
+bool picture_png_layout(const struct picture_source *s, struct picture_layout *out) {
     size_t at = PNG_SIGNATURE_BYTES;
     struct chunk c = {0};
     if (!next_chunk(s, &at, &c) || !read_header_chunk(s, &c, out))
@@ -90,9 +85,7 @@ bool picture_png_layout(const struct picture_source *s, struct picture_layout *o
                 return picture_fail(s, "corrupt PNG (palette)");
             palette = true;
             break;
-        case CHUNK('I', 'D', 'A', 'T'):
-            pixels = true;
-            break;
+        case CHUNK('I', 'D', 'A', 'T'): pixels = true; break;
         case CHUNK('I', 'E', 'N', 'D'):
             if (!pixels || (color_type == 3 && !palette))
                 return picture_fail(s, "corrupt PNG (%s missing)", pixels ? "palette" : "pixels");
@@ -113,8 +106,7 @@ bool picture_png_layout(const struct picture_source *s, struct picture_layout *o
 
 // A copy for stb_image: header, palette filled up with black to 256 entries, pixels, end. Dropping the rest
 // also drops tRNS, so no pixel's colour depends on alpha. Not NULL unless memory is short.
-static uint8_t *essential_copy(const struct picture_source *s, size_t *size)
-{
+static uint8_t *essential_copy(const struct picture_source *s, size_t *size) {
     enum { FULL_PALETTE = 768 };
     uint8_t *copy = malloc(s->size + FULL_PALETTE);
     if (!copy)
@@ -142,8 +134,7 @@ static uint8_t *essential_copy(const struct picture_source *s, size_t *size)
     return copy;
 }
 
-bool picture_png_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_png_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     struct picture_source essential = *s;
     uint8_t *copy = essential_copy(s, &essential.size);
     if (!copy)
@@ -159,8 +150,7 @@ bool picture_png_decode(const struct picture_source *s, const struct picture_lay
 }
 
 // Skips a chain of GIF's data blocks up to its terminator; false when the data ends first.
-static bool skip_blocks(const struct picture_source *s, size_t *at)
-{
+static bool skip_blocks(const struct picture_source *s, size_t *at) {
     while (*at < s->size) {
         size_t length = s->data[*at];
         *at += 1 + length;
@@ -170,8 +160,7 @@ static bool skip_blocks(const struct picture_source *s, size_t *at)
     return false;
 }
 
-bool picture_gif_layout(const struct picture_source *s, struct picture_layout *out)
-{
+bool picture_gif_layout(const struct picture_source *s, struct picture_layout *out) {
     enum { SCREEN_BYTES = 13, FRAME_BYTES = 10 };
     if (s->size < SCREEN_BYTES)
         return picture_fail_truncated(s, "GIF", "it ends within its header");
@@ -204,8 +193,7 @@ bool picture_gif_layout(const struct picture_source *s, struct picture_layout *o
     }
 }
 
-bool picture_gif_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out)
-{
+bool picture_gif_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     uint64_t pixels = (uint64_t)layout->width * (uint64_t)layout->height;
     return picture_stb_decode(s, layout, "GIF", pixels * 4 + (1 << 18), out);
 }

@@ -40,8 +40,7 @@ static void *bounded_realloc(void *p, size_t size) { return size <= max_allocati
 #include <stb/stb_image.h>
 
 bool picture_stb_decode(const struct picture_source *s, const struct picture_layout *layout, const char *kind,
-                        uint64_t max_alloc, struct picture *out)
-{
+                        uint64_t max_alloc, struct picture *out) {
     if (s->size > INT_MAX)
         return picture_fail(s, "the file is too large");
     int width = 0, height = 0, channels = 0;

@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-bool download_available(void)
-{
+bool download_available(void) {
 #ifdef CARDINAL_HAVE_CURL
     return true;
 #else
@@ -18,8 +17,7 @@ bool download_available(void)
 
 #ifndef CARDINAL_HAVE_CURL
 
-enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size)
-{
+enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size) {
     (void)d;
     *resumed = false;
     snprintf(error, error_size, "this build cannot download: it was made without libcurl");
@@ -54,8 +52,7 @@ struct transfer {
 
 static double now_seconds(void) { return now_ms() / 1e3; }
 
-static void draw_progress(struct transfer *t, int64_t total, bool last)
-{
+static void draw_progress(struct transfer *t, int64_t total, bool last) {
     const double now = now_seconds();
     if (!t->d->progress || (!last && now - t->draw_time < 0.1))
         return;
@@ -86,8 +83,7 @@ static void draw_progress(struct transfer *t, int64_t total, bool last)
     fflush(stderr);
 }
 
-static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
-{
+static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now) {
     (void)now, (void)up_total, (void)up_now;
     struct transfer *t = ctx;
     if (t->started)
@@ -96,8 +92,7 @@ static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t u
 }
 
 // Is `line` the header `name` (lower case, with its colon)? Then its value, else NULL.
-static const char *header_value(const char *line, size_t size, const char *name)
-{
+static const char *header_value(const char *line, size_t size, const char *name) {
     const size_t n = strlen(name);
     if (size < n)
         return NULL;
@@ -107,8 +102,7 @@ static const char *header_value(const char *line, size_t size, const char *name)
     return line + n;
 }
 
-static size_t on_header(char *line, size_t one, size_t size, void *ctx)
-{
+static size_t on_header(char *line, size_t one, size_t size, void *ctx) {
     (void)one; // always 1, as libcurl documents
     struct transfer *t = ctx;
     char text[128];
@@ -125,15 +119,13 @@ static size_t on_header(char *line, size_t one, size_t size, void *ctx)
     return size;
 }
 
-static size_t refuse(struct transfer *t, const char *reason)
-{
+static size_t refuse(struct transfer *t, const char *reason) {
     snprintf(t->local_error, sizeof(t->local_error), "%s", reason);
     return 0; // libcurl takes it for a write error and stops
 }
 
 // Before the first byte is written: does this body continue the file, or begin it?
-static bool judge_answer(struct transfer *t)
-{
+static bool judge_answer(struct transfer *t) {
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     t->started = true;
@@ -156,8 +148,7 @@ static bool judge_answer(struct transfer *t)
     return true;
 }
 
-static size_t on_data(char *data, size_t one, size_t size, void *ctx)
-{
+static size_t on_data(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
     struct transfer *t = ctx;
     if (!t->started && !judge_answer(t))
@@ -170,8 +161,7 @@ static size_t on_data(char *data, size_t one, size_t size, void *ctx)
     return size;
 }
 
-static void set_options(struct transfer *t, char *reason)
-{
+static void set_options(struct transfer *t, char *reason) {
     CURL *c = t->curl;
     const struct download *d = t->d;
     curl_easy_setopt(c, CURLOPT_URL, d->url);
@@ -206,8 +196,7 @@ static void set_options(struct transfer *t, char *reason)
     }
 }
 
-static enum download_result transfer(struct transfer *t, char *error, size_t error_size)
-{
+static enum download_result transfer(struct transfer *t, char *error, size_t error_size) {
     char reason[CURL_ERROR_SIZE] = "";
     set_options(t, reason);
     t->start_time = now_seconds();
@@ -236,9 +225,8 @@ static enum download_result transfer(struct transfer *t, char *error, size_t err
     return DOWNLOAD_OK;
 }
 
-enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size)
-{
-    struct transfer t = { .d = d, .range_start = -1 };
+enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size) {
+    struct transfer t = {.d = d, .range_start = -1};
     enum download_result result = DOWNLOAD_FAILED;
     *resumed = false;
 

@@ -35,13 +35,11 @@ enum { PATH_SIZE = 1024, MAX_TRIES = 4 };
 
 // ---- names
 
-const struct pretrained *pretrained_at(int i)
-{
+const struct pretrained *pretrained_at(int i) {
     return i >= 0 && i < pretrained_table_count ? &pretrained_table[i] : NULL;
 }
 
-const struct pretrained *pretrained_find(const char *name)
-{
+const struct pretrained *pretrained_find(const char *name) {
     for (int i = 0; i < pretrained_table_count; i++) {
         const struct pretrained *p = &pretrained_table[i];
         if (!strcmp(name, p->name) || (p->is_default && !strcmp(name, p->arch)))
@@ -50,8 +48,7 @@ const struct pretrained *pretrained_find(const char *name)
     return NULL;
 }
 
-const struct pretrained *pretrained_find_file(const char *path)
-{
+const struct pretrained *pretrained_find_file(const char *path) {
     const char *base = path;
     for (const char *c = path; *c; c++)
         if (*c == '/' || *c == '\\')
@@ -64,10 +61,11 @@ const struct pretrained *pretrained_find_file(const char *path)
 
 // ---- the system: files, time, locks
 
-struct file_status { int64_t size, mtime; };
+struct file_status {
+    int64_t size, mtime;
+};
 
-static bool get_status(const char *path, struct file_status *out)
-{
+static bool get_status(const char *path, struct file_status *out) {
 #ifdef _WIN32
     struct _stat64 st;
     if (_stat64(path, &st) != 0 || (st.st_mode & _S_IFMT) != _S_IFREG)
@@ -77,12 +75,11 @@ static bool get_status(const char *path, struct file_status *out)
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
 #endif
-    *out = (struct file_status) { .size = (int64_t)st.st_size, .mtime = (int64_t)st.st_mtime };
+    *out = (struct file_status){.size = (int64_t)st.st_size, .mtime = (int64_t)st.st_mtime};
     return true;
 }
 
-static bool replace_file(const char *from, const char *to)
-{
+static bool replace_file(const char *from, const char *to) {
 #ifdef _WIN32
     errno = EACCES; // for the message
     return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) != 0;
@@ -91,17 +88,15 @@ static bool replace_file(const char *from, const char *to)
 #endif
 }
 
-static void sleep_ms(int ms)
-{
+static void sleep_ms(int ms) {
 #ifdef _WIN32
     Sleep((DWORD)ms);
 #else
-    nanosleep(&(struct timespec) { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 #endif
 }
 
-static bool stderr_is_terminal(void)
-{
+static bool stderr_is_terminal(void) {
 #ifdef _WIN32
     return _isatty(_fileno(stderr)) != 0;
 #else
@@ -121,8 +116,7 @@ struct lock {
 
 enum lock_result { LOCK_TAKEN, LOCK_BUSY, LOCK_FAILED };
 
-static enum lock_result lock_take(struct lock *lock, const char *path)
-{
+static enum lock_result lock_take(struct lock *lock, const char *path) {
     lock->path = path;
 #ifdef _WIN32
     for (int i = 0; i < 3; i++) { // access is also denied while the one before us is closing, and so removing, it
@@ -141,19 +135,18 @@ static enum lock_result lock_take(struct lock *lock, const char *path)
     lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock->fd < 0)
         return LOCK_FAILED;
-    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat ours, there;
     // The one before us removes the file; a lock on a removed file locks nobody out.
-    if (fcntl(lock->fd, F_SETLK, &whole) == 0 && fstat(lock->fd, &ours) == 0 && stat(path, &there) == 0
-        && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+    if (fcntl(lock->fd, F_SETLK, &whole) == 0 && fstat(lock->fd, &ours) == 0 && stat(path, &there) == 0 &&
+        ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
         return LOCK_TAKEN;
     close(lock->fd);
     return LOCK_BUSY;
 #endif
 }
 
-static void lock_drop(struct lock *lock)
-{
+static void lock_drop(struct lock *lock) {
 #ifdef _WIN32
     CloseHandle(lock->handle);
 #else
@@ -178,8 +171,8 @@ struct fetch {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static bool fail(struct fetch *f, const char *fmt, ...)
-{
+static bool
+fail(struct fetch *f, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     vsnprintf(f->error, f->error_size, fmt, args);
@@ -190,8 +183,8 @@ static bool fail(struct fetch *f, const char *fmt, ...)
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void say(const struct fetch *f, const char *fmt, ...)
-{
+static void
+say(const struct fetch *f, const char *fmt, ...) {
     if (f->quiet)
         return;
     va_list args;
@@ -202,8 +195,7 @@ static void say(const struct fetch *f, const char *fmt, ...)
     va_end(args);
 }
 
-static bool hash_file(const char *path, char hex[SHA256_HEX_SIZE])
-{
+static bool hash_file(const char *path, char hex[SHA256_HEX_SIZE]) {
     FILE *file = fopen(path, "rb");
     if (!file)
         return false;
@@ -221,27 +213,24 @@ static bool hash_file(const char *path, char hex[SHA256_HEX_SIZE])
     return ok;
 }
 
-static bool hash_fits(const struct fetch *f, const char *hex)
-{
+static bool hash_fits(const struct fetch *f, const char *hex) {
     return !strncmp(hex, f->p->sha256_prefix, strlen(f->p->sha256_prefix));
 }
 
-static bool stamp_fits(const struct fetch *f, const struct file_status *status)
-{
+static bool stamp_fits(const struct fetch *f, const struct file_status *status) {
     FILE *file = fopen(f->stamp, "r");
     if (!file)
         return false;
     char hex[SHA256_HEX_SIZE] = "";
-    struct file_status stamped = { 0 };
+    struct file_status stamped = {0};
     const bool read = fscanf(file, "%64[0-9a-f] %" SCNd64 " %" SCNd64, hex, &stamped.size, &stamped.mtime) == 3;
     fclose(file);
-    return read && strlen(hex) == 64 && hash_fits(f, hex) && stamped.size == status->size
-        && stamped.mtime == status->mtime;
+    return read && strlen(hex) == 64 && hash_fits(f, hex) && stamped.size == status->size &&
+           stamped.mtime == status->mtime;
 }
 
 // Failure is no harm: the next start computes the hash again. A half-written stamp does not fit.
-static void write_stamp(const struct fetch *f, const char *hex)
-{
+static void write_stamp(const struct fetch *f, const char *hex) {
     struct file_status status;
     FILE *file = get_status(f->path, &status) ? fopen(f->stamp, "w") : NULL;
     if (!file)
@@ -252,8 +241,7 @@ static void write_stamp(const struct fetch *f, const char *hex)
 
 enum cached { CACHED, ABSENT, DAMAGED, UNREADABLE };
 
-static enum cached look_into_cache(const struct fetch *f, char hex[SHA256_HEX_SIZE])
-{
+static enum cached look_into_cache(const struct fetch *f, char hex[SHA256_HEX_SIZE]) {
     struct file_status status;
     if (!get_status(f->path, &status))
         return ABSENT;
@@ -268,8 +256,7 @@ static enum cached look_into_cache(const struct fetch *f, char hex[SHA256_HEX_SI
 }
 
 // The .part file is complete, as far as the server is concerned.
-static bool accept_part(struct fetch *f, bool *wrong_hash)
-{
+static bool accept_part(struct fetch *f, bool *wrong_hash) {
     char hex[SHA256_HEX_SIZE];
     *wrong_hash = false;
     if (!hash_file(f->part, hex))
@@ -286,11 +273,13 @@ static bool accept_part(struct fetch *f, bool *wrong_hash)
     return true;
 }
 
-static bool download(struct fetch *f)
-{
+static bool download(struct fetch *f) {
     const struct download d = {
-        .url = f->url, .part = f->part, .allow_http = f->mirror,
-        .progress = f->terminal && !f->quiet, .stall_seconds = f->stall_seconds,
+        .url = f->url,
+        .part = f->part,
+        .allow_http = f->mirror,
+        .progress = f->terminal && !f->quiet,
+        .stall_seconds = f->stall_seconds,
     };
     char reason[400] = "";
     say(f, "downloading %s to %s", f->url, f->folder);
@@ -318,16 +307,16 @@ static bool download(struct fetch *f)
 }
 
 // Another process may be fetching the same file: then wait, as long as it gets ahead.
-static bool take_lock(struct fetch *f, struct lock *lock)
-{
-    struct file_status before = { .size = -1 }, now;
+static bool take_lock(struct fetch *f, struct lock *lock) {
+    struct file_status before = {.size = -1}, now;
     const int step_ms = 200;
     for (int waited = 0; waited < 2000 * f->stall_seconds; waited += step_ms) {
         const enum lock_result result = lock_take(lock, f->lock);
         if (result == LOCK_TAKEN)
             return true;
         if (result == LOCK_FAILED)
-            return fail(f, "cannot write to %s: %s (CARDINAL_CACHE names another cache folder)", f->folder, strerror(errno));
+            return fail(f, "cannot write to %s: %s (CARDINAL_CACHE names another cache folder)", f->folder,
+                        strerror(errno));
         if (waited == step_ms)
             say(f, "waiting for another process that downloads %s", f->p->file);
         if (get_status(f->part, &now) && now.size != before.size) {
@@ -339,8 +328,7 @@ static bool take_lock(struct fetch *f, struct lock *lock)
     return fail(f, "another process holds %s and gets nowhere", f->lock);
 }
 
-static bool set_address(struct fetch *f, const char *base)
-{
+static bool set_address(struct fetch *f, const char *base) {
     if (!base)
         base = getenv("CARDINAL_MODEL_URL");
     int n;
@@ -357,8 +345,7 @@ static bool set_address(struct fetch *f, const char *base)
 }
 
 // `cached` and hex: what the cache was found to hold.
-static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached, char hex[SHA256_HEX_SIZE])
-{
+static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached, char hex[SHA256_HEX_SIZE]) {
     if (!set_address(f, base_url))
         return false;
     if (!download_available())
@@ -367,12 +354,13 @@ static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached
     if (!make_folders(f->folder))
         return fail(f, "cannot create %s: %s (CARDINAL_CACHE names another cache folder)", f->folder, strerror(errno));
 
-    struct lock lock = { .path = f->lock };
+    struct lock lock = {.path = f->lock};
     if (!take_lock(f, &lock))
         return false;
     cached = look_into_cache(f, hex); // another process may have brought it by now
-    if (cached == DAMAGED) // it stays until the good one replaces it
-        say(f, "%s is damaged (SHA-256 begins with %.8s, expected %s): fetching it again", f->path, hex, f->p->sha256_prefix);
+    if (cached == DAMAGED)            // it stays until the good one replaces it
+        say(f, "%s is damaged (SHA-256 begins with %.8s, expected %s): fetching it again", f->path, hex,
+            f->p->sha256_prefix);
     const bool ok = cached == CACHED || download(f);
     lock_drop(&lock);
     return ok;
@@ -380,19 +368,20 @@ static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached
 
 // ---- the public functions
 
-bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size)
-{
+bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size) {
     return cache_folder("models", folder, folder_size, error, error_size);
 }
 
-bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options,
-                      char *path, size_t path_size, char *error, size_t error_size)
-{
-    const struct pretrained_options defaults = { 0 }, *o = options ? options : &defaults;
+bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options, char *path,
+                      size_t path_size, char *error, size_t error_size) {
+    const struct pretrained_options defaults = {0}, *o = options ? options : &defaults;
     struct fetch f = {
-        .p = p, .quiet = o->quiet, .terminal = stderr_is_terminal(),
+        .p = p,
+        .quiet = o->quiet,
+        .terminal = stderr_is_terminal(),
         .stall_seconds = o->stall_seconds > 0 ? o->stall_seconds : 30,
-        .error = error, .error_size = error_size,
+        .error = error,
+        .error_size = error_size,
     };
     if (error_size)
         error[0] = '\0';

@@ -17,15 +17,15 @@
 enum { PRETRAINED_RECIPE_PAIRS = 6 };
 
 struct pretrained {
-    const char *name;    // "resnext50_32x4d@v1"
-    const char *arch;    // "resnext50_32x4d"
-    const char *version; // "v1", torchvision's IMAGENET1K_V1
-    bool is_default;     // what the name without version means: torchvision's DEFAULT, the most accurate
-    const char *url;     // torchvision's
-    const char *file;    // "resnext50_32x4d-7cdf4587.pth"
-    char sha256_prefix[9]; // of the file's SHA-256, as in its name
+    const char *name;           // "resnext50_32x4d@v1"
+    const char *arch;           // "resnext50_32x4d"
+    const char *version;        // "v1", torchvision's IMAGENET1K_V1
+    bool is_default;            // what the name without version means: torchvision's DEFAULT, the most accurate
+    const char *url;            // torchvision's
+    const char *file;           // "resnext50_32x4d-7cdf4587.pth"
+    char sha256_prefix[9];      // of the file's SHA-256, as in its name
     int resize_size, crop_size; // pixels
-    double acc1, acc5;   // per cent on ImageNet-1K, as published
+    double acc1, acc5;          // per cent on ImageNet-1K, as published
     uint64_t num_parameters;
     // For cdl_model_params.metadata: architecture, input_size, resize_size, mean, std, interpolation.
     struct cdl_pair recipe[PRETRAINED_RECIPE_PAIRS];
@@ -50,8 +50,8 @@ struct pretrained_options {
 // Puts the path of the verified file into path[]; downloads it when absent, with a progress bar on stderr where that
 // is a terminal. Blocks; safe against other processes doing the same. options NULL: defaults.
 // false: one line in error[].
-bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options,
-                      char *path, size_t path_size, char *error, size_t error_size);
+bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options, char *path,
+                      size_t path_size, char *error, size_t error_size);
 
 // The folder files lie in, whether it exists or not. false: one line in error[].
 bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size);

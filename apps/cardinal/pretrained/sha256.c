@@ -16,12 +16,11 @@ static const uint32_t round_constants[64] = {
 
 static uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
-static void hash_block(uint32_t state[8], const uint8_t block[64])
-{
+static void hash_block(uint32_t state[8], const uint8_t block[64]) {
     uint32_t w[64];
     for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16
-             | (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
+               block[4 * i + 3];
     for (int i = 16; i < 64; i++) {
         const uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
         const uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -42,14 +41,12 @@ static void hash_block(uint32_t state[8], const uint8_t block[64])
     state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
-void sha256_init(struct sha256 *s)
-{
-    *s = (struct sha256) { .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
+void sha256_init(struct sha256 *s) {
+    *s = (struct sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
-void sha256_update(struct sha256 *s, const void *data, size_t size)
-{
+void sha256_update(struct sha256 *s, const void *data, size_t size) {
     const uint8_t *p = data;
     while (size) {
         const size_t used = s->bytes % 64;
@@ -66,8 +63,7 @@ void sha256_update(struct sha256 *s, const void *data, size_t size)
     }
 }
 
-void sha256_finish(struct sha256 *s, char hex[SHA256_HEX_SIZE])
-{
+void sha256_finish(struct sha256 *s, char hex[SHA256_HEX_SIZE]) {
     uint8_t tail[8];
     for (int i = 0; i < 8; i++)
         tail[i] = (uint8_t)(s->bytes * 8 >> (56 - 8 * i));

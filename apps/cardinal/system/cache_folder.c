@@ -21,8 +21,7 @@ static bool absolute(const char *path) // relative ones are to be ignored, say t
 #endif
 }
 
-bool cache_folder(const char *part, char *folder, size_t folder_size, char *error, size_t error_size)
-{
+bool cache_folder(const char *part, char *folder, size_t folder_size, char *error, size_t error_size) {
     const char *own = getenv("CARDINAL_CACHE"), *slash = part[0] ? "/" : "";
 #ifdef _WIN32
     const char *base = getenv("LOCALAPPDATA"), *home = NULL;
@@ -39,12 +38,12 @@ bool cache_folder(const char *part, char *folder, size_t folder_size, char *erro
 
     if (n >= 0 && (size_t)n < folder_size)
         return true;
-    snprintf(error, error_size, n < 0 ? "no cache folder: set CARDINAL_CACHE or HOME" : "the cache folder's path is too long");
+    snprintf(error, error_size,
+             n < 0 ? "no cache folder: set CARDINAL_CACHE or HOME" : "the cache folder's path is too long");
     return false;
 }
 
-static bool make_folder(const char *path)
-{
+static bool make_folder(const char *path) {
 #ifdef _WIN32
     return _mkdir(path) == 0 || errno == EEXIST;
 #else
@@ -52,8 +51,7 @@ static bool make_folder(const char *path)
 #endif
 }
 
-bool make_folders(const char *path)
-{
+bool make_folders(const char *path) {
     char part[1024];
     snprintf(part, sizeof(part), "%s", path);
     for (char *c = part + 1; *c; c++) {

@@ -17,9 +17,15 @@
 #include <process.h>
 #include <windows.h>
 
-typedef struct { SRWLOCK lock; } thread_mutex;
-typedef struct { CONDITION_VARIABLE variable; } thread_cond;
-typedef struct { HANDLE handle; } thread_handle;
+typedef struct {
+    SRWLOCK lock;
+} thread_mutex;
+typedef struct {
+    CONDITION_VARIABLE variable;
+} thread_cond;
+typedef struct {
+    HANDLE handle;
+} thread_handle;
 
 static inline void thread_mutex_init(thread_mutex *m) { InitializeSRWLock(&m->lock); }
 static inline void thread_mutex_destroy(thread_mutex *m) { (void)m; }
@@ -27,8 +33,7 @@ static inline void thread_mutex_lock(thread_mutex *m) { AcquireSRWLockExclusive(
 static inline void thread_mutex_unlock(thread_mutex *m) { ReleaseSRWLockExclusive(&m->lock); }
 static inline void thread_cond_init(thread_cond *c) { InitializeConditionVariable(&c->variable); }
 static inline void thread_cond_destroy(thread_cond *c) { (void)c; }
-static inline void thread_cond_wait(thread_cond *c, thread_mutex *m)
-{
+static inline void thread_cond_wait(thread_cond *c, thread_mutex *m) {
     SleepConditionVariableSRW(&c->variable, &m->lock, INFINITE, 0);
 }
 static inline void thread_cond_broadcast(thread_cond *c) { WakeAllConditionVariable(&c->variable); }
@@ -38,9 +43,15 @@ static inline void thread_cond_broadcast(thread_cond *c) { WakeAllConditionVaria
 #include <pthread.h>
 #include <unistd.h>
 
-typedef struct { pthread_mutex_t lock; } thread_mutex;
-typedef struct { pthread_cond_t variable; } thread_cond;
-typedef struct { pthread_t handle; } thread_handle;
+typedef struct {
+    pthread_mutex_t lock;
+} thread_mutex;
+typedef struct {
+    pthread_cond_t variable;
+} thread_cond;
+typedef struct {
+    pthread_t handle;
+} thread_handle;
 
 static inline void thread_mutex_init(thread_mutex *m) { pthread_mutex_init(&m->lock, NULL); }
 static inline void thread_mutex_destroy(thread_mutex *m) { pthread_mutex_destroy(&m->lock); }
@@ -72,8 +83,7 @@ static inline void *thread_trampoline(void *arg)
 }
 
 // Runs run(ctx) on a new thread. true: the caller calls thread_join once.
-static inline bool thread_create(thread_handle *out, void (*run)(void *ctx), void *ctx)
-{
+static inline bool thread_create(thread_handle *out, void (*run)(void *ctx), void *ctx) {
     struct thread_start *start = malloc(sizeof(*start));
     if (!start)
         return false;
@@ -90,8 +100,7 @@ static inline bool thread_create(thread_handle *out, void (*run)(void *ctx), voi
     return ok;
 }
 
-static inline void thread_join(thread_handle *t)
-{
+static inline void thread_join(thread_handle *t) {
 #if defined(_WIN32)
     WaitForSingleObject(t->handle, INFINITE);
     CloseHandle(t->handle);
@@ -101,8 +110,7 @@ static inline void thread_join(thread_handle *t)
 }
 
 // Processors this process may count on; at least 1.
-static inline int thread_cpu_count(void)
-{
+static inline int thread_cpu_count(void) {
 #if defined(_WIN32)
     SYSTEM_INFO info;
     GetSystemInfo(&info);

@@ -1,4 +1,5 @@
-// picture.frag - a picture or a frame of video, upright, under the class activation map. As apps/cardinal/overlay.c paints.
+// picture.frag - a picture or a frame of video, upright, under the class activation map. As apps/cardinal/overlay.c
+// paints.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "picture.glsl"

@@ -39,7 +39,8 @@
 extern "C" {
 #endif
 
-// The versions are this header's. Before 1.0 a new minor version may change the interface; later only a new major one does.
+// The versions are this header's. Before 1.0 a new minor version may change the interface; later only a new major one
+// does.
 
 #define CDL_VERSION_MAJOR 0 // with it the interface changes
 #define CDL_VERSION_MINOR 1 // with it the interface grows; before 1.0 it may change
@@ -82,29 +83,29 @@ typedef struct cdl_log {
 // ---- device. Thread-safety: Safe
 typedef struct cdl_device cdl_device; // a Vulkan device, with what was learned and made on it
 
-struct cdl_device_params { // of cdl_device_create
+struct cdl_device_params {                     // of cdl_device_create
     size_t CDL_STRUCT_SIZE(cdl_device_params); // set by the macro; lets fields be added later
-    cdl_log log;        // of the device and its sessions, as long as they live
-    const char *name;   // index in cdl_device_list, UUID, or any part of the name; NULL: the
-                        // best (discrete > integrated > virtual > CPU)
-    bool hardware_only; // never take a software driver (llvmpipe, SwiftShader) unless named
+    cdl_log log;                               // of the device and its sessions, as long as they live
+    const char *name;                          // index in cdl_device_list, UUID, or any part of the name; NULL: the
+                                               // best (discrete > integrated > virtual > CPU)
+    bool hardware_only;                        // never take a software driver (llvmpipe, SwiftShader) unless named
     // An existing folder for files that make later starts faster: compiled pipelines and the tuner's choices.
     // Safe to share between processes; damaged and outdated files are ignored. NULL: nothing is written.
     const char *cache_dir;
-    bool validate;      // Khronos validation with synchronization checks, where installed;
-                        // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
+    bool validate; // Khronos validation with synchronization checks, where installed;
+                   // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
 };
 #ifndef __cplusplus
 // Parameters on the spot: cdl_device_params(.name = "llvmpipe")
-#define cdl_device_params(...) (&(struct cdl_device_params) { \
-    .struct_size = sizeof(struct cdl_device_params), __VA_ARGS__ })
+#define cdl_device_params(...) \
+    (&(struct cdl_device_params){.struct_size = sizeof(struct cdl_device_params), __VA_ARGS__})
 #endif
 
 // Opens a device; with NULL the best.
 CDL_API cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params);
 CDL_API void cdl_device_destroy(cdl_device **dev); // after its sessions
 
-enum cdl_device_type { // as VkPhysicalDeviceType, with its values
+enum cdl_device_type {     // as VkPhysicalDeviceType, with its values
     CDL_DEVICE_OTHER,      // none of the below
     CDL_DEVICE_INTEGRATED, // a GPU that shares the host's memory
     CDL_DEVICE_DISCRETE,   // a GPU with memory of its own
@@ -112,22 +113,22 @@ enum cdl_device_type { // as VkPhysicalDeviceType, with its values
     CDL_DEVICE_CPU,        // a software driver
 };
 
-struct cdl_device_info { // what is known of a device
-    char name[256];        // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)"
-    char driver[256];      // driver name and version as the driver tells it
-    char uuid[37];         // 8-4-4-4-12 hexadecimal digits
-    char unusable[128];    // why Cardinal cannot use it; empty: it can
-    enum cdl_device_type type; // what kind of hardware
+struct cdl_device_info {                                        // what is known of a device
+    char name[256];                                             // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)"
+    char driver[256];                                           // driver name and version as the driver tells it
+    char uuid[37];                                              // 8-4-4-4-12 hexadecimal digits
+    char unusable[128];                                         // why Cardinal cannot use it; empty: it can
+    enum cdl_device_type type;                                  // what kind of hardware
     uint32_t vendor_id, device_id, api_version, driver_version; // as in VkPhysicalDeviceProperties
-    uint32_t subgroup_size; // invocations that run in step
-    uint64_t memory_bytes; // largest device-local heap
-    uint64_t free_bytes;   // of that heap's budget, now; 0: the driver does not tell
-    bool software;         // a CPU driver
-    bool fp16;             // 16-bit float arithmetic (shaderFloat16); fp16 storage works everywhere
-    bool storage16, storage8; // 16-bit and 8-bit values in buffers
-    bool int8_dot;            // dot products of packed 8-bit integers
+    uint32_t subgroup_size;                                     // invocations that run in step
+    uint64_t memory_bytes;                                      // largest device-local heap
+    uint64_t free_bytes;            // of that heap's budget, now; 0: the driver does not tell
+    bool software;                  // a CPU driver
+    bool fp16;                      // 16-bit float arithmetic (shaderFloat16); fp16 storage works everywhere
+    bool storage16, storage8;       // 16-bit and 8-bit values in buffers
+    bool int8_dot;                  // dot products of packed 8-bit integers
     bool coop_matrix, coop_matrix2; // matrix units: VK_KHR_cooperative_matrix, VK_NV_cooperative_matrix2
-    bool timestamps;          // times of layers and runs can be had
+    bool timestamps;                // times of layers and runs can be had
 };
 CDL_API void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *out); // as when it was created
 
@@ -140,11 +141,12 @@ CDL_API cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *nu
 // a second. 0: the device cannot, or this build has no shader for it.
 struct cdl_peaks {
     double fp32_gflops, fp16_gflops; // multiply-adds of shaders
-    double matrix_gflops; // cooperative matrices, fp16 products with fp32 sums
-    double int8_gops;     // dot products of packed int8
-    double memory_gbytes; // copies too large for caches
+    double matrix_gflops;            // cooperative matrices, fp16 products with fp32 sums
+    double int8_gops;                // dot products of packed int8
+    double memory_gbytes;            // copies too large for caches
 };
-// About a second. Blocks; submits; allocates up to 1 GiB of device memory meanwhile. CDL_ERR_UNSUPPORTED: no timestamps.
+// About a second. Blocks; submits; allocates up to 1 GiB of device memory meanwhile. CDL_ERR_UNSUPPORTED: no
+// timestamps.
 CDL_API cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *out);
 
 // ---- model: parsed, checked, immutable; no GPU. Thread-safety: Safe
@@ -152,13 +154,13 @@ CDL_API cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *o
 // destroyed as soon as its sessions exist.
 typedef struct cdl_model cdl_model; // weights, and what they mean
 
-struct cdl_pair { // of metadata
+struct cdl_pair {            // of metadata
     const char *key, *value; // UTF-8
 };
 
-struct cdl_model_params { // of the functions that make a model
+struct cdl_model_params {                     // of the functions that make a model
     size_t CDL_STRUCT_SIZE(cdl_model_params); // set by the macro
-    cdl_log log; // of this call
+    cdl_log log;                              // of this call
     // What the weights' shapes cannot tell; each pair replaces the file's own metadata of that
     // key. Known keys: see cdl_model_save. An unknown key is kept and saved, a malformed
     // value of a known one is CDL_ERR_INVALID.
@@ -167,8 +169,7 @@ struct cdl_model_params { // of the functions that make a model
 };
 #ifndef __cplusplus
 // Parameters on the spot: cdl_model_params(.metadata = &pair, .num_metadata = 1)
-#define cdl_model_params(...) (&(struct cdl_model_params) { \
-    .struct_size = sizeof(struct cdl_model_params), __VA_ARGS__ })
+#define cdl_model_params(...) (&(struct cdl_model_params){.struct_size = sizeof(struct cdl_model_params), __VA_ARGS__})
 #endif
 
 // .safetensors, or .pth in either torch.save format; told apart by content, never by name.
@@ -183,7 +184,8 @@ CDL_API cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size
 // Seeded random weights in a torchvision architecture ("resnext50_32x4d", "resnet18", ...).
 // He-normal convolutions and batch-norm statistics near those of a trained network, so that
 // activations stay in range. Same seed, same weights on every machine.
-CDL_API cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, const struct cdl_model_params *params);
+CDL_API cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed,
+                                    const struct cdl_model_params *params);
 CDL_API void cdl_model_destroy(cdl_model **model); // sessions made from it stay whole
 
 // The names cdl_model_random takes; NULL when i is out of range.
@@ -202,19 +204,20 @@ typedef enum cdl_dtype {
 //   labels        JSON array of strings     interpolation "bilinear"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
 //   stage_strides "1,2,2,2"
-// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a living model.
+// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a
+// living model.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
 
-struct cdl_model_info { // what is known of a model
+struct cdl_model_info {    // what is known of a model
     char architecture[64]; // metadata, or inferred: "resnext50_32x4d"; "resnext [2,2,2] 16x4d" for one's own
     int num_classes;       // outputs
     int num_labels;        // 0: unlabelled
     int input_width, input_height, resize_size; // pixels; resize_size is the short side before the crop
-    float mean[3], std[3]; // of red, green and blue, pixels being 0...1
-    uint64_t num_parameters; // as PyTorch counts: weights and biases, no running statistics
+    float mean[3], std[3];                      // of red, green and blue, pixels being 0...1
+    uint64_t num_parameters;                    // as PyTorch counts: weights and biases, no running statistics
 };
 CDL_API void cdl_model_get_info(const cdl_model *model, struct cdl_model_info *out); // cheap
-CDL_API const char *cdl_model_class_name(const cdl_model *model, int id); // NULL: unnamed or out of range
+CDL_API const char *cdl_model_class_name(const cdl_model *model, int id);            // NULL: unnamed or out of range
 
 // ---- session: one model at one shape. Thread-safety: one thread at a time
 typedef struct cdl_session cdl_session; // a model ready to run on a device: plan, pipelines, memory
@@ -233,24 +236,24 @@ typedef enum cdl_tune {
     CDL_TUNE_FULL,  // times all, unless that was done earlier
 } cdl_tune;
 
-struct cdl_session_params { // of cdl_session_create
+struct cdl_session_params {                     // of cdl_session_create
     size_t CDL_STRUCT_SIZE(cdl_session_params); // set by the macro
-    int max_batch;           // images in one run; 0: 1
-    int width, height;       // network input; 0: the model's own. The resize size scales along.
-    cdl_precision precision; // storage; sums are always fp32. AUTO: fp16 where the device has it
-    int num_slots;           // runs in flight at once; 0: 1
-    size_t staging_bytes;    // pixels under way to the device, per slot; 0: 32 MiB. A larger picture
-                             // goes through in bands, so this bounds memory, not picture size.
-    bool no_fold;            // keep batch norm as layers of their own
-    bool timings;            // timestamp every layer
-    cdl_tune tune;           // tuning lengthens the creation, by seconds on a GPU
-    bool cam;                // every run also reads the last feature map back, for cdl_session_cam
-    bool vulkan;             // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
+    int max_batch;                              // images in one run; 0: 1
+    int width, height;                          // network input; 0: the model's own. The resize size scales along.
+    cdl_precision precision;                    // storage; sums are always fp32. AUTO: fp16 where the device has it
+    int num_slots;                              // runs in flight at once; 0: 1
+    size_t staging_bytes;                       // pixels under way to the device, per slot; 0: 32 MiB. A larger picture
+                                                // goes through in bands, so this bounds memory, not picture size.
+    bool no_fold;                               // keep batch norm as layers of their own
+    bool timings;                               // timestamp every layer
+    cdl_tune tune;                              // tuning lengthens the creation, by seconds on a GPU
+    bool cam;                                   // every run also reads the last feature map back, for cdl_session_cam
+    bool vulkan; // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
 #ifndef __cplusplus
 // Parameters on the spot: cdl_session_params(.max_batch = 8)
-#define cdl_session_params(...) (&(struct cdl_session_params) { \
-    .struct_size = sizeof(struct cdl_session_params), __VA_ARGS__ })
+#define cdl_session_params(...) \
+    (&(struct cdl_session_params){.struct_size = sizeof(struct cdl_session_params), __VA_ARGS__})
 #endif
 
 // Builds pipelines, uploads weights (shared per device, model, precision), plans
@@ -271,7 +274,7 @@ typedef enum cdl_format {
     CDL_FORMAT_NV12,
 } cdl_format;
 
-struct cdl_pixels { // one image for a run
+struct cdl_pixels {    // one image for a run
     const void *data;  // the first row
     int width, height; // as stored, before `orientation`
     size_t stride;     // bytes per row; 0: tight
@@ -300,8 +303,8 @@ CDL_API const float *cdl_session_logits(const cdl_session *s, int slot, int imag
 // one's own. NULL: no such run.
 CDL_API const float *cdl_session_features(const cdl_session *s, int slot, int image);
 // Class activation map (Zhou et al. 2016, "Learning deep features for discriminative localization"): what each place of
-// the network's input adds to the logit of a class. out: float[cam_height][cam_width] of cdl_session_info, rows from the
-// top; their mean plus the class's bias is its logit. The session was created with `cam`. Computed on the calling
+// the network's input adds to the logit of a class. out: float[cam_height][cam_width] of cdl_session_info, rows from
+// the top; their mean plus the class's bias is its logit. The session was created with `cam`. Computed on the calling
 // thread, num_features * cam_height * cam_width multiply-adds; neither submits nor allocates.
 CDL_API cdl_result cdl_session_cam(const cdl_session *s, int slot, int image, int class_id, float *out);
 // The upright picture's part that the network saw, in its pixels; may reach beyond its borders, which the network saw
@@ -311,7 +314,8 @@ struct cdl_region {
     float width, height; // its size
 };
 // See cdl_region.
-CDL_API cdl_result cdl_session_seen(const cdl_session *s, int picture_width, int picture_height, struct cdl_region *out);
+CDL_API cdl_result cdl_session_seen(const cdl_session *s, int picture_width, int picture_height,
+                                    struct cdl_region *out);
 
 // One layer of the slot's last run. Texts live as long as the session. `bytes` is the least that the layer moves:
 // what it reads, its weights and what it writes, once each.
@@ -319,9 +323,9 @@ struct cdl_timing {
     const char *layer;     // PyTorch's module path: "layer1.0.conv2"
     const char *operation; // "conv3x3 g32", "max_pool"
     const char *kernel;    // shader, its constants, storage: "conv_direct 64,3,3,1,1,1,4,1,0 fp32"
-    uint64_t gpu_ns; // time on the device
-    uint64_t flops;  // operations; a multiply-add is two
-    uint64_t bytes;  // see above
+    uint64_t gpu_ns;       // time on the device
+    uint64_t flops;        // operations; a multiply-add is two
+    uint64_t bytes;        // see above
 };
 // The session was created with `timings`, which also keeps layers from overlapping. *num is 0 where the device
 // has no timestamps.
@@ -332,15 +336,15 @@ CDL_API uint64_t cdl_session_gpu_ns(const cdl_session *s, int slot);
 // The part of cdl_session_gpu_ns that resized and normalised the pictures; 0: no timestamps.
 CDL_API uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot);
 
-struct cdl_session_info { // what a session is and holds
+struct cdl_session_info {                    // what a session is and holds
     int max_batch, width, height, num_slots; // as cdl_session_params, defaults filled in
-    cdl_precision precision; // FP32 or FP16
+    cdl_precision precision;                 // FP32 or FP16
     // Memory held. staging_bytes is of one slot; device memory where the host can write that. Activations include
     // results; `live_bytes` is the least that any placement of the activations could take.
     uint64_t weight_bytes, activation_bytes, staging_bytes, live_bytes;
     int num_classes, num_features; // numbers of an image's results, and before the last layer
-    int cam_width, cam_height; // of a class activation map
-    int max_slices;            // into so many parts cdl_vk_record can cut a run
+    int cam_width, cam_height;     // of a class activation map
+    int max_slices;                // into so many parts cdl_vk_record can cut a run
     // Pipelines that its creation made (those of earlier sessions on the device are shared), and how many of these
     // the driver had to compile because its cache did not have them; -1: the driver does not tell.
     int pipelines, pipelines_compiled;

@@ -25,13 +25,13 @@ CDL_API extern const VkPhysicalDeviceFeatures2 cdl_vk_required_features, cdl_vk_
 CDL_API extern const char *const cdl_vk_recommended_extensions[];
 CDL_API extern const int cdl_vk_num_recommended_extensions; // how many these are
 
-struct cdl_vk_import_params { // of cdl_vk_import
+struct cdl_vk_import_params {                     // of cdl_vk_import
     size_t CDL_STRUCT_SIZE(cdl_vk_import_params); // set by the macro
-    cdl_log log;                             // as in cdl_device_params
-    VkInstance instance;                     // required, down to queue
-    VkPhysicalDevice phys_device;            // that `device` was made from
-    VkDevice device;                         // the host's
-    PFN_vkGetInstanceProcAddr get_proc_addr; // the host's loader's
+    cdl_log log;                                  // as in cdl_device_params
+    VkInstance instance;                          // required, down to queue
+    VkPhysicalDevice phys_device;                 // that `device` was made from
+    VkDevice device;                              // the host's
+    PFN_vkGetInstanceProcAddr get_proc_addr;      // the host's loader's
     // As enabled on `device`; the chain may hold Vulkan11/12/13Features or the structures of single features.
     const VkPhysicalDeviceFeatures2 *features;
     VkQueue queue;                 // compute-capable
@@ -43,13 +43,13 @@ struct cdl_vk_import_params { // of cdl_vk_import
     // They must not call cdl_ functions.
     void (*lock_queue)(void *ctx, VkQueue queue);
     void (*unlock_queue)(void *ctx, VkQueue queue); // see lock_queue
-    void *lock_ctx;        // handed to both
-    const char *cache_dir; // as in cdl_device_params
+    void *lock_ctx;                                 // handed to both
+    const char *cache_dir;                          // as in cdl_device_params
 };
 #ifndef __cplusplus
 // Parameters on the spot: cdl_vk_import_params(.instance = instance, ...)
-#define cdl_vk_import_params(...) (&(struct cdl_vk_import_params) { \
-    .struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__ })
+#define cdl_vk_import_params(...) \
+    (&(struct cdl_vk_import_params){.struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__})
 #endif
 
 // A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact and waits for nothing:
@@ -57,14 +57,15 @@ struct cdl_vk_import_params { // of cdl_vk_import
 // Thread-safety: Safe. Allocates. Does not submit.
 CDL_API cdl_result cdl_vk_import(cdl_device **out, const struct cdl_vk_import_params *params);
 
-struct cdl_vk_handles { // of a device
+struct cdl_vk_handles {           // of a device
     VkInstance instance;          // its instance
     VkPhysicalDevice phys_device; // what it was made from
     VkDevice device;              // itself
     VkQueue queue;                // where runs are submitted
     uint32_t queue_family;        // of the queue
 };
-// Of an own or imported device. Of an own device, Cardinal is the queue's only user: record, and let cdl_vk_submit submit.
+// Of an own or imported device. Of an own device, Cardinal is the queue's only user: record, and let cdl_vk_submit
+// submit.
 CDL_API void cdl_vk_get_handles(const cdl_device *dev, struct cdl_vk_handles *out);
 
 // ---- pictures
@@ -91,18 +92,18 @@ struct cdl_vk_input {
     // Without a view: pixels of 4 bytes, usage STORAGE_BUFFER. Rows of `stride` bytes, a multiple of 4; 0: tight.
     VkBuffer buffer;
     VkDeviceSize offset; // a multiple of 4
-    size_t stride;     // bytes a row
-    cdl_format format; // CDL_FORMAT_RGBA8 or CDL_FORMAT_BGRA8
+    size_t stride;       // bytes a row
+    cdl_format format;   // CDL_FORMAT_RGBA8 or CDL_FORMAT_BGRA8
 };
 
 // ---- runs
 
-struct cdl_vk_run { // of cdl_vk_record and cdl_vk_submit
+struct cdl_vk_run {                     // of cdl_vk_record and cdl_vk_submit
     size_t CDL_STRUCT_SIZE(cdl_vk_run); // set by the macro
-    int slot; // must be idle, or, from the second slice on, recording
-    const struct cdl_vk_input *inputs; // [count]; from the second slice on unused
-    int count;                 // images
-    VkBuffer probs;            // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST. Of the last slice
+    int slot;                           // must be idle, or, from the second slice on, recording
+    const struct cdl_vk_input *inputs;  // [count]; from the second slice on unused
+    int count;                          // images
+    VkBuffer probs; // optional: float[count][num_classes], for a GPU reader; usage TRANSFER_DST. Of the last slice
     VkDeviceSize probs_offset; // a multiple of 4
     // A run in parts, so that a game spreads it over frames: slice 0, 1 .. num_slices - 1, in this order, each recorded
     // by a call of its own. num_slices 0 is 1: the whole. At most cdl_session_info.max_slices. The parts take about
@@ -111,18 +112,19 @@ struct cdl_vk_run { // of cdl_vk_record and cdl_vk_submit
 };
 #ifndef __cplusplus
 // A run on the spot: cdl_vk_run(.inputs = &input, .count = 1)
-#define cdl_vk_run(...) (&(struct cdl_vk_run) { .struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__ })
+#define cdl_vk_run(...) (&(struct cdl_vk_run){.struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__})
 #endif
 
 // Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
 // Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0
 // (which disturbs the host's compute sets above it where pipeline layouts differ) and push constants, nothing else.
 //   Before: the host has made the inputs visible to COMPUTE_SHADER / SHADER_READ.
-//   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is done.
-// The slot is busy until the host, knowing `cmd` (of the last slice) done, calls cdl_vk_retire. Recordings of one session
-// are submitted in the order of recording, to one queue, once each; they synchronize among themselves there.
-// On failure nothing was recorded of this call. The slot is as before: idle, or, with slices in it already, recording: the
-// slice may be tried again, or the run given up with cdl_vk_retire.
+//   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is
+//   done.
+// The slot is busy until the host, knowing `cmd` (of the last slice) done, calls cdl_vk_retire. Recordings of one
+// session are submitted in the order of recording, to one queue, once each; they synchronize among themselves there.
+// On failure nothing was recorded of this call. The slot is as before: idle, or, with slices in it already, recording:
+// the slice may be tried again, or the run given up with cdl_vk_retire.
 // CDL_ERR_INVALID: a rule above is broken, or the session was created without `vulkan`.
 CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *run);
 // Takes the results of a recorded run; the slot is idle afterwards, with or without. Does not wait. `cmd` must be done,
@@ -134,12 +136,12 @@ typedef struct cdl_vk_sem {
     VkSemaphore sem; // a timeline
     uint64_t value;  // that it must have reached, or will have
 } cdl_vk_sem;
-enum { // limits
+enum {                         // limits
     CDL_VK_MAX_SEMAPHORES = 8, // in each list
 };
 
-// Submits a whole run (num_slices 0 or 1) to the device's queue: first waits for all `waits`, then signals all `signals`.
-// Never blocks, allocates nothing. cdl_session_wait takes the results. Thread-safety: as the session.
+// Submits a whole run (num_slices 0 or 1) to the device's queue: first waits for all `waits`, then signals all
+// `signals`. Never blocks, allocates nothing. cdl_session_wait takes the results. Thread-safety: as the session.
 CDL_API cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *run, const cdl_vk_sem *waits, int num_waits,
                                  const cdl_vk_sem *signals, int num_signals);
 

@@ -1,5 +1,5 @@
-// own_vulkan.c - a host that has Vulkan's functions as variables of its own, under Vulkan's names, as volk has, and its own
-// loader of them. Were the library to take one of these names from here, it would call the trap, or not link.
+// own_vulkan.c - a host that has Vulkan's functions as variables of its own, under Vulkan's names, as volk has, and its
+// own loader of them. Were the library to take one of these names from here, it would call the trap, or not link.
 #define VK_NO_PROTOTYPES // as volk demands
 #include <cdl/cdl_vulkan.h>
 
@@ -35,8 +35,10 @@ OWN(volkLoadDevice)
 int main(void) {
     int count = -1;
     // What the library exports besides functions
-    if (cdl_vk_required_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 || !cdl_vk_required_features.pNext ||
-        cdl_vk_recommended_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 || cdl_vk_num_recommended_extensions < 1 ||
+    if (cdl_vk_required_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 ||
+        !cdl_vk_required_features.pNext ||
+        cdl_vk_recommended_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 ||
+        cdl_vk_num_recommended_extensions < 1 ||
         strncmp(cdl_vk_recommended_extensions[cdl_vk_num_recommended_extensions - 1], "VK_", 3) != 0)
         return 1;
     if (cdl_device_list(NULL, 0, &count, NULL) != CDL_OK) // asks the real loader, and its drivers, if there are any

@@ -33,7 +33,8 @@ int main(int argc, char **argv) {
     if (cdl_model_load_file(&none, argv[2], cdl_model_params(.log = log)) != CDL_ERR_IO || none || errors != 1)
         return 3;
     const void *data = read_file(argv[1], &size);
-    if (cdl_model_load_memory(&model, data, size, NULL, NULL, cdl_model_params(.log = log, .metadata = &metadata, .num_metadata = 1)) != CDL_OK)
+    if (cdl_model_load_memory(&model, data, size, NULL, NULL,
+                              cdl_model_params(.log = log, .metadata = &metadata, .num_metadata = 1)) != CDL_OK)
         return 4;
     cdl_model_get_info(model, &info);
     printf("%s %s %d %s %d\n", cdl_version(), info.architecture, info.num_classes, cdl_model_class_name(model, 3),
