@@ -1,6 +1,7 @@
 #include "base/base.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *cdl_result_str(cdl_result r) {
@@ -175,6 +176,30 @@ bool cdl_parse_float(const char *text, float *out) {
         return mantissa == 0 ? (*out = 0, true) : false;
     *out = (float)(negative ? -value : value);
     return true;
+}
+
+char *cdl_copy_text(const char *text) {
+    const size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+bool cdl_ends_with(const char *text, const char *suffix) {
+    const size_t length = strlen(text), n = strlen(suffix);
+    return length >= n && strcmp(text + length - n, suffix) == 0;
+}
+
+void *cdl_grow(void *items, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity)
+        return items;
+    const size_t wanted = *capacity ? *capacity * 2 : 64;
+    size_t bytes;
+    void *larger = wanted > *capacity && cdl_mul_size(wanted, size, &bytes) ? realloc(items, bytes) : NULL;
+    if (larger)
+        *capacity = wanted;
+    return larger;
 }
 
 // ---- half precision

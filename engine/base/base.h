@@ -1,4 +1,4 @@
-// base.h - what every file of the engine shares: error reporting, checked sizes, bounded text.
+// base.h - what every file of the engine shares: error reporting, checked sizes, growing arrays, text, number formats.
 #ifndef CDL_BASE_H_
 #define CDL_BASE_H_
 
@@ -50,6 +50,22 @@ void cdl_format_text(char *out, size_t size, const char *fmt, ...) CDL_PRINTF(3,
 // Whole text to number, no trailing characters, independent of the locale; false otherwise.
 bool cdl_parse_int(const char *text, int min, int max, int *out);
 bool cdl_parse_float(const char *text, float *out);
+
+// A malloc'd copy, or NULL.
+char *cdl_copy_text(const char *text);
+bool cdl_ends_with(const char *text, const char *suffix);
+
+// `items`, a malloc'd array of `count` elements of `size` bytes, with room for one more: as it was while
+// count < *capacity, else larger and perhaps elsewhere. NULL: no memory; `items` is then still valid.
+void *cdl_grow(void *items, size_t count, size_t *capacity, size_t size);
+
+// The little-endian unsigned number of `bytes` <= 8 bytes at p, aligned or not.
+static inline uint64_t cdl_load_little_endian(const uint8_t *p, size_t bytes) {
+    uint64_t value = 0;
+    for (size_t i = bytes; i-- > 0;)
+        value = value << 8 | p[i];
+    return value;
+}
 
 // IEEE binary16 and bfloat16 by bits, round to nearest even.
 uint16_t cdl_f32_to_f16(float f);
