@@ -1,6 +1,7 @@
-// graph.h - a network as a list of operations on shaped values, inferred from a state dict's names and shapes.
+// graph.h - a network as a list of operations on shaped values.
 //
-// Plain data, no Vulkan. Operations are in execution order; value 0 is the network's input.
+// Plain data, no Vulkan; resnet.h makes one from a model. Operations are in execution order; value 0 is the network's
+// input.
 #ifndef CDL_GRAPH_H_
 #define CDL_GRAPH_H_
 
@@ -40,10 +41,6 @@ struct cdl_graph {
 
 #define CDL_BATCH_NORM_EPSILON 1e-5f // torchvision's, and PyTorch's default
 
-// Builds the graph for one input size. With `fold`, batch norm disappears into the convolution before it.
-// Checks every shape: CDL_ERR_FORMAT names the missing or misshapen tensor. Tensors are borrowed from the model.
-cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model, int height, int width, bool fold,
-                            const cdl_log *log);
 void cdl_graph_destroy(struct cdl_graph *graph);
 
 // One line an operation, for people, at CDL_LOG_DEBUG.
@@ -56,9 +53,5 @@ void cdl_op_text(const struct cdl_op *op, char *out, size_t size);
 
 // The network's input is stored with 4 channels, everything else with a multiple of 8.
 static inline int cdl_padded_channels(int channels) { return channels <= 4 ? 4 : (channels + 7) / 8 * 8; }
-
-// "resnext50_32x4d" where the state dict's shapes are torchvision's, else a description of it;
-// CDL_ERR_FORMAT when it is no ResNet-like network.
-cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], int *num_classes, const cdl_log *log);
 
 #endif // CDL_GRAPH_H_

@@ -6,33 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
+#include "model/architectures.h"
 #include "model/model.h"
-
-static const struct arch {
-    const char *name;
-    bool bottleneck;
-    int blocks[4], groups, width_per_group;
-} ARCHS[] = {
-    {"resnext50_32x4d", true, {3, 4, 6, 3}, 32, 4},   {"resnext101_32x8d", true, {3, 4, 23, 3}, 32, 8},
-    {"resnext101_64x4d", true, {3, 4, 23, 3}, 64, 4}, {"resnet18", false, {2, 2, 2, 2}, 1, 64},
-    {"resnet34", false, {3, 4, 6, 3}, 1, 64},         {"resnet50", true, {3, 4, 6, 3}, 1, 64},
-    {"resnet101", true, {3, 4, 23, 3}, 1, 64},        {"resnet152", true, {3, 8, 36, 3}, 1, 64},
-    {"wide_resnet50_2", true, {3, 4, 6, 3}, 1, 128},  {"wide_resnet101_2", true, {3, 4, 23, 3}, 1, 128},
-};
 
 enum { NUM_CLASSES = 1000 };
 
-const char *cdl_model_arch_name(int i) { return i >= 0 && i < (int)CDL_COUNT(ARCHS) ? ARCHS[i].name : NULL; }
-
 // ---- numbers
-
-// Sebastiano Vigna's splitmix64, whose k-th output is a function of seed and k alone.
-static uint64_t random_bits(uint64_t seed, uint64_t k) {
-    uint64_t z = seed + (k + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
 
 static uint32_t sum_of_quarters(uint64_t bits) {
     return (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) + (uint32_t)(bits >> 32 & 0xffff) +
@@ -44,7 +24,8 @@ static void fill_normal(float *out, size_t n, uint64_t seed, double deviation) {
     const double sum_deviation = 53509.92; // sqrt(8 * (65536^2 - 1) / 12)
     const float scale = (float)(deviation / sum_deviation);
     for (size_t i = 0; i < n; i++) {
-        const uint32_t sum = sum_of_quarters(random_bits(seed, 2 * i)) + sum_of_quarters(random_bits(seed, 2 * i + 1));
+        const uint32_t sum =
+            sum_of_quarters(cdl_random_bits(seed, 2 * i)) + sum_of_quarters(cdl_random_bits(seed, 2 * i + 1));
         out[i] = (float)((int32_t)sum - 8 * 65535 / 2) * scale;
     }
 }
@@ -52,7 +33,7 @@ static void fill_normal(float *out, size_t n, uint64_t seed, double deviation) {
 // Uniform in [low, high), both in units of 2^-16.
 static void fill_uniform(float *out, size_t n, uint64_t seed, int32_t low, int32_t high) {
     for (size_t i = 0; i < n; i++) {
-        const int64_t k = (int64_t)(random_bits(seed, i) >> 48) * (high - low) >> 16;
+        const int64_t k = (int64_t)(cdl_random_bits(seed, i) >> 48) * (high - low) >> 16;
         out[i] = (float)(low + k) * (1.0f / 65536.0f);
     }
 }
@@ -85,7 +66,7 @@ static float *add_tensor(struct builder *b, const char *name, int num_dims, cons
         return NULL;
     t.data = (const uint8_t *)values;
     b->result = cdl_tensor_list_add(&b->model->list, &t, b->log);
-    b->seed = random_bits(b->seed, 0); // each tensor a sequence of its own
+    b->seed = cdl_random_bits(b->seed, 0); // each tensor a sequence of its own
     return b->result == CDL_OK ? values : NULL;
 }
 
@@ -125,8 +106,8 @@ static void add_norm(struct builder *b, const char *name, int channels, bool bra
 }
 
 // The convolution `block`.convN and its batch norm `block`.bnN.
-static void add_pair(struct builder *b, const char *block, int n, int out, int in_per_group, int kernel,
-                     bool branch_end) {
+static void add_conv_and_norm(struct builder *b, const char *block, int n, int out, int in_per_group, int kernel,
+                              bool branch_end) {
     char name[64];
     cdl_format_text(name, sizeof(name), "%s.conv%d", block, n);
     add_conv(b, name, out, in_per_group, kernel);
@@ -134,17 +115,17 @@ static void add_pair(struct builder *b, const char *block, int n, int out, int i
     add_norm(b, name, out, branch_end);
 }
 
-static void add_block(struct builder *b, const struct arch *arch, const char *name, int in, int planes,
+static void add_block(struct builder *b, const struct cdl_architecture *arch, const char *name, int in, int planes,
                       bool downsample) {
     const int width = planes * arch->width_per_group / 64 * arch->groups;
     const int out = arch->bottleneck ? planes * 4 : planes;
     if (arch->bottleneck) {
-        add_pair(b, name, 1, width, in, 1, false);
-        add_pair(b, name, 2, width, width / arch->groups, 3, false);
-        add_pair(b, name, 3, out, width, 1, true);
+        add_conv_and_norm(b, name, 1, width, in, 1, false);
+        add_conv_and_norm(b, name, 2, width, width / arch->groups, 3, false);
+        add_conv_and_norm(b, name, 3, out, width, 1, true);
     } else {
-        add_pair(b, name, 1, planes, in, 3, false);
-        add_pair(b, name, 2, planes, planes, 3, true);
+        add_conv_and_norm(b, name, 1, planes, in, 3, false);
+        add_conv_and_norm(b, name, 2, planes, planes, 3, true);
     }
     if (downsample) {
         char full[64];
@@ -155,7 +136,7 @@ static void add_block(struct builder *b, const struct arch *arch, const char *na
     }
 }
 
-static void add_network(struct builder *b, const struct arch *arch) {
+static void add_network(struct builder *b, const struct cdl_architecture *arch) {
     const int expansion = arch->bottleneck ? 4 : 1;
     b->num_blocks = arch->blocks[0] + arch->blocks[1] + arch->blocks[2] + arch->blocks[3];
     add_conv(b, "conv1", 64, 3, 7);
@@ -178,29 +159,26 @@ static void add_network(struct builder *b, const struct arch *arch) {
         fill_uniform(bias, NUM_CLASSES, b->seed, -6554, 6554);
 }
 
-static void release_block(struct cdl_model *model) { free((void *)model->data); } // malloc'd below
+static void free_block(void *ctx, const void *data) {
+    (void)ctx;
+    free((void *)data); // malloc'd below
+}
 
-cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, const struct cdl_model_params *params) {
-    struct cdl_model_params p;
-    if (out)
-        *out = NULL;
-    cdl_result r = cdl_model_read_params(&p, params);
-    if (r != CDL_OK)
-        return r;
-    CDL_REQUIRE(&p.log, out != NULL);
-    CDL_REQUIRE(&p.log, arch != NULL);
-    const struct arch *found = NULL;
-    for (size_t i = 0; i < CDL_COUNT(ARCHS); i++) {
-        if (strcmp(ARCHS[i].name, arch) == 0)
-            found = &ARCHS[i];
+cdl_result cdl_model_make_random(cdl_model **out, const char *arch, uint64_t seed,
+                                 const struct cdl_model_params *params) {
+    const cdl_log *log = &params->log;
+    const struct cdl_architecture *found = NULL;
+    for (int i = 0; i < cdl_num_architectures; i++) {
+        if (strcmp(cdl_architectures[i].name, arch) == 0)
+            found = &cdl_architectures[i];
     }
     if (!found) {
-        return cdl_fail(&p.log, CDL_ERR_INVALID,
+        return cdl_fail(log, CDL_ERR_INVALID,
                         "architecture '%s' is not known; use a torchvision name such as resnext50_32x4d or "
                         "resnet18",
                         arch);
     }
-    struct builder b = {.log = &p.log};
+    struct builder b = {.log = log};
     add_network(&b, found);
     char what[64];
     cdl_format_text(what, sizeof(what), "%s (random)", arch);
@@ -209,14 +187,14 @@ cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, co
     if (!model || !block) {
         free(block);
         cdl_model_destroy(&model);
-        return cdl_fail(&p.log, CDL_ERR_NOMEM, "%s: out of memory for %zu weights", what, b.used);
+        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for %zu weights", what, b.used);
     }
     model->data = block;
     model->size = b.used * sizeof(*block);
-    model->release = release_block;
-    b = (struct builder){.model = model, .block = block, .seed = seed, .log = &p.log};
+    model->free_fn = free_block;
+    b = (struct builder){.model = model, .block = block, .seed = seed, .log = log};
     add_network(&b, found);
-    r = b.result == CDL_OK ? cdl_model_finish(model, &p) : b.result;
+    const cdl_result r = b.result == CDL_OK ? cdl_model_finish(model, params) : b.result;
     if (r == CDL_OK)
         *out = model;
     else

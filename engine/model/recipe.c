@@ -248,7 +248,7 @@ cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_mo
     set_defaults(&model->recipe);
     const struct source file = {model->what, CDL_ERR_FORMAT, &params->log};
     for (int i = 0; i < model->list.num_metadata; i++) {
-        const struct cdl_text_pair *pair = &model->list.metadata[i];
+        const struct cdl_metadata_entry *pair = &model->list.metadata[i];
         if (is_overridden(params, pair->key)) // so that a bad value of the file can be corrected
             continue;
         const cdl_result r = apply(model, pair->key, pair->value, &file);

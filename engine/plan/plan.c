@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cache.h"
+#include "graph/resnet.h"
 
 enum { ARENA_ALIGN = 256 };
 

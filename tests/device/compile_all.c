@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "graph/resnet.h"
 #include "support/op_instance.h"
 #include "support/device_batch.h"
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/resnet.h"
 #include "session/session.h"
 
 enum { MAX_PIPELINES = 2048, NUM_COLUMNS = 6 };

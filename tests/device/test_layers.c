@@ -5,6 +5,7 @@
 // at.
 #include <math.h>
 
+#include "graph/resnet.h"
 #include "support/harness.h"
 
 enum { MAX_BATCH = 5, GOLDEN_IMAGES = 2, MAX_VALUES = 256 };

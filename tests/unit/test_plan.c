@@ -1,5 +1,6 @@
 // test_plan.c - graphs and plans without a device: shapes, refusals, the arena, and barriers against a brute-force
 // search for hazards.
+#include "graph/resnet.h"
 #include "support/harness.h"
 
 static const struct cdl_caps gpu = {
