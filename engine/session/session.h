@@ -13,6 +13,8 @@ struct cdl_weights {
     struct cdl_buffer buffer;
     int references; // under the device's lock
 };
+// All that the device's sessions use now, a list under the device's lock. NULL: no memory.
+struct cdl_weights **cdl_weights_of(struct cdl_device *dev);
 cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model,
                                const struct cdl_plan *plan);
 void cdl_weights_release(struct cdl_weights **weights, struct cdl_device *dev);

@@ -1,8 +1,8 @@
 // device.c - a logical device with one compute queue.
-#include "tune/tune.h"
 #include "vulkan/features.h"
 #include "vulkan/host.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +65,63 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
     }
 }
 
+// ---- what other rooms keep
+
+struct cdl_device_data {
+    struct cdl_device_data *next;
+    const struct cdl_device_data_kind *kind;
+    max_align_t bytes[];
+};
+
+static struct cdl_device_data *find_data(const struct cdl_device *dev, const struct cdl_device_data_kind *kind) {
+    struct cdl_device_data *found = dev->data;
+    while (found && found->kind != kind)
+        found = found->next;
+    return found;
+}
+
+static void close_one(struct cdl_device *dev, struct cdl_device_data *data) {
+    if (data->kind->close)
+        data->kind->close(dev, data->bytes);
+    free(data);
+}
+
+void *cdl_device_data(struct cdl_device *dev, const struct cdl_device_data_kind *kind) {
+    cdl_mutex_lock(&dev->lock);
+    struct cdl_device_data *kept = find_data(dev, kind);
+    cdl_mutex_unlock(&dev->lock);
+    if (kept)
+        return kept->bytes;
+    // Opened without the lock: that may read files, and write to the caller's log.
+    struct cdl_device_data *made = calloc(1, sizeof *made + kind->size);
+    if (!made)
+        return NULL;
+    made->kind = kind;
+    if (kind->open)
+        kind->open(dev, made->bytes);
+    cdl_mutex_lock(&dev->lock);
+    kept = find_data(dev, kind);
+    if (!kept) {
+        made->next = dev->data;
+        dev->data = made;
+    }
+    cdl_mutex_unlock(&dev->lock);
+    if (!kept)
+        return made->bytes;
+    close_one(dev, made); // another thread was faster
+    return kept->bytes;
+}
+
+static void close_data(struct cdl_device *dev) {
+    while (dev->data) {
+        struct cdl_device_data *data = dev->data;
+        dev->data = data->next;
+        close_one(dev, data);
+    }
+}
+
+// ---- creation
+
 static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -87,25 +144,14 @@ static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl
 }
 
 cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir) {
-    cdl_result r = CDL_OK;
 #define LOAD(function) \
     if (!(dev->vkd.function = (PFN_vk##function)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vk" #function))) \
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
     CDL_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
     cdl_read_capabilities(dev, features);
-    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
-    const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-        .pushConstantRangeCount = 1,
-        .pPushConstantRanges = &range,
-    };
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
-    if ((r = cdl_input_layout_create(dev)) != CDL_OK || (r = cdl_pipelines_open(dev, cache_dir)) != CDL_OK)
-        goto error;
-    cdl_tuning_open(dev);
-error:
-    return r;
+    const cdl_result r = cdl_pipeline_layouts_create(dev);
+    return r == CDL_OK ? cdl_pipelines_open(dev, cache_dir) : r;
 }
 
 cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *given) {
@@ -159,10 +205,8 @@ void cdl_device_destroy(cdl_device **device) {
     if (dev->handle) {
         if (dev->vkd.DeviceWaitIdle && !dev->imported)
             dev->vkd.DeviceWaitIdle(dev->handle);
-        if (dev->pipelines.cache) {
-            cdl_pipelines_save(dev);
-            cdl_tuning_save(dev);
-        }
+        cdl_pipelines_save(dev);
+        close_data(dev);
         if (dev->vkd.DestroyPipelineCache)
             cdl_pipelines_close(dev);
         if (dev->pipeline_layout)
@@ -179,7 +223,6 @@ void cdl_device_destroy(cdl_device **device) {
     }
     if (!dev->imported)
         cdl_instance_destroy(&dev->instance);
-    cdl_tuning_free(&dev->tuning);
     cdl_mutex_destroy(&dev->lock);
     free(dev);
     *device = NULL;

@@ -10,7 +10,4 @@
 struct cdl_features;
 cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir);
 
-// host_run.c: dev->input_set_layout and dev->input_layout.
-cdl_result cdl_input_layout_create(struct cdl_device *dev);
-
 #endif // CDL_VK_HOST_H_

@@ -8,37 +8,34 @@
 #include "base/cache.h"
 #include "kernels/kernels.h"
 #include "base/mutex.h"
-#include "tune/table.h"
 #include "vulkan/compat.h"
 
+// clang-format off
 #define CDL_VK_GLOBAL_FUNCTIONS(X) \
-    X(EnumerateInstanceVersion) \
-    X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
+    X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) \
+    X(CreateInstance)
 
 #define CDL_VK_INSTANCE_FUNCTIONS(X) \
-    X(DestroyInstance) \
-    X(EnumeratePhysicalDevices) \
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(EnumerateDeviceExtensionProperties) \
     X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties2) \
-        X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
-            X(GetDeviceProcAddr)
+    X(GetPhysicalDeviceQueueFamilyProperties) X(CreateDevice) X(GetDeviceProcAddr)
 
 #define CDL_VK_DEVICE_FUNCTIONS(X) \
-    X(DestroyDevice) \
-    X(GetDeviceQueue) \
-    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) X(FreeMemory) \
-        X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
-            X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) \
-                X(DestroyPipelineLayout) X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) \
-                    X(DestroyPipelineCache) X(GetPipelineCacheData) X(CreateDescriptorSetLayout) \
-                        X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
-                            X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CmdBindDescriptorSets) \
-                                X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
-                                    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) \
-                                        X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdFillBuffer) \
-                                            X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) \
-                                                X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateSemaphore) \
-                                                    X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) \
-                                                        X(DeviceWaitIdle)
+    X(DestroyDevice) X(DeviceWaitIdle) X(GetDeviceQueue) X(QueueSubmit) \
+    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) \
+    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(GetBufferDeviceAddress) \
+    X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) \
+    X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
+    X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
+    X(CreateComputePipelines) X(DestroyPipeline) \
+    X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData) \
+    X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
+    X(AllocateDescriptorSets) X(UpdateDescriptorSets) \
+    X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) \
+    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer) \
+    X(CmdBindPipeline) X(CmdBindDescriptorSets) X(CmdPushConstants) X(CmdDispatch) \
+    X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdFillBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp)
+// clang-format on
 
 #define CDL_VK_DECLARE(name) PFN_vk##name name;
 struct cdl_vk_global {
@@ -74,7 +71,15 @@ struct cdl_buffer {
     VkDeviceSize size;
 };
 
-struct cdl_weights; // session.c: packed weights that sessions share
+// What a room above keeps with a device, for as long as the device lives: measured kernels, shared weights.
+struct cdl_device_data_kind {
+    size_t size;                                       // bytes of the data
+    void (*open)(struct cdl_device *dev, void *data);  // at the first use; gets zeros. NULL: zeros are a good start
+    void (*close)(struct cdl_device *dev, void *data); // before the device goes; saves what is worth it. NULL: nothing
+};
+// The device's data of this kind, which is known by its address. NULL: no memory; a later call tries again. Thread-safe,
+// but not to be called under the device's lock, which is what should guard the data itself.
+void *cdl_device_data(struct cdl_device *dev, const struct cdl_device_data_kind *kind);
 
 struct cdl_pipelines { // under the device's lock
     struct cdl_pipeline_entry {
@@ -116,12 +121,11 @@ struct cdl_device {
     struct cdl_caps caps;
     char *cache_dir; // NULL: nothing is kept on disk
     struct cdl_cache_key cache_key;
-    cdl_mutex lock;              // around the queue, and all below
-    bool lost;                   // sticky
-    struct cdl_weights *weights; // list
+    cdl_mutex lock; // around the queue, and all below
+    bool lost;      // sticky
     struct cdl_pipelines pipelines;
-    struct cdl_tuning tuning;
-    const char *failing_kernel; // tests: kernels whose name contains it fail their self-test
+    struct cdl_device_data *data; // list, see cdl_device_data
+    const char *failing_kernel;   // tests: kernels whose name contains it fail their self-test
 };
 
 // Translates a VkResult: logs `what` with the result's name, and makes a lost device sticky.
@@ -158,6 +162,11 @@ cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const st
 VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
 // The device's pipeline that runs `kernel`, made at first use and kept until the device goes. Thread-safe.
 cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+
+// The bindings of descriptor set 0 of a kernel with `host_input`: a host's buffer, or the planes of its image.
+enum { CDL_BINDING_BUFFER, CDL_BINDING_VIEW, CDL_BINDING_CHROMA, CDL_NUM_BINDINGS };
+// dev->pipeline_layout, dev->input_set_layout and dev->input_layout. What fails leaves the rest to cdl_device_destroy.
+cdl_result cdl_pipeline_layouts_create(struct cdl_device *dev);
 
 // Makes what is missing of these at once, on all processors; what fails is left for cdl_pipeline_get to tell.
 void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kernels, int count);
