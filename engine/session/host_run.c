@@ -1,14 +1,19 @@
 // host_run.c - runs on a host's own terms: its images and buffers as pictures, its command buffers, its semaphores.
 //
 // A host's pictures come by descriptors, two sets for each place in a slot's batch, written while the slot is idle;
-// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had
+// everything else comes by addresses, as in record.c. One set is for views, the other for a buffer: in a set that had
 // both, the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read
 // all the same (lavapipe 22.3.6, when the set is bound).
-#include "vulkan/host.h"
+#include "session/host_run.h"
 
 #include <stdlib.h>
 
+#include "cdl/cdl_vulkan.h"
 #include "session/pixels.h"
+#include "session/record.h"
+#include "session/results.h"
+#include "session/submit.h"
+#include "vulkan/queue.h"
 
 _Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
                "the host's and ours");

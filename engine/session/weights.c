@@ -1,8 +1,10 @@
 // weights.c - packs a model's weights for a plan's kernels, straight into device memory where it can be mapped.
-#include "session/session.h"
-#include "vulkan/one_shot.h"
+#include "session/weights.h"
 
 #include <stdlib.h>
+
+#include "vulkan/device.h"
+#include "vulkan/one_shot.h"
 
 enum { UPLOAD_CHUNK = 32 << 20 };
 

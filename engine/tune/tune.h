@@ -5,6 +5,7 @@
 
 #include "plan/plan.h"
 #include "tune/table.h"
+#include "vulkan/memory.h"
 #include "vulkan/one_shot.h"
 
 struct cdl_tuner {

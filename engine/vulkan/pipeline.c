@@ -1,8 +1,10 @@
 // pipeline.c - compute pipelines from the embedded SPIR-V.
-#include "vulkan/spirv.h"
-#include "vulkan/vk.h"
+#include "vulkan/pipeline.h"
 
 #include <string.h>
+
+#include "vulkan/device.h"
+#include "vulkan/spirv.h"
 
 cdl_result cdl_pipeline_layouts_create(struct cdl_device *dev) {
     cdl_result r = CDL_OK;
