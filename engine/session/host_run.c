@@ -1,45 +1,22 @@
 // host_run.c - runs on a host's own terms: its images and buffers as pictures, its command buffers, its semaphores.
 //
 // A host's pictures come by descriptors, two sets for each place in a slot's batch, written while the slot is idle;
-// everything else comes by addresses, as in run.c. One set is for views, the other for a buffer: in a set that had
+// everything else comes by addresses, as in record.c. One set is for views, the other for a buffer: in a set that had
 // both, the descriptors that a run does not need would outlive what they point to, which Vulkan allows and drivers read
 // all the same (lavapipe 22.3.6, when the set is bound).
-#include "vulkan/host.h"
+#include "session/host_run.h"
 
 #include <stdlib.h>
 
+#include "cdl/cdl_vulkan.h"
 #include "session/pixels.h"
+#include "session/record.h"
+#include "session/results.h"
+#include "session/submit.h"
+#include "vulkan/queue.h"
 
 _Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
                "the host's and ours");
-
-enum { BINDING_BUFFER, BINDING_VIEW, BINDING_CHROMA, NUM_BINDINGS };
-
-cdl_result cdl_input_layout_create(struct cdl_device *dev) {
-    cdl_result r = CDL_OK;
-    const VkDescriptorSetLayoutBinding bindings[NUM_BINDINGS] = {
-        {BINDING_BUFFER, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
-        {BINDING_VIEW, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
-        {BINDING_CHROMA, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
-    };
-    const VkDescriptorSetLayoutCreateInfo set = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-        .bindingCount = NUM_BINDINGS,
-        .pBindings = bindings,
-    };
-    CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->input_set_layout));
-    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
-    const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-        .setLayoutCount = 1,
-        .pSetLayouts = &dev->input_set_layout,
-        .pushConstantRangeCount = 1,
-        .pPushConstantRanges = &range,
-    };
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->input_layout));
-error:
-    return r;
-}
 
 // ---- session
 
@@ -158,7 +135,7 @@ static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set
     if (in->buffer) {
         writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                                  .dstSet = set,
-                                                 .dstBinding = BINDING_BUFFER,
+                                                 .dstBinding = CDL_BINDING_BUFFER,
                                                  .descriptorCount = 1,
                                                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                                  .pBufferInfo = &buffer};
@@ -166,7 +143,7 @@ static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set
         for (uint32_t i = 0; i < CDL_COUNT(images); i++)
             writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                                      .dstSet = set,
-                                                     .dstBinding = BINDING_VIEW + i,
+                                                     .dstBinding = CDL_BINDING_VIEW + i,
                                                      .descriptorCount = 1,
                                                      .descriptorType = VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE,
                                                      .pImageInfo = &images[i]};

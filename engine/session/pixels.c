@@ -1,8 +1,8 @@
 // pixels.c - pictures of any size through a staging buffer of fixed size, to the preprocess kernel.
 //
-// Per picture the staging buffer gets coefficient tables and the rectangle of stored pixels that the crop
-// reads, nothing else. What does not fit goes in a further part, after the GPU is done with the
-// one before; a picture larger than the whole buffer is cut into bands of output rows.
+// For each picture the staging buffer gets coefficient tables and the rectangle of stored pixels that the crop reads,
+// nothing else. What does not fit is left for a further part, when the GPU is done with the one before; a picture
+// larger than the whole buffer is cut into bands of output rows.
 #include "session/pixels.h"
 
 #include <limits.h>
@@ -234,88 +234,48 @@ void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct c
     cdl_launch_invocations(out, (uint64_t)count * (uint64_t)st->max_rows * (uint64_t)st->s->info.width);
 }
 
-// Submits what is staged; with the last part, the network behind it.
-static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const struct cdl_launch *launch, bool first,
-                              bool last) {
-    struct cdl_session *s = st->s;
-    struct cdl_device *dev = s->dev;
-    const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    cdl_result r = cdl_buffer_flush(&st->slot->staging, dev);
-    if (r != CDL_OK)
-        return r;
-    CDL_VK(dev, BeginCommandBuffer(st->slot->preprocess, &begin));
-    cdl_record_begin(s, st->slot, st->slot->preprocess, first);
-    cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
-    CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));
-    r = cdl_queue_submit(dev, commands, last ? 2 : 1, st->slot->done, st->slot->submitted + 1);
-    if (r == CDL_OK)
-        st->slot->submitted++;
-    if (r == CDL_OK && !last)
-        r = cdl_slot_wait(s, st->slot, UINT64_MAX);
-error:
-    return r;
-}
-
-static cdl_result submit_pictures(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
-    cdl_result r = CDL_OK;
-    struct cdl_launch launch;
-    bool first = true;
+cdl_result cdl_stage_pictures(struct cdl_stage *st, const struct cdl_pixels *images, int count, int *image, int *row) {
     stage_reset(st);
-    for (int image = 0; r == CDL_OK && image < count; image++) {
+    while (*image < count) {
+        const struct cdl_pixels *p = &images[*image];
         struct cdl_source src;
-        r = cdl_describe_source(st->s, images[image].width, images[image].height, images[image].orientation, &src);
-        for (int row = 0; r == CDL_OK && row < st->s->info.height;) {
-            const int rows = rows_that_fit(st, &src, row);
-            if (rows > 0 && st->num_jobs < st->s->info.max_batch) {
-                stage_band(st, &images[image], &src, image, row, rows);
-                row += rows;
-                if (row == st->s->info.height)
-                    break; // the next picture may join this part
-            } else if (st->num_jobs == 0) {
-                return cdl_fail(&st->s->dev->log, CDL_ERR_NOMEM,
-                                "a picture of %dx%d pixels does not fit through a staging buffer of %zu MB; "
-                                "raise staging_bytes",
-                                images[image].width, images[image].height, st->s->info.staging_bytes >> 20);
-            }
-            cdl_stage_launch(st, 0, st->num_jobs, &launch);
-            r = submit_part(st, st->s->preprocess, &launch, first, false);
-            first = false;
-            stage_reset(st);
-        }
+        const cdl_result r = cdl_describe_source(st->s, p->width, p->height, p->orientation, &src);
+        if (r != CDL_OK)
+            return r;
+        const int rows = rows_that_fit(st, &src, *row);
+        if (rows == 0 && st->num_jobs == 0)
+            return cdl_fail(&st->s->dev->log, CDL_ERR_NOMEM,
+                            "a picture of %dx%d pixels does not fit through a staging buffer of %zu MB; "
+                            "raise staging_bytes",
+                            p->width, p->height, st->s->info.staging_bytes >> 20);
+        if (rows == 0 || st->num_jobs == st->s->info.max_batch)
+            return CDL_OK;
+        stage_band(st, p, &src, *image, *row, rows);
+        *row += rows;
+        if (*row < st->s->info.height)
+            return CDL_OK;
+        ++*image; // the next picture may join this part
+        *row = 0;
     }
-    if (r != CDL_OK)
-        return r;
-    cdl_stage_launch(st, 0, st->num_jobs, &launch);
-    return submit_part(st, st->s->preprocess, &launch, first, true);
+    return CDL_OK;
 }
 
-static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
-    struct cdl_session *s = st->s;
+int cdl_stage_tensors(struct cdl_stage *st, const struct cdl_pixels *images, int count, int image,
+                      struct cdl_launch *out) {
+    const struct cdl_session *s = st->s;
     const size_t plane = (size_t)s->info.width * (size_t)s->info.height, bytes = plane * 12;
     const int fit = (int)((s->info.staging_bytes - st->jobs_bytes) / bytes);
-    cdl_result r = CDL_OK;
-    for (int image = 0; r == CDL_OK && image < count; image += fit) {
-        const int part = count - image < fit ? count - image : fit;
-        for (int i = 0; i < part; i++)
-            memcpy(stage_at(st, st->jobs_bytes + (size_t)i * bytes), images[image + i].data, bytes);
-        struct cdl_launch launch = {.push_bytes = sizeof launch.push.import};
-        launch.push.import = (struct import_params){
-            .src = st->slot->staging.address + st->jobs_bytes,
-            .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
-            .images = part,
-            .dst_h = s->info.height,
-            .dst_w = s->info.width,
-        };
-        cdl_launch_invocations(&launch, (uint64_t)part * plane);
-        r = submit_part(st, s->import, &launch, image == 0, image + part == count);
-    }
-    return r;
-}
-
-cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count) {
-    struct cdl_stage st = cdl_stage_begin(s, slot);
-    return images[0].format == CDL_FORMAT_TENSOR_F32 ? submit_tensors(&st, images, count)
-                                                     : submit_pictures(&st, images, count);
+    const int part = count - image < fit ? count - image : fit;
+    for (int i = 0; i < part; i++)
+        memcpy(stage_at(st, st->jobs_bytes + (size_t)i * bytes), images[image + i].data, bytes);
+    *out = (struct cdl_launch){.push_bytes = sizeof out->push.import};
+    out->push.import = (struct import_params){
+        .src = st->slot->staging.address + st->jobs_bytes,
+        .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
+        .images = part,
+        .dst_h = s->info.height,
+        .dst_w = s->info.width,
+    };
+    cdl_launch_invocations(out, (uint64_t)part * plane);
+    return part;
 }

@@ -1,11 +1,12 @@
-// pixels.h - the staging buffer: jobs of the preprocess kernel, their coefficient tables, and pixels.
+// pixels.h - writes pictures into a slot's staging buffer: jobs of the preprocess kernel, their coefficient tables, and
+// pixels. Nothing is recorded or submitted here.
 #ifndef CDL_PIXELS_H_
 #define CDL_PIXELS_H_
 
 #include "session/preprocess.h"
 #include "session/session.h"
 
-// What a slot's staging buffer holds so far.
+// How far a slot's staging buffer is filled.
 struct cdl_stage {
     struct cdl_session *s;
     struct cdl_slot *slot;
@@ -30,6 +31,16 @@ struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_s
                                      int count, int32_t **columns, int32_t **rows);
 // What cdl_stage_job takes for the whole height of a picture.
 size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
+
+// Stages as much of images[count] as fits, in place of what was staged. *image and *row, a row of the network's input,
+// tell where it begins, and are moved to where the next part begins: to image `count` when all is staged.
+cdl_result cdl_stage_pictures(struct cdl_stage *stage, const struct cdl_pixels *images, int count, int *image,
+                              int *row);
+
+// Stages as many tensors of images[count] as fit, from `image` on, and returns how many; *out is the dispatch that
+// imports them.
+int cdl_stage_tensors(struct cdl_stage *stage, const struct cdl_pixels *images, int count, int image,
+                      struct cdl_launch *out);
 
 // The dispatch of `count` staged jobs from `first` on.
 void cdl_stage_launch(const struct cdl_stage *stage, int first, int count, struct cdl_launch *out);

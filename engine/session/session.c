@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "session/host_run.h"
 #include "session/preprocess.h"
+#include "session/record.h"
+#include "session/submit.h"
 #include "tune/tune.h"
 
 enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
@@ -261,8 +264,8 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
         cdl_pipelines_save(s->dev);
 }
 
-static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, const struct cdl_session_params *given,
-                         bool keep) {
+cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model *model,
+                                   const struct cdl_session_params *given, bool keep_values) {
     struct cdl_session_params copy, *params = &copy;
     CDL_REQUIRE(&dev->log, out != NULL);
     *out = NULL;
@@ -279,7 +282,7 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
     const struct cdl_pipelines before = count_pipelines(dev);
     r = settle(s, params);
     if (r == CDL_OK)
-        r = make_plan(s, params, keep);
+        r = make_plan(s, params, keep_values);
     if (r == CDL_OK)
         r = prepare_outputs(s, params->cam);
     if (r == CDL_OK)
@@ -303,12 +306,7 @@ static cdl_result create(cdl_session **out, cdl_device *dev, cdl_model *model, c
 
 cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model,
                               const struct cdl_session_params *params) {
-    return create(out, dev, model, params, false);
-}
-
-cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model,
-                                      const struct cdl_session_params *params) {
-    return create(out, dev, model, params, true);
+    return cdl_session_create_with(out, dev, model, params, false);
 }
 
 void cdl_session_destroy(cdl_session **session) {

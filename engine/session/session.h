@@ -1,21 +1,15 @@
 // session.h - a model ready to run on a device: pipelines, weights, arena, and slots for runs in flight.
+//
+// session.c creates one, with weights.h for the weights that sessions share. The way of a run: pixels.h stages its
+// pictures, with the geometry of preprocess.h; record.h turns it into commands; submit.h submits them and waits;
+// results.h lets the host read what came out. host_run.h goes the same way in a host's own terms: its images, command
+// buffers and semaphores.
 #ifndef CDL_SESSION_H_
 #define CDL_SESSION_H_
 
 #include "plan/plan.h"
-#include "vulkan/vk.h"
-
-// Packed weights in device memory, shared by the sessions of one device whose plans want the same bytes.
-struct cdl_weights {
-    struct cdl_weights *next;
-    struct cdl_model *model; // retained: its address identifies the content
-    uint64_t hash;           // cdl_plan_weights_hash
-    struct cdl_buffer buffer;
-    int references; // under the device's lock
-};
-cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model,
-                               const struct cdl_plan *plan);
-void cdl_weights_release(struct cdl_weights **weights, struct cdl_device *dev);
+#include "session/weights.h"
+#include "vulkan/device.h"
 
 enum cdl_slot_state {
     CDL_SLOT_IDLE,
@@ -53,9 +47,9 @@ struct cdl_results_layout {
     int sort_size;
 };
 
-struct cdl_step_text {
+struct cdl_step_text { // of struct cdl_timing
     char operation[64], kernel[128];
-}; // for people, see struct cdl_timing
+};
 
 struct cdl_session {
     struct cdl_device *dev;
@@ -78,35 +72,8 @@ struct cdl_session {
     struct cdl_slot *slots; // [info.num_slots]
 };
 
-// For tests: keeps every value, so that cdl_session_read_value can look at it.
-cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model,
-                                      const struct cdl_session_params *params);
-
-// A value of slot 0's last run as float[height][width][channels]; blocks, allocates. The session keeps values.
-cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *out);
-
-// run.c: a run is what cdl_record_begin records, then preprocessing, the steps in one or more parts, and the results.
-void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands,
-                      bool first); // first: of the run
-void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images, int first,
-                      int end); // of its dispatches
-void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, int images);
-// Steps and results for `images` images into slot->network.
-cdl_result cdl_record_network(struct cdl_session *s, struct cdl_slot *slot, int images);
-int cdl_num_queries(const struct cdl_session *s, int images); // that a run of so many images writes
-// NULL: out of range or busy, or another slot's run is half recorded.
-struct cdl_slot *cdl_idle_slot(struct cdl_session *s, int index);
-cdl_result cdl_take_results(struct cdl_session *s, struct cdl_slot *slot); // the run is done
-// host_run.c: what a session needs to take a host's pictures.
-cdl_result cdl_create_inputs(struct cdl_session *s);
-// pixels.c: stages pictures, submits their preprocessing (in several parts when they outgrow the staging
-// buffer) and, with the last part, the network.
-cdl_result cdl_submit_images(struct cdl_session *s, struct cdl_slot *slot, const struct cdl_pixels *images, int count);
-// Waits for everything submitted on the slot.
-cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns);
-void cdl_barrier(struct cdl_device *dev, VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags from_access,
-                 VkPipelineStageFlags to, VkAccessFlags to_access);
-void cdl_dispatch(struct cdl_device *dev, VkCommandBuffer commands, VkPipeline pipeline,
-                  const struct cdl_launch *launch);
+// cdl_session_create, with the choice to keep every value until the next run; see inspect.h.
+cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model *model,
+                                   const struct cdl_session_params *params, bool keep_values);
 
 #endif // CDL_SESSION_H_

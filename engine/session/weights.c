@@ -1,8 +1,10 @@
 // weights.c - packs a model's weights for a plan's kernels, straight into device memory where it can be mapped.
-#include "session/session.h"
-#include "vulkan/one_shot.h"
+#include "session/weights.h"
 
 #include <stdlib.h>
+
+#include "vulkan/device.h"
+#include "vulkan/one_shot.h"
 
 enum { UPLOAD_CHUNK = 32 << 20 };
 
@@ -80,8 +82,13 @@ static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const stru
     return r;
 }
 
-static struct cdl_weights *find_shared(struct cdl_device *dev, const struct cdl_model *model, uint64_t hash) {
-    struct cdl_weights *found = dev->weights;
+struct cdl_weights **cdl_weights_of(struct cdl_device *dev) {
+    static const struct cdl_device_data_kind kind = {.size = sizeof(struct cdl_weights *)};
+    return cdl_device_data(dev, &kind);
+}
+
+static struct cdl_weights *find_shared(struct cdl_weights *first, const struct cdl_model *model, uint64_t hash) {
+    struct cdl_weights *found = first;
     while (found && (found->model != model || found->hash != hash))
         found = found->next;
     return found;
@@ -90,8 +97,11 @@ static struct cdl_weights *find_shared(struct cdl_device *dev, const struct cdl_
 cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev, struct cdl_model *model,
                                const struct cdl_plan *plan) {
     const uint64_t hash = cdl_plan_weights_hash(plan);
+    struct cdl_weights **list = cdl_weights_of(dev);
+    if (!list)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
     cdl_mutex_lock(&dev->lock);
-    *out = find_shared(dev, model, hash);
+    *out = find_shared(*list, model, hash);
     if (*out)
         (*out)->references++;
     cdl_mutex_unlock(&dev->lock);
@@ -112,8 +122,8 @@ cdl_result cdl_weights_acquire(struct cdl_weights **out, struct cdl_device *dev,
     w->references = 1;
     cdl_model_retain(model);
     cdl_mutex_lock(&dev->lock);
-    w->next = dev->weights;
-    dev->weights = w;
+    w->next = *list;
+    *list = w;
     cdl_mutex_unlock(&dev->lock);
     *out = w;
     return CDL_OK;
@@ -124,10 +134,10 @@ void cdl_weights_release(struct cdl_weights **weights, struct cdl_device *dev) {
     *weights = NULL;
     if (!w)
         return;
+    struct cdl_weights **link = cdl_weights_of(dev); // there since the weights were acquired
     cdl_mutex_lock(&dev->lock);
     const bool last = --w->references == 0;
     if (last) {
-        struct cdl_weights **link = &dev->weights;
         while (*link != w)
             link = &(*link)->next;
         *link = w->next;

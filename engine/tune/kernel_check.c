@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vulkan/memory.h"
+
 enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256 };
 
 struct trial {

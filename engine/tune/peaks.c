@@ -1,4 +1,5 @@
 // peaks.c - what a device can do at best, by shaders that do one thing: the roof over every layer's rate.
+#include "vulkan/memory.h"
 #include "vulkan/one_shot.h"
 
 #include <math.h>

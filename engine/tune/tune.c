@@ -13,21 +13,21 @@ enum {
     BUDGET_NS = 20000000, // of the timed runs of one kernel, about
 };
 
-void cdl_tuning_open(struct cdl_device *dev) {
+static void open_table(struct cdl_device *dev, void *data) {
     size_t size;
     char *text = dev->cache_dir ? cdl_cache_read(&size, dev->cache_dir, KIND, &dev->cache_key, &dev->log) : NULL;
     if (text)
-        cdl_tuning_parse(&dev->tuning, text, size);
+        cdl_tuning_parse(data, text, size);
     free(text);
 }
 
-void cdl_tuning_save(struct cdl_device *dev) {
+static void save_table(struct cdl_device *dev, struct cdl_tuning *table) {
     size_t size = 0;
     char *text = NULL;
     cdl_mutex_lock(&dev->lock);
-    if (dev->cache_dir && dev->tuning.changed) {
-        text = cdl_tuning_format(&dev->tuning, &size);
-        dev->tuning.changed = false;
+    if (dev->cache_dir && table->changed) {
+        text = cdl_tuning_format(table, &size);
+        table->changed = false;
     }
     cdl_mutex_unlock(&dev->lock);
     if (text)
@@ -35,19 +35,41 @@ void cdl_tuning_save(struct cdl_device *dev) {
     free(text);
 }
 
+static void close_table(struct cdl_device *dev, void *data) {
+    save_table(dev, data);
+    cdl_tuning_free(data);
+}
+
+struct cdl_tuning *cdl_tuning_of(struct cdl_device *dev) {
+    static const struct cdl_device_data_kind kind = {sizeof(struct cdl_tuning), open_table, close_table};
+    return cdl_device_data(dev, &kind);
+}
+
+void cdl_tuning_save(struct cdl_device *dev) {
+    struct cdl_tuning *table = cdl_tuning_of(dev);
+    if (table)
+        save_table(dev, table);
+}
+
 bool cdl_tuning_recall(struct cdl_device *dev, const char *key, char value[CDL_TUNING_VALUE]) {
+    const struct cdl_tuning *table = cdl_tuning_of(dev);
+    if (!table)
+        return false;
     cdl_mutex_lock(&dev->lock);
-    const char *found = cdl_tuning_find(&dev->tuning, key);
+    const char *found = cdl_tuning_find(table, key);
     if (found)
         cdl_format_text(value, CDL_TUNING_VALUE, "%s", found);
     cdl_mutex_unlock(&dev->lock);
     return found != NULL;
 }
 
-void cdl_tuning_remember(struct cdl_device *dev, const char *key,
-                         const char *value) { // no memory: it is measured again
+// Without memory for it, the next session measures again.
+void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *value) {
+    struct cdl_tuning *table = cdl_tuning_of(dev);
+    if (!table)
+        return;
     cdl_mutex_lock(&dev->lock);
-    cdl_tuning_set(&dev->tuning, key, value);
+    cdl_tuning_set(table, key, value);
     cdl_mutex_unlock(&dev->lock);
 }
 

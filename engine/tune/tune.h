@@ -4,6 +4,8 @@
 #define CDL_TUNE_H_
 
 #include "plan/plan.h"
+#include "tune/table.h"
+#include "vulkan/memory.h"
 #include "vulkan/one_shot.h"
 
 struct cdl_tuner {
@@ -50,8 +52,8 @@ void cdl_tuning_remember(struct cdl_device *dev, const char *key, const char *va
 void cdl_tuning_pair_key(char out[CDL_TUNING_KEY], const struct cdl_graph *graph, const struct cdl_op *op, int batch);
 void cdl_tuning_segment_key(char out[CDL_TUNING_KEY], const struct cdl_plan *plan);
 
-// The device's table, from and to its cache folder.
-void cdl_tuning_open(struct cdl_device *dev);
-void cdl_tuning_save(struct cdl_device *dev);
+// The device's table, read from its cache folder at the first use; NULL: no memory. Under the device's lock.
+struct cdl_tuning *cdl_tuning_of(struct cdl_device *dev);
+void cdl_tuning_save(struct cdl_device *dev); // to the cache folder, when it changed
 
 #endif // CDL_TUNE_H_

@@ -1,31 +1,12 @@
 // device.c - a logical device with one compute queue.
-#include "tune/tune.h"
-#include "vulkan/features.h"
-#include "vulkan/host.h"
+#include "vulkan/device.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *cdl_vk_result_name(VkResult result) {
-    switch (result) {
-    case VK_SUCCESS: return "success";
-    case VK_NOT_READY: return "not ready";
-    case VK_TIMEOUT: return "timeout";
-    case VK_INCOMPLETE: return "incomplete";
-    case VK_ERROR_OUT_OF_HOST_MEMORY: return "out of host memory";
-    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "out of device memory";
-    case VK_ERROR_INITIALIZATION_FAILED: return "initialization failed";
-    case VK_ERROR_DEVICE_LOST: return "device lost";
-    case VK_ERROR_MEMORY_MAP_FAILED: return "memory map failed";
-    case VK_ERROR_LAYER_NOT_PRESENT: return "layer not present";
-    case VK_ERROR_EXTENSION_NOT_PRESENT: return "extension not present";
-    case VK_ERROR_FEATURE_NOT_PRESENT: return "feature not present";
-    case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
-    case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
-    case VK_ERROR_INVALID_SHADER_NV: return "invalid shader";
-    default: return "unknown error";
-    }
-}
+#include "vulkan/features.h"
+#include "vulkan/select.h"
 
 bool cdl_device_is_lost(struct cdl_device *dev) {
     cdl_mutex_lock(&dev->lock);
@@ -65,6 +46,63 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
     }
 }
 
+// ---- what other rooms keep
+
+struct cdl_device_data {
+    struct cdl_device_data *next;
+    const struct cdl_device_data_kind *kind;
+    max_align_t bytes[];
+};
+
+static struct cdl_device_data *find_data(const struct cdl_device *dev, const struct cdl_device_data_kind *kind) {
+    struct cdl_device_data *found = dev->data;
+    while (found && found->kind != kind)
+        found = found->next;
+    return found;
+}
+
+static void close_one(struct cdl_device *dev, struct cdl_device_data *data) {
+    if (data->kind->close)
+        data->kind->close(dev, data->bytes);
+    free(data);
+}
+
+void *cdl_device_data(struct cdl_device *dev, const struct cdl_device_data_kind *kind) {
+    cdl_mutex_lock(&dev->lock);
+    struct cdl_device_data *kept = find_data(dev, kind);
+    cdl_mutex_unlock(&dev->lock);
+    if (kept)
+        return kept->bytes;
+    // Opened without the lock: that may read files, and write to the caller's log.
+    struct cdl_device_data *made = calloc(1, sizeof *made + kind->size);
+    if (!made)
+        return NULL;
+    made->kind = kind;
+    if (kind->open)
+        kind->open(dev, made->bytes);
+    cdl_mutex_lock(&dev->lock);
+    kept = find_data(dev, kind);
+    if (!kept) {
+        made->next = dev->data;
+        dev->data = made;
+    }
+    cdl_mutex_unlock(&dev->lock);
+    if (!kept)
+        return made->bytes;
+    close_one(dev, made); // another thread was faster
+    return kept->bytes;
+}
+
+static void close_data(struct cdl_device *dev) {
+    while (dev->data) {
+        struct cdl_device_data *data = dev->data;
+        dev->data = data->next;
+        close_one(dev, data);
+    }
+}
+
+// ---- creation
+
 static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -87,25 +125,14 @@ static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl
 }
 
 cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir) {
-    cdl_result r = CDL_OK;
 #define LOAD(function) \
     if (!(dev->vkd.function = (PFN_vk##function)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vk" #function))) \
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
     CDL_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
     cdl_read_capabilities(dev, features);
-    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
-    const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-        .pushConstantRangeCount = 1,
-        .pPushConstantRanges = &range,
-    };
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
-    if ((r = cdl_input_layout_create(dev)) != CDL_OK || (r = cdl_pipelines_open(dev, cache_dir)) != CDL_OK)
-        goto error;
-    cdl_tuning_open(dev);
-error:
-    return r;
+    const cdl_result r = cdl_pipeline_layouts_create(dev);
+    return r == CDL_OK ? cdl_pipelines_open(dev, cache_dir) : r;
 }
 
 cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *given) {
@@ -159,10 +186,8 @@ void cdl_device_destroy(cdl_device **device) {
     if (dev->handle) {
         if (dev->vkd.DeviceWaitIdle && !dev->imported)
             dev->vkd.DeviceWaitIdle(dev->handle);
-        if (dev->pipelines.cache) {
-            cdl_pipelines_save(dev);
-            cdl_tuning_save(dev);
-        }
+        cdl_pipelines_save(dev);
+        close_data(dev);
         if (dev->vkd.DestroyPipelineCache)
             cdl_pipelines_close(dev);
         if (dev->pipeline_layout)
@@ -179,77 +204,9 @@ void cdl_device_destroy(cdl_device **device) {
     }
     if (!dev->imported)
         cdl_instance_destroy(&dev->instance);
-    cdl_tuning_free(&dev->tuning);
     cdl_mutex_destroy(&dev->lock);
     free(dev);
     *device = NULL;
 }
 
 void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *out) { *out = dev->info; }
-
-cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
-                                 const struct cdl_submit_semaphores *all) {
-    VkPipelineStageFlags stages[CDL_COUNT(all->waits)];
-    for (uint32_t i = 0; i < all->num_waits; i++)
-        stages[i] = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    const VkTimelineSemaphoreSubmitInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .waitSemaphoreValueCount = all->num_waits,
-        .pWaitSemaphoreValues = all->wait_values,
-        .signalSemaphoreValueCount = all->num_signals,
-        .pSignalSemaphoreValues = all->signal_values,
-    };
-    const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = &timeline,
-        .waitSemaphoreCount = all->num_waits,
-        .pWaitSemaphores = all->waits,
-        .pWaitDstStageMask = stages,
-        .commandBufferCount = count,
-        .pCommandBuffers = commands,
-        .signalSemaphoreCount = all->num_signals,
-        .pSignalSemaphores = all->signals,
-    };
-    const cdl_result r = cdl_device_check(dev);
-    if (r != CDL_OK)
-        return r;
-    // The host's lock before ours: it may hold its own while it calls us.
-    if (dev->lock_queue)
-        dev->lock_queue(dev->lock_ctx, dev->queue);
-    cdl_mutex_lock(&dev->lock);
-    const VkResult result = dev->vkd.QueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
-    cdl_mutex_unlock(&dev->lock);
-    if (dev->unlock_queue)
-        dev->unlock_queue(dev->lock_ctx, dev->queue);
-    return result < 0 ? cdl_vk_failed(dev, result, "vkQueueSubmit") : CDL_OK;
-}
-
-cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
-                            VkSemaphore semaphore, uint64_t value) {
-    const struct cdl_submit_semaphores all = {.num_signals = 1, .signals = {semaphore}, .signal_values = {value}};
-    return cdl_queue_submit_with(dev, commands, count, &all);
-}
-
-cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns) {
-    enum { MAX_TRIES = 1000 };
-    const VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &semaphore,
-        .pValues = &value,
-    };
-    VkResult result = VK_SUCCESS;
-    const cdl_result r = cdl_device_check(dev);
-    if (r != CDL_OK)
-        return r;
-    // Who waits without end is about to change or free what the GPU may still use. That a driver had no memory to wait
-    // with does not change that.
-    for (int i = 0; i < (timeout_ns == UINT64_MAX ? MAX_TRIES : 1); i++) {
-        result = dev->vkd.WaitSemaphores(dev->handle, &info, timeout_ns);
-        if (result != VK_ERROR_OUT_OF_HOST_MEMORY && result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
-            break;
-    }
-    if (result == VK_TIMEOUT)
-        return CDL_NOT_READY;
-    return result < 0 ? cdl_vk_failed(dev, result, "vkWaitSemaphores") : CDL_OK;
-}

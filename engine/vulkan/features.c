@@ -1,6 +1,8 @@
 // features.c - see features.h.
 #include "vulkan/features.h"
 
+#include "vulkan/select.h"
+
 #include <stdlib.h>
 
 // ---- what to enable

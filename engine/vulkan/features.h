@@ -2,7 +2,7 @@
 #ifndef CDL_VK_FEATURES_H_
 #define CDL_VK_FEATURES_H_
 
-#include "vulkan/select.h"
+#include "vulkan/device.h"
 
 struct cdl_features {
     const char *extensions[12];

@@ -1,9 +1,10 @@
 // import.c - a device on a host's VkDevice, and what such a device should have enabled.
-#include "vulkan/features.h"
-#include "vulkan/host.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "vulkan/features.h"
+#include "vulkan/select.h"
+#include "cdl/cdl_vulkan.h" // after those: they hide Vulkan's prototypes
 
 // ---- what a host should enable
 

@@ -1,8 +1,29 @@
 // instance.c - opens the Vulkan loader and makes an instance, with validation when asked.
-#include "vulkan/vk.h"
+#include "vulkan/instance.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+const char *cdl_vk_result_name(VkResult result) {
+    switch (result) {
+    case VK_SUCCESS: return "success";
+    case VK_NOT_READY: return "not ready";
+    case VK_TIMEOUT: return "timeout";
+    case VK_INCOMPLETE: return "incomplete";
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return "out of host memory";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "out of device memory";
+    case VK_ERROR_INITIALIZATION_FAILED: return "initialization failed";
+    case VK_ERROR_DEVICE_LOST: return "device lost";
+    case VK_ERROR_MEMORY_MAP_FAILED: return "memory map failed";
+    case VK_ERROR_LAYER_NOT_PRESENT: return "layer not present";
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return "extension not present";
+    case VK_ERROR_FEATURE_NOT_PRESENT: return "feature not present";
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
+    case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
+    case VK_ERROR_INVALID_SHADER_NV: return "invalid shader";
+    default: return "unknown error";
+    }
+}
 
 #ifdef _WIN32
 // Where programs and the system have theirs: never the current folder, which may hold anything.

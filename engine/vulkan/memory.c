@@ -1,5 +1,7 @@
 // memory.c - buffers, each with memory and a device address of its own. There are few: an arena, not many tensors.
-#include "vulkan/vk.h"
+#include "vulkan/memory.h"
+
+#include "vulkan/device.h"
 
 // The first memory type with all of `flags` among those allowed, or -1.
 static int find_type(const struct cdl_device *dev, uint32_t allowed, VkMemoryPropertyFlags flags) {

@@ -1,4 +1,8 @@
+// one_shot.c - see one_shot.h.
 #include "vulkan/one_shot.h"
+
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
 
 cdl_result cdl_once_create(struct cdl_once *out, struct cdl_device *dev) {
     cdl_result r = CDL_OK;
@@ -59,32 +63,21 @@ void cdl_once_timestamp(struct cdl_once *once, uint32_t index) {
         once->dev->vkd.CmdWriteTimestamp(once->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, once->queries, index);
 }
 
-static void barrier(struct cdl_once *once, VkPipelineStageFlags from, VkAccessFlags from_access,
-                    VkPipelineStageFlags to, VkAccessFlags to_access) {
-    const VkMemoryBarrier memory = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from_access, .dstAccessMask = to_access};
-    once->dev->vkd.CmdPipelineBarrier(once->commands, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
-}
-
 void cdl_once_barrier(struct cdl_once *once) {
-    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    cdl_barrier(once->dev, once->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
 void cdl_once_dispatch(struct cdl_once *once, VkPipeline pipeline, const struct cdl_launch *launch) {
-    struct cdl_device *dev = once->dev;
-    dev->vkd.CmdBindPipeline(once->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    dev->vkd.CmdPushConstants(once->commands, dev->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, launch->push_bytes,
-                              launch->push.bytes);
-    dev->vkd.CmdDispatch(once->commands, launch->groups[0], launch->groups[1], 1);
+    cdl_dispatch(once->dev, once->commands, pipeline, launch);
 }
 
 cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     struct cdl_device *dev = once->dev;
     cdl_result r = CDL_OK;
-    barrier(once, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
-            VK_ACCESS_HOST_READ_BIT);
+    cdl_barrier(once->dev, once->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(once->commands));
     r = cdl_queue_submit(dev, &once->commands, 1, once->done, once->submitted + 1);
     if (r != CDL_OK)
@@ -102,7 +95,5 @@ error:
 }
 
 double cdl_once_ns(const struct cdl_once *once, uint32_t from, uint32_t to) {
-    const uint32_t bits = once->dev->timestamp_bits;
-    const uint64_t mask = bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
-    return (double)((once->ticks[to] - once->ticks[from]) & mask) * (double)once->dev->timestamp_period;
+    return cdl_ticks_ns(once->dev, once->ticks[from], once->ticks[to]);
 }

@@ -2,7 +2,7 @@
 #ifndef CDL_VK_ONCE_H_
 #define CDL_VK_ONCE_H_
 
-#include "vulkan/vk.h"
+#include "vulkan/device.h"
 
 struct cdl_once {
     struct cdl_device *dev;

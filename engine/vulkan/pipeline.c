@@ -1,8 +1,37 @@
 // pipeline.c - compute pipelines from the embedded SPIR-V.
-#include "vulkan/spirv.h"
-#include "vulkan/vk.h"
+#include "vulkan/pipeline.h"
 
 #include <string.h>
+
+#include "vulkan/device.h"
+#include "vulkan/spirv.h"
+
+cdl_result cdl_pipeline_layouts_create(struct cdl_device *dev) {
+    cdl_result r = CDL_OK;
+    const VkDescriptorSetLayoutBinding bindings[CDL_NUM_BINDINGS] = {
+        {CDL_BINDING_BUFFER, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {CDL_BINDING_VIEW, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {CDL_BINDING_CHROMA, VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+    };
+    const VkDescriptorSetLayoutCreateInfo set = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = CDL_NUM_BINDINGS,
+        .pBindings = bindings,
+    };
+    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = CDL_MAX_PUSH_BYTES};
+    VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &range,
+    };
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
+    CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->input_set_layout));
+    layout.setLayoutCount = 1;
+    layout.pSetLayouts = &dev->input_set_layout;
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->input_layout));
+error:
+    return r;
+}
 
 static const struct cdl_spirv *find_spirv(const char *shader, bool fp16) {
     for (int i = 0; i < cdl_num_spirv; i++)

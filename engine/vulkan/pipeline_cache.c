@@ -1,10 +1,11 @@
 // pipeline_cache.c - a device's pipelines, made once each, and the driver's cache of them on disk.
-#include "vulkan/vk.h"
+#include "vulkan/pipeline.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/parallel.h"
+#include "vulkan/device.h"
 #include "vulkan/spirv.h"
 
 #define KIND "pipelines"

@@ -2,7 +2,7 @@
 #ifndef CDL_VK_SELECT_H_
 #define CDL_VK_SELECT_H_
 
-#include "vulkan/vk.h"
+#include "vulkan/instance.h"
 
 struct cdl_candidate {
     VkPhysicalDevice handle;

@@ -212,16 +212,16 @@ static void test_device(void **state) {
 
     cdl_device *dev = open_device();
     run_once(dev, expected, &first);
-    assert_true(dev->tuning.count > 0); // verdicts of self-tests
-    const int known = dev->tuning.count;
+    assert_true(cdl_tuning_of(dev)->count > 0); // verdicts of self-tests
+    const int known = cdl_tuning_of(dev)->count;
     cdl_device_destroy(&dev);
 
     dev = open_device();
-    assert_int_equal(dev->tuning.count, known);      // from the file
-    const bool keeps = dev->pipelines.loaded > 1024; // the driver's cache is more than a header
+    assert_int_equal(cdl_tuning_of(dev)->count, known); // from the file
+    const bool keeps = dev->pipelines.loaded > 1024;    // the driver's cache is more than a header
     run_once(dev, logits, &second);
     assert_memory_equal(logits, expected, sizeof expected);
-    assert_int_equal(dev->tuning.count, known);
+    assert_int_equal(cdl_tuning_of(dev)->count, known);
     cdl_device_destroy(&dev);
     printf("first start: %d pipelines, %d compiled; second: %d, %d; %s\n", first.pipelines, first.pipelines_compiled,
            second.pipelines, second.pipelines_compiled,
@@ -245,7 +245,7 @@ static void test_device(void **state) {
             cdl_device_destroy(&dev);
         }
     dev = open_device(); // rebuilt
-    assert_int_equal(dev->tuning.count, known);
+    assert_int_equal(cdl_tuning_of(dev)->count, known);
     cdl_device_destroy(&dev);
 }
 

@@ -7,6 +7,7 @@
 
 #include "graph/resnet.h"
 #include "support/harness.h"
+#include "session/inspect.h"
 
 enum { MAX_BATCH = 5, GOLDEN_IMAGES = 2, MAX_VALUES = 256 };
 

@@ -2,6 +2,7 @@
 // reference and Pillow have them. What the network is given is read back.
 #include <math.h>
 
+#include "session/inspect.h"
 #include "support/golden_pictures.h"
 #include "support/harness.h"
 #include "picture/picture.h"

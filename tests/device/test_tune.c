@@ -75,10 +75,10 @@ static int take_warnings(void) {
 }
 
 // Entries whose key begins with `prefix`.
-static int count_entries(const cdl_device *dev, const char *prefix) {
+static int count_entries(cdl_device *dev, const char *prefix) {
     int n = 0;
-    for (int i = 0; i < dev->tuning.count; i++)
-        n += !strncmp(dev->tuning.items[i].key, prefix, strlen(prefix));
+    for (int i = 0; i < cdl_tuning_of(dev)->count; i++)
+        n += !strncmp(cdl_tuning_of(dev)->items[i].key, prefix, strlen(prefix));
     return n;
 }
 
@@ -102,11 +102,12 @@ static void check_tuned(cdl_precision precision, double limit) {
             assert_true((shapes = count_entries(dev, "shape ")) > 0);
         assert_int_equal(count_entries(dev, "shape "), shapes);
     }
-    for (int i = 0; i < dev->tuning.count; i++) { // the full ones replaced the quick ones; and every kernel passed
-        if (!strncmp(dev->tuning.items[i].key, "shape ", 6))
-            assert_true(!strncmp(dev->tuning.items[i].value, "full ", 5));
-        else if (!strncmp(dev->tuning.items[i].key, "test ", 5))
-            assert_string_equal(dev->tuning.items[i].value, "passed");
+    for (int i = 0; i < cdl_tuning_of(dev)->count;
+         i++) { // the full ones replaced the quick ones; and every kernel passed
+        if (!strncmp(cdl_tuning_of(dev)->items[i].key, "shape ", 6))
+            assert_true(!strncmp(cdl_tuning_of(dev)->items[i].value, "full ", 5));
+        else if (!strncmp(cdl_tuning_of(dev)->items[i].key, "test ", 5))
+            assert_string_equal(cdl_tuning_of(dev)->items[i].value, "passed");
     }
     cdl_device_destroy(&dev);
 }
@@ -134,7 +135,7 @@ static void test_table_is_used(void **state) {
     cdl_kernel_name(&kernels[count - 1], name, sizeof name);
     cdl_tuning_shape_key(key, g, &g->ops[0], BATCH, false);
     snprintf(value, sizeof value, "quick 1.0 us by %s", name);
-    assert_true(cdl_tuning_set(&dev->tuning, key, value));
+    assert_true(cdl_tuning_set(cdl_tuning_of(dev), key, value));
     cdl_session_destroy(&s);
     s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
     cdl_kernel_name(&s->plan.steps[0].kernel, value, sizeof value);
@@ -143,7 +144,7 @@ static void test_table_is_used(void **state) {
     const char *const senseless[] = {"quick 1.0 us by conv_none 1,2,3 fp32", "quick", "", "by", " by ",
                                      "quick 1.0 us by conv_direct"};
     for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
-        assert_true(cdl_tuning_set(&dev->tuning, key, senseless[i]));
+        assert_true(cdl_tuning_set(cdl_tuning_of(dev), key, senseless[i]));
         s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
         cdl_session_destroy(&s);
     }
@@ -184,7 +185,7 @@ static void test_tuned_segment(void **state) {
         } else if (harness.info.timestamps) {
             assert_int_equal(count_entries(dev, "segment "), 1);
             snprintf(value, sizeof value, "%s steps %d images %d", i < 3 ? "quick" : "full", used.steps, used.images);
-            assert_string_equal(cdl_tuning_find(&dev->tuning, key), value);
+            assert_string_equal(cdl_tuning_find(cdl_tuning_of(dev), key), value);
             if (i == 2 || i == 4) // recalled
                 assert_true(used.steps == found.steps && used.images == found.images);
         }

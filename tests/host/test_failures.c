@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "support/heap.h"
+#include "tune/tune.h"
 
 static int survived[2]; // failures of host memory injected so far: one alone, or all from there on
 
@@ -466,6 +467,8 @@ static cdl_result import(const struct attempt *a) {
     (void)a;
     const cdl_result r = step_import(&l, NULL);
     assert_true((r == CDL_OK) == (l.dev != NULL));
+    if (r == CDL_OK)
+        cdl_tuning_of(l.dev); // reads the folder's table; NULL without memory
     end(&l);
     return r;
 }

@@ -1,5 +1,7 @@
 // device_batch.c - see device_batch.h.
 #include "support/device_batch.h"
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
 
 #include "system/thread.h"
 

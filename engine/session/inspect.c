@@ -1,0 +1,45 @@
+// inspect.c - see inspect.h.
+#include "session/inspect.h"
+
+#include "session/submit.h"
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
+
+cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_model *model,
+                                      const struct cdl_session_params *params) {
+    return cdl_session_create_with(out, dev, model, params, true);
+}
+
+cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *out) {
+    struct cdl_device *dev = s->dev;
+    const struct cdl_value *v = &s->plan.graph.values[value];
+    const bool fp16 = s->plan.fp16 && !v->fp32;
+    const size_t padded = (size_t)cdl_padded_channels(v->channels), pixels = (size_t)v->height * (size_t)v->width;
+    const size_t bytes = cdl_plan_image_bytes(&s->plan, value);
+    struct cdl_buffer host;
+    const VkBufferCopy region = {cdl_plan_value_at(&s->plan, value, image), 0, bytes};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    struct cdl_slot *slot = &s->slots[0];
+    cdl_result r = cdl_buffer_create(&host, dev, bytes, CDL_MEMORY_READBACK, "a value");
+    if (r != CDL_OK)
+        return r;
+    CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
+    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+    dev->vkd.CmdCopyBuffer(slot->preprocess, s->arena.handle, host.handle, 1, &region);
+    cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    CDL_VK(dev, EndCommandBuffer(slot->preprocess));
+    r = cdl_queue_submit(dev, &slot->preprocess, 1, slot->done, ++slot->submitted);
+    if (r == CDL_OK)
+        r = cdl_slot_wait(s, slot, UINT64_MAX);
+    if (r == CDL_OK)
+        r = cdl_buffer_invalidate(&host, dev);
+    for (size_t i = 0; r == CDL_OK && i < pixels * (size_t)v->channels; i++) {
+        const size_t at = i / (size_t)v->channels * padded + i % (size_t)v->channels;
+        out[i] = fp16 ? cdl_f16_to_f32(((const uint16_t *)host.mapped)[at]) : ((const float *)host.mapped)[at];
+    }
+error:
+    cdl_buffer_destroy(&host, dev);
+    return r;
+}

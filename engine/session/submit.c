@@ -1,0 +1,132 @@
+// submit.c - submits runs of the host's pictures and tensors, and waits for them.
+//
+// Pictures that outgrow the staging buffer go in several parts, and the GPU finishes with one before the next is
+// staged. The network is submitted with the last.
+#include "session/submit.h"
+
+#include "session/pixels.h"
+#include "session/record.h"
+#include "session/results.h"
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
+
+static bool valid_pixels(const struct cdl_session *s, const struct cdl_pixels *p) {
+    if (!p->data || p->width < 1 || p->height < 1 || p->format < CDL_FORMAT_RGBA8 || p->format > CDL_FORMAT_NV12)
+        return false;
+    if (p->format == CDL_FORMAT_TENSOR_F32)
+        return p->width == s->info.width && p->height == s->info.height && p->stride == 0;
+    return cdl_stride_fits(p->format, p->width, p->stride) && p->orientation >= 0 && p->orientation <= 8;
+}
+
+struct cdl_slot *cdl_idle_slot(struct cdl_session *s, int index) {
+    if (index < 0 || index >= s->info.num_slots || s->slots[index].state != CDL_SLOT_IDLE)
+        return NULL;
+    for (int i = 0; i < s->info.num_slots; i++)
+        if (s->slots[i].state == CDL_SLOT_RECORDING)
+            return NULL;
+    return &s->slots[index];
+}
+
+// Submits the preprocessing of what is staged; with the last part, the network behind it.
+static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const struct cdl_launch *launch, bool first,
+                              bool last) {
+    struct cdl_session *s = st->s;
+    struct cdl_device *dev = s->dev;
+    const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    cdl_result r = cdl_buffer_flush(&st->slot->staging, dev);
+    if (r != CDL_OK)
+        return r;
+    CDL_VK(dev, BeginCommandBuffer(st->slot->preprocess, &begin));
+    cdl_record_begin(s, st->slot, st->slot->preprocess, first);
+    cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
+    CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));
+    r = cdl_queue_submit(dev, commands, last ? 2 : 1, st->slot->done, st->slot->submitted + 1);
+    if (r == CDL_OK)
+        st->slot->submitted++;
+    if (r == CDL_OK && !last)
+        r = cdl_slot_wait(s, st->slot, UINT64_MAX);
+error:
+    return r;
+}
+
+static cdl_result submit_pictures(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
+    cdl_result r = CDL_OK;
+    struct cdl_launch launch;
+    for (int image = 0, row = 0, part = 0; r == CDL_OK && image < count; part++) {
+        r = cdl_stage_pictures(st, images, count, &image, &row);
+        if (r != CDL_OK)
+            return r;
+        cdl_stage_launch(st, 0, st->num_jobs, &launch);
+        r = submit_part(st, st->s->preprocess, &launch, part == 0, image == count);
+    }
+    return r;
+}
+
+static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *images, int count) {
+    cdl_result r = CDL_OK;
+    struct cdl_launch launch;
+    for (int image = 0; r == CDL_OK && image < count;) {
+        const bool first = image == 0;
+        image += cdl_stage_tensors(st, images, count, image, &launch);
+        r = submit_part(st, st->s->import, &launch, first, image == count);
+    }
+    return r;
+}
+
+cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_pixels *images, int count) {
+    const cdl_log *log = &s->dev->log;
+    CDL_REQUIRE(log, images != NULL && count >= 1 && count <= s->info.max_batch);
+    struct cdl_slot *slot = cdl_idle_slot(s, slot_index);
+    if (!slot)
+        return cdl_fail(log, CDL_ERR_INVALID, "%s: slot %d is out of range or busy, or a run is half recorded",
+                        __func__, slot_index);
+    for (int i = 0; i < count; i++) {
+        CDL_REQUIRE(log, valid_pixels(s, &images[i]));
+        CDL_REQUIRE(log, (images[i].format == CDL_FORMAT_TENSOR_F32) == (images[0].format == CDL_FORMAT_TENSOR_F32));
+    }
+    cdl_result r = CDL_OK;
+    slot->num_images = 0;
+    if (slot->recorded_images != count)
+        r = cdl_record_network(s, slot, count);
+    if (r == CDL_OK) {
+        struct cdl_stage stage = cdl_stage_begin(s, slot);
+        r = images[0].format == CDL_FORMAT_TENSOR_F32 ? submit_tensors(&stage, images, count)
+                                                      : submit_pictures(&stage, images, count);
+    }
+    if (r == CDL_OK) {
+        slot->state = CDL_SLOT_SUBMITTED;
+        slot->num_images = count;
+    }
+    return r;
+}
+
+cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns) {
+    return cdl_timeline_wait(s->dev, slot->done, slot->submitted, timeout_ns);
+}
+
+cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns) {
+    CDL_REQUIRE(&s->dev->log, slot_index >= 0 && slot_index < s->info.num_slots);
+    struct cdl_slot *slot = &s->slots[slot_index];
+    if (slot->state == CDL_SLOT_IDLE)
+        return CDL_OK;
+    if (slot->state != CDL_SLOT_SUBMITTED)
+        return cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+                        "%s: slot %d was recorded, not submitted by Cardinal: cdl_vk_retire takes it", __func__,
+                        slot_index);
+    cdl_result r = cdl_slot_wait(s, slot, timeout_ns);
+    if (r != CDL_OK && r != CDL_ERR_DEVICE_LOST)
+        return r; // still in flight, for all that is known
+    slot->state = CDL_SLOT_IDLE;
+    if (r == CDL_OK)
+        r = cdl_take_results(s, slot);
+    if (r != CDL_OK)
+        slot->num_images = 0;
+    return r;
+}
+
+cdl_result cdl_session_run(cdl_session *s, const struct cdl_pixels *images, int count) {
+    cdl_result r = cdl_session_submit(s, 0, images, count);
+    return r == CDL_OK ? cdl_session_wait(s, 0, UINT64_MAX) : r;
+}
