@@ -34,6 +34,7 @@ struct cdl_graph {
     struct cdl_op *ops;
     struct cdl_value *values;
     int num_ops, num_values;
+    int output;        // the value that the network is run for: the logits
     int map, features; // values: the last feature map, and its average, which the classifier sees
     int num_classes;
     char architecture[64];
@@ -53,5 +54,11 @@ void cdl_op_text(const struct cdl_op *op, char *out, size_t size);
 
 // The network's input is stored with 4 channels, everything else with a multiple of 8.
 static inline int cdl_padded_channels(int channels) { return channels <= 4 ? 4 : (channels + 7) / 8 * 8; }
+
+// value.c: a value in memory. fp16: storage of what is not marked fp32.
+size_t cdl_value_bytes(const struct cdl_value *value, bool fp16); // of one image
+// From and to float[images][height][width][channels]. Padding channels are stored as zeros.
+void cdl_value_store(const struct cdl_value *value, bool fp16, int images, const float *in, void *out);
+void cdl_value_load(const struct cdl_value *value, bool fp16, int images, const void *in, float *out);
 
 #endif // CDL_GRAPH_H_

@@ -253,7 +253,8 @@ static cdl_result add_head(struct builder *b, int value) {
                                   .bias = bias};
     if ((r = add_op(b, linear, 1, 1, b->graph->num_classes)) != CDL_OK)
         return r;
-    b->graph->values[b->graph->num_values - 1].fp32 = true;
+    b->graph->output = b->graph->num_values - 1;
+    b->graph->values[b->graph->output].fp32 = true;
     return CDL_OK;
 }
 

@@ -1,30 +1,49 @@
-// conv_direct.c - conv_direct.comp: any convolution; grouped ones and the stem by default.
-#include "kernels/conv.h"
+// conv_direct.c - conv_direct.comp: any convolution, on any device.
+#include "kernels/family.h"
+
+#define CONSTANTS "conv_direct_constants.h"
+#include "kernels/constants.h"
 
 enum { LANES = 8 }; // of the weights' layout
 
-static int list(const struct cdl_conv_shape *s, struct cdl_kernel *out, int cap) {
+static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
     const int span = cdl_source_span(s);
     const int longest = s->caps->software && s->op->kernel_h <= 3 ? 8 : 4; // pixels a strip: registers against reuse
     int n = 0;
     for (int pixels = longest; pixels >= 1 && n < cap; pixels /= 2) {
         if (pixels > s->dst->width && pixels > 1)
             continue; // a row shorter than a strip wastes the rest of it
-        struct cdl_kernel *k = &out[n];
-        *k = (struct cdl_kernel){.shader = "conv_direct", .fp16 = s->fp16, .rank = 20 + n};
-        cdl_set_constants(k, 9,
-                          (const uint32_t[]){CDL_POINTWISE_SIZE, (uint32_t)s->op->kernel_h, (uint32_t)s->op->kernel_w,
-                                             (uint32_t)s->op->stride, (uint32_t)s->op->padding, (uint32_t)span,
-                                             (uint32_t)pixels, s->op->relu, s->op->residual >= 0});
-        cdl_set_weights(k, s, LANES, span);
+        out[n] = (struct cdl_kernel){
+            .program =
+                {
+                    .fp16 = s->fp16,
+                    .constants =
+                        {
+                            [WORKGROUP] = CDL_POINTWISE_SIZE,
+                            [KERNEL_H] = (uint32_t)s->op->kernel_h,
+                            [KERNEL_W] = (uint32_t)s->op->kernel_w,
+                            [STRIDE] = (uint32_t)s->op->stride,
+                            [PADDING] = (uint32_t)s->op->padding,
+                            [SPAN] = (uint32_t)span,
+                            [PIXELS] = (uint32_t)pixels,
+                            [RELU] = s->op->relu,
+                            [ADD_RESIDUAL] = s->op->residual >= 0,
+                        },
+                },
+            .weights = {cdl_conv_weights(s, LANES, span, 0, 0)},
+            .cost = n, // longest first
+        };
         n++;
     }
     return n;
 }
 
-static void launch(const struct cdl_kernel *k, const struct conv_params *p, struct cdl_launch *out) {
-    const uint64_t strips = cdl_div_up((uint32_t)p->dst_w, k->constants[6]);
-    cdl_launch_invocations(out, (uint64_t)p->images * (uint64_t)p->dst_h * strips * (uint64_t)p->dst_c4);
+static void launch(const struct cdl_kernel *k, const struct cdl_shape *s, int images, const struct cdl_addresses *at,
+                   struct cdl_launch *out) {
+    const uint64_t strips = cdl_div_up((uint32_t)s->dst->width, k->program.constants[PIXELS]);
+    cdl_push_conv(k, s, images, at, out);
+    cdl_launch_invocations(out, (uint64_t)images * (uint64_t)s->dst->height * strips * (uint64_t)s->dst_c4);
 }
 
-const struct cdl_conv_family cdl_conv_direct = {"conv_direct", list, launch};
+const struct cdl_kernel_family cdl_conv_direct = {
+    {"conv_direct", constants, NUM_CONSTANTS}, CDL_OP_CONV, 1, list, launch};

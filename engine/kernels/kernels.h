@@ -1,118 +1,74 @@
-// kernels.h - which shader runs an operation, with which constants, weights layout and dispatch size.
+// kernels.h - which programs may do an operation's work, how its weights lie for each, and how many workgroups it
+// takes.
 //
-// Plain data, no Vulkan. The list of kernels an operation may use depends on its shape and on the device's
-// capabilities alone; the first is the default.
+// Plain data, no Vulkan. The list of kernels for an operation depends on its shape and on the device's capabilities
+// alone; the first is the best guess for the device (rank.c).
 #ifndef CDL_KERNELS_H_
 #define CDL_KERNELS_H_
 
-#include "params.h"
 #include "graph/graph.h"
+#include "kernels/caps.h"
+#include "kernels/launch.h"
+#include "kernels/program.h"
+#include "kernels/weight_layout.h"
 
-enum { CDL_MAX_CONSTANTS = 20, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 32 };
+enum { CDL_MAX_KERNELS = 32, CDL_MAX_FUSED = 2 };
 
-// What a choice of kernels needs to know of a device.
-struct cdl_caps {
-    uint32_t subgroup_size;
-    bool subgroup_shuffle; // subgroup basic + shuffle in compute, and the size above can be relied on
-    bool software;         // a CPU driver: a subgroup is one vector register, loads are dear
-    bool int64;            // 64-bit integers in shaders, and enabled
-    bool fp16_arithmetic;  // fp16 in registers, not only in storage
-    uint32_t max_workgroup_size;
-    uint32_t max_shared_bytes;
-    // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B
-    // fp16, C fp32. matrix_m 0: none.
-    uint32_t matrix_m, matrix_n, matrix_k, matrix_subgroup;
-    // VK_NV_cooperative_matrix2: matrices whose sizes are multiples of a grain, with functions of each element. A grain
-    // of 0 invocations is a subgroup's, the others those of workgroups of that size, which lose reserved_bytes of
-    // shared memory.
-    struct {
-        uint32_t invocations, m, n, k;
-    } matrix_grains[4];
-    int num_matrix_grains;
-    uint32_t matrix_reserved_bytes;
-    // By class of device, as Vulkan does not tell; 0: unknown. See segment.c.
-    uint32_t cache_bytes;  // of memory that stays near the processors from one dispatch to the next
-    uint32_t fill_outputs; // a convolution with so many outputs gives every processor something to do
+// What one kernel does: consecutive operations of a graph. Of two, the second reads what the first makes, nobody else
+// does, and that value is never in memory.
+struct cdl_work {
+    const struct cdl_graph *graph;
+    const struct cdl_op *ops; // [num_ops], in graph->ops
+    int num_ops;              // 1 to CDL_MAX_FUSED
 };
+int cdl_work_src(const struct cdl_work *work); // the values that it reads and writes; residual -1: none
+int cdl_work_residual(const struct cdl_work *work);
+int cdl_work_dst(const struct cdl_work *work);
+uint64_t cdl_work_flops(const struct cdl_work *work, int images);
+// "conv3x3 g32, conv1x1"
+enum { CDL_WORK_TEXT = 64 };
+void cdl_work_text(const struct cdl_work *work, char out[CDL_WORK_TEXT]);
+
+struct cdl_kernel_family; // family.h
 
 struct cdl_kernel {
-    const char *shader;     // GLSL file without .comp
-    int rank;               // the guess at its place among the kernels of an operation: lower is faster
-    bool fp16;              // storage
-    uint32_t subgroup_size; // subgroups must have this size and be full; 0: as the driver likes
-    // So many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11
-    // of the sum of their magnitudes, at most; 0: fp32 all the way
+    const struct cdl_kernel_family *family;
+    struct cdl_program program;
+    struct cdl_weight_layout weights[CDL_MAX_FUSED]; // of each operation of the work
+    // So many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11 of the sum
+    // of their magnitudes, at most; 0: fp32 all the way.
     int half_products;
-    uint32_t constants[CDL_MAX_CONSTANTS]; // specialization constants 0..num_constants-1; 0 is the workgroup size
-    int num_constants;
-    bool host_input; // reads a host's buffer or image through descriptor set 0, see host_run.c
-    // convolution: storage4 weights[ceil(dst_c4 / lanes)][rows][lanes][4 out], rows = [kernel_h][tap_columns][span][4
-    // in]
-    int lanes, span;
-    int tap_columns;     // kernel_w, or more: zero weights behind it; 0: kernel_w
-    int rows;            // zero rows behind those above; 0: none
-    bool shared_window;  // all lanes' blocks read the same span blocks of input, the first lane's
-    bool pair;           // does the work of the operation before its own, too; that one's weights are another kernel's
-    size_t weight_bytes; // weights, then float bias[4 * dst_c4] at bias_offset
-    size_t bias_offset;
-};
-
-struct cdl_launch {
-    uint32_t groups[2];
-    uint32_t push_bytes;
-    union {
-        uint8_t bytes[CDL_MAX_PUSH_BYTES];
-        struct conv_params conv;
-        struct batch_norm_params batch_norm;
-        struct pool_params pool;
-        struct classify_params classify;
-        struct preprocess_params preprocess;
-        struct import_params import;
-    } push;
+    double cost; // the guess at its time among its family's kernels, without a unit
+    int rank;    // its place among all kernels for the work: lower is faster, by a guess
 };
 
 struct cdl_addresses {
-    uint64_t src, residual, dst, weights;
-    uint64_t first_weights; // of a pair's first operation, before `weights`
+    uint64_t src, residual, dst;
+    uint64_t weights[CDL_MAX_FUSED]; // of each operation of the work
 };
 
-// Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device first; returns their number, >= 1.
-int cdl_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
-                    struct cdl_kernel *out);
-
-// Writes up to CDL_MAX_KERNELS legal kernels that do the operation's work and that of the one before it in graph->ops,
-// whose value nobody else reads, and to *first the kernel that tells how the latter's weights lie; returns their
-// number, often 0.
-int cdl_pair_kernels_for(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps, bool fp16,
-                         struct cdl_kernel *out, struct cdl_kernel *first);
+// Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device first; returns their number: for one operation
+// 1 or more, for two often 0. fp16: storage of values that are not marked fp32.
+int cdl_kernels_for(const struct cdl_work *work, const struct cdl_caps *caps, bool fp16, struct cdl_kernel *out);
 
 // Push constants and workgroup counts for `images` images.
-void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
-                       int images, const struct cdl_addresses *at, struct cdl_launch *out);
+void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_work *work, int images,
+                       const struct cdl_addresses *at, struct cdl_launch *out);
 
-// Floats of scratch that cdl_kernel_pack needs for this operation.
-size_t cdl_kernel_scratch(const struct cdl_op *op);
+// The index of the kernel with this cdl_program_id; -1: none has it.
+int cdl_kernel_by_id(const struct cdl_kernel *kernels, int count, uint64_t id);
 
-// Writes the operation's weights, batch norm folded in, to dst[kernel->weight_bytes].
-void cdl_kernel_pack(const struct cdl_kernel *kernel, const struct cdl_graph *graph, const struct cdl_op *op,
-                     float *scratch, uint8_t *dst);
-
-// Whether one pipeline serves both: they may differ in rank and in the layout of weights alone.
-bool cdl_same_pipeline(const struct cdl_kernel *a, const struct cdl_kernel *b);
-
-// "conv_lanes 8,8,1,1,0 fp32": shader, constants, storage.
-void cdl_kernel_name(const struct cdl_kernel *kernel, char *out, size_t size);
-int cdl_kernel_named(const struct cdl_kernel *kernels, int count, const char *name); // its index; -1: none is called so
-
-// Workgroups for `count` invocations of a pointwise kernel or more.
-void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count);
-
-// Workgroups for `count` workgroups or more, in rows of at most 65535 (Vulkan's guaranteed limit).
-void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count);
-
-// The fixed kernels around the network.
-enum { CDL_POINTWISE_SIZE = 64, CDL_REDUCE_SIZE = 128 };
-void cdl_pointwise_kernel(struct cdl_kernel *out, const char *shader, bool fp16);
-void cdl_reduce_kernel(struct cdl_kernel *out, const char *shader);
+// The programs around the network.
+enum cdl_fixed_program {
+    CDL_PREPROCESS,        // pixels in staging memory
+    CDL_PREPROCESS_VIEW,   // a host's image
+    CDL_PREPROCESS_NV12,   // a host's image in two planes
+    CDL_PREPROCESS_BUFFER, // a host's buffer
+    CDL_IMPORT,            // a tensor in staging memory
+    CDL_SOFTMAX,           // one workgroup an image
+    CDL_TOP_K,             // one workgroup an image
+    CDL_NUM_FIXED_PROGRAMS
+};
+struct cdl_program cdl_fixed_program(enum cdl_fixed_program which, bool fp16);
 
 #endif // CDL_KERNELS_H_

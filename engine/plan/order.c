@@ -1,4 +1,4 @@
-// order.c - the order of a run's dispatches, and the fewest barriers between them.
+// order.c - the order of a run's dispatches, the fewest barriers between them, and where a run may be cut into slices.
 #include "plan/plan.h"
 
 static int num_sub_batches(const struct cdl_plan *plan, int images) {
@@ -6,40 +6,39 @@ static int num_sub_batches(const struct cdl_plan *plan, int images) {
 }
 
 int cdl_plan_num_dispatches(const struct cdl_plan *plan, int images) {
-    return num_sub_batches(plan, images) * plan->segment_order + plan->num_order - plan->segment_order;
+    return num_sub_batches(plan, images) * plan->segment.steps + plan->num_steps - plan->segment.steps;
 }
 
 struct cdl_dispatch_entry cdl_plan_dispatch(const struct cdl_plan *plan, int images, int index) {
-    const int count = plan->segment_order, sub_batches = num_sub_batches(plan, images),
-              in_segment = sub_batches * count;
-    struct cdl_dispatch_entry d = {.images = images};
+    const int count = plan->segment.steps, sub_batches = num_sub_batches(plan, images);
+    const int in_segment = sub_batches * count;
+    struct cdl_dispatch_entry d = {.step = index - in_segment + count, .images = images};
     if (index < in_segment) {
-        const int size =
-            (images + sub_batches - 1) / sub_batches; // about equal: a last one of a single image would take long
+        // About equal: a last one of a single image would take long.
+        const int size = (images + sub_batches - 1) / sub_batches;
+        d.step = index % count;
         d.first_image = index / count * size;
         d.images = images - d.first_image < size ? images - d.first_image : size;
     }
-    d.step = plan->order[index < in_segment ? index % count : index - in_segment + count];
     d.barrier_before =
-        plan->steps[d.step].barrier_before || (d.step == plan->order[0] && d.first_image > 0 && plan->segment_barrier);
+        plan->steps[d.step].barrier_before || (d.step == 0 && d.first_image > 0 && plan->segment_barrier);
     return d;
-}
-
-int cdl_plan_source(const struct cdl_plan *plan, int step) {
-    return plan->graph.ops[step > 0 && plan->steps[step - 1].in_next ? step - 1 : step].src;
 }
 
 struct cdl_addresses cdl_plan_addresses(const struct cdl_plan *plan, const struct cdl_dispatch_entry *d, uint64_t arena,
                                         uint64_t weights) {
-    const struct cdl_op *op = &plan->graph.ops[d->step];
-    return (struct cdl_addresses){
-        .src = arena + cdl_plan_value_at(plan, cdl_plan_source(plan, d->step), d->first_image),
-        .residual = op->residual >= 0 ? arena + cdl_plan_value_at(plan, op->residual, d->first_image) : 0,
-        .dst = arena + cdl_plan_value_at(plan, op->dst, d->first_image),
-        .weights = weights + plan->steps[d->step].weights_at,
-        .first_weights = d->step > 0 ? weights + plan->steps[d->step - 1].weights_at : 0,
+    const struct cdl_step *step = &plan->steps[d->step];
+    struct cdl_addresses at = {
+        .src = arena + cdl_plan_value_at(plan, step->src, d->first_image),
+        .residual = step->residual >= 0 ? arena + cdl_plan_value_at(plan, step->residual, d->first_image) : 0,
+        .dst = arena + cdl_plan_value_at(plan, step->dst, d->first_image),
     };
+    for (int i = 0; i < step->num_ops; i++)
+        at.weights[i] = weights + step->weights_at[i];
+    return at;
 }
+
+// ---- barriers
 
 static bool overlap_in_memory(const struct cdl_plan *p, int a, int b) {
     return a >= 0 && b >= 0 && p->value_at[a] < p->value_at[b] + p->value_bytes[b] &&
@@ -49,14 +48,11 @@ static bool overlap_in_memory(const struct cdl_plan *p, int a, int b) {
 // Whether step `later` must wait for `earlier`: that wrote what it reads, or read or wrote where it writes. With
 // next_images it runs for the sub-batch behind that of `earlier`, whose part of a value for all images is another.
 static bool must_wait(const struct cdl_plan *plan, int earlier, int later, bool next_images) {
-    const struct cdl_op *e = &plan->graph.ops[earlier], *l = &plan->graph.ops[later];
-    const int pairs[][2] = {{cdl_plan_source(plan, later), e->dst},
-                            {l->residual, e->dst},
-                            {l->dst, e->dst},
-                            {l->dst, cdl_plan_source(plan, earlier)},
-                            {l->dst, e->residual}};
-    for (size_t i = 0; i < CDL_COUNT(pairs); i++) {
-        const int a = pairs[i][0], b = pairs[i][1];
+    const struct cdl_step *e = &plan->steps[earlier], *l = &plan->steps[later];
+    const int conflicts[][2] = {
+        {l->src, e->dst}, {l->residual, e->dst}, {l->dst, e->dst}, {l->dst, e->src}, {l->dst, e->residual}};
+    for (size_t i = 0; i < CDL_COUNT(conflicts); i++) {
+        const int a = conflicts[i][0], b = conflicts[i][1];
         if (overlap_in_memory(plan, a, b) && !(next_images && a == b && plan->value_images[a] == plan->max_batch))
             return true;
     }
@@ -64,17 +60,16 @@ static bool must_wait(const struct cdl_plan *plan, int earlier, int later, bool 
 }
 
 void cdl_plan_place_barriers(struct cdl_plan *plan) {
-    const int *order = plan->order;
-    int since = 0, last = 0,
-        first = plan->segment_order; // behind the last barrier; the segment's last and first barrier
-    for (int i = 0; i < plan->num_order; i++) {
+    const int in_segment = plan->segment.steps;
+    int since = 0, last = 0, first = in_segment; // behind the last barrier; the segment's last and first barrier
+    for (int i = 0; i < plan->num_steps; i++) {
         bool wait = false;
         for (int j = since; j < i && !wait; j++)
-            wait = must_wait(plan, order[j], order[i], false);
-        plan->steps[order[i]].barrier_before = wait;
+            wait = must_wait(plan, j, i, false);
+        plan->steps[i].barrier_before = wait;
         if (wait)
             since = i;
-        if (wait && i < plan->segment_order) {
+        if (wait && i < in_segment) {
             first = i < first ? i : first;
             last = i;
         }
@@ -82,6 +77,33 @@ void cdl_plan_place_barriers(struct cdl_plan *plan) {
     // From one sub-batch to the next: do the steps up to the first barrier wait for those behind the last?
     plan->segment_barrier = false;
     for (int i = 0; i < first && !plan->segment_barrier; i++)
-        for (int j = last; j < plan->segment_order && !plan->segment_barrier; j++)
-            plan->segment_barrier = must_wait(plan, order[j], order[i], true);
+        for (int j = last; j < in_segment && !plan->segment_barrier; j++)
+            plan->segment_barrier = must_wait(plan, j, i, true);
+}
+
+// ---- slices
+
+// About the time of a dispatch, in operations: where GPUs and CPU drivers balance, so many take as long as moving a
+// byte.
+static double dispatch_cost(const struct cdl_plan *plan, const struct cdl_dispatch_entry *d) {
+    const double flops_per_byte = 16;
+    return (double)cdl_step_flops(plan, d->step, d->images) +
+           flops_per_byte * (double)cdl_step_bytes(plan, d->step, d->images);
+}
+
+int cdl_plan_slice_end(const struct cdl_plan *plan, int images, int slice, int count) {
+    const int num = cdl_plan_num_dispatches(plan, images);
+    double total = 0, sum = 0;
+    for (int i = 0; i < num; i++) {
+        const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+        total += dispatch_cost(plan, &d);
+    }
+    for (int i = 0, closed = 0; i < num; i++) { // closed: slices
+        const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
+        const int left = num - 1 - i, slices_left = count - 1 - closed;
+        sum += dispatch_cost(plan, &d);
+        if (slices_left > 0 && (sum >= total * (closed + 1) / count || left <= slices_left) && closed++ == slice)
+            return i + 1;
+    }
+    return num;
 }

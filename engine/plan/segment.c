@@ -10,41 +10,39 @@
 // times.
 enum { LEAST_SUB_BATCHES = 5 };
 
-// Values but the first that cross from steps [0, step) to the rest.
-static int num_crossing(const struct cdl_graph *g, int step) {
+// Whether the step, or one behind it, reads the value.
+static bool read_from(const struct cdl_plan *plan, int value, int step) {
+    for (int i = step; i < plan->num_steps; i++)
+        if (plan->steps[i].src == value || plan->steps[i].residual == value)
+            return true;
+    return false;
+}
+
+// Values but the input that cross from steps [0, step) to the rest.
+static int num_crossing(const struct cdl_plan *plan, int step) {
     int count = 0;
-    for (int i = 0; i < step; i++) {
-        bool read = false;
-        for (int j = step; j < g->num_ops; j++)
-            read = read || g->ops[j].src == g->ops[i].dst || g->ops[j].residual == g->ops[i].dst;
-        count += read;
-    }
+    for (int i = 0; i < step; i++)
+        count += read_from(plan, plan->steps[i].dst, step);
     return count;
 }
 
-// Bytes of one image alive while `step` runs, without those that the steps before 0 made.
+// Bytes of one image alive while `step` runs, without the input.
 static size_t alive_bytes(const struct cdl_plan *plan, int step) {
-    const struct cdl_graph *g = &plan->graph;
     size_t bytes = 0;
-    for (int i = 0; i <= step; i++) {
-        bool read = i == step;
-        for (int j = step; j < g->num_ops; j++)
-            read = read || g->ops[j].src == g->ops[i].dst || g->ops[j].residual == g->ops[i].dst;
-        bytes += read ? cdl_plan_image_bytes(plan, g->ops[i].dst) : 0;
-    }
+    for (int i = 0; i <= step; i++)
+        if (i == step || read_from(plan, plan->steps[i].dst, step))
+            bytes += cdl_plan_image_bytes(plan, plan->steps[i].dst);
     return bytes;
 }
 
 // Whether the step has enough to do for so few images, and reads no more than a quarter as many bytes of weights as of
 // values.
 static bool worth_it(const struct cdl_plan *plan, int step, int images, uint64_t least_outputs) {
-    const struct cdl_op *op = &plan->graph.ops[step];
-    const struct cdl_value *dst = &plan->graph.values[op->dst];
+    const struct cdl_value *dst = &plan->graph.values[plan->steps[step].dst];
     const uint64_t outputs = (uint64_t)images * (uint64_t)dst->height * (uint64_t)dst->width * (uint64_t)dst->channels;
-    const size_t moved = cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst) +
-                         (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
-    return (op->kind != CDL_OP_CONV || outputs >= least_outputs) &&
-           plan->steps[step].kernel.weight_bytes <= (size_t)images * moved / 4;
+    const bool convolves = plan->graph.ops[plan->steps[step].first_op].kind == CDL_OP_CONV;
+    return (!convolves || outputs >= least_outputs) &&
+           cdl_step_weight_bytes(plan, step) <= (uint64_t)images * cdl_step_value_bytes(plan, step) / 4;
 }
 
 // As many images as the cache holds, and a fifth of the batch at most, up to the last step that has enough to do and
@@ -52,7 +50,7 @@ static bool worth_it(const struct cdl_plan *plan, int step, int images, uint64_t
 static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache_bytes, uint64_t least_outputs) {
     struct cdl_segment found = {0, 0};
     size_t most = 1;
-    for (int step = 0; step < plan->graph.num_ops; step++) {
+    for (int step = 0; step < plan->num_steps; step++) {
         const size_t alive = alive_bytes(plan, step);
         most = alive > most ? alive : most;
         const int fit = cache_bytes / most < (size_t)plan->max_batch ? (int)(cache_bytes / most) : plan->max_batch;
@@ -60,7 +58,7 @@ static struct cdl_segment find_segment(const struct cdl_plan *plan, size_t cache
         bool all = images > 0 && fit < plan->max_batch; // else the whole batch stays there
         for (int i = 0; i <= step && all; i++)
             all = worth_it(plan, i, images, least_outputs);
-        if (all && num_crossing(&plan->graph, step + 1) == 1)
+        if (all && num_crossing(plan, step + 1) == 1)
             found = (struct cdl_segment){step + 1, images};
     }
     return found;

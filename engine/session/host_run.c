@@ -21,20 +21,11 @@ _Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK
 // ---- session
 
 static cdl_result create_pipelines(struct cdl_session *s) {
-    const struct {
-        VkPipeline *out;
-        const char *shader;
-    } all[] = {
-        {&s->from_view, "preprocess_view"},
-        {&s->from_nv12, "preprocess_nv12"},
-        {&s->from_buffer, "preprocess_buffer"},
-    };
+    static const enum cdl_fixed_program wanted[] = {CDL_PREPROCESS_VIEW, CDL_PREPROCESS_NV12, CDL_PREPROCESS_BUFFER};
     cdl_result r = CDL_OK;
-    for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(all); i++) {
-        struct cdl_kernel kernel;
-        cdl_pointwise_kernel(&kernel, all[i].shader, s->plan.fp16);
-        kernel.host_input = true;
-        r = cdl_pipeline_get(all[i].out, s->dev, &kernel);
+    for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(wanted); i++) {
+        const struct cdl_program program = cdl_fixed_program(wanted[i], s->plan.fp16);
+        r = cdl_pipeline_get(&s->fixed[wanted[i]], s->dev, &program);
     }
     return r;
 }
@@ -210,7 +201,7 @@ static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run)
 }
 
 static VkPipeline pipeline_of(const struct cdl_session *s, const struct cdl_vk_input *in) {
-    return in->buffer ? s->from_buffer : in->chroma_view ? s->from_nv12 : s->from_view;
+    return s->fixed[in->buffer ? CDL_PREPROCESS_BUFFER : in->chroma_view ? CDL_PREPROCESS_NV12 : CDL_PREPROCESS_VIEW];
 }
 
 static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, const struct cdl_vk_run *run) {
@@ -225,35 +216,6 @@ static void record_inputs(struct cdl_stage *stage, VkCommandBuffer commands, con
                                   launch.push.bytes);
         dev->vkd.CmdDispatch(commands, launch.groups[0], launch.groups[1], 1);
     }
-}
-
-// The first dispatch behind slice `slice` of `count`: so that the slices take about equal work, and one each at least.
-static int slice_end(const struct cdl_plan *plan, int images, int slice, int count) {
-    const struct cdl_graph *g = &plan->graph;
-    const int num = cdl_plan_num_dispatches(plan, images);
-    double total = 0, sum = 0;
-    // Where GPUs and CPU drivers balance: so many operations take the time of one byte.
-    const double flops_per_byte = 16;
-    for (int pass = 0; pass < 2; pass++) {
-        int closed = 0; // slices
-        for (int i = 0; i < num; i++) {
-            const struct cdl_dispatch_entry d = cdl_plan_dispatch(plan, images, i);
-            const struct cdl_op *op = &g->ops[d.step];
-            const double bytes =
-                (double)(cdl_plan_image_bytes(plan, op->src) + cdl_plan_image_bytes(plan, op->dst)) * d.images +
-                (double)plan->steps[d.step].kernel.weight_bytes;
-            const double cost = (double)cdl_op_flops(g, op, d.images) + flops_per_byte * bytes;
-            if (pass == 0) {
-                total += cost;
-                continue;
-            }
-            sum += cost;
-            const int left = num - 1 - i, slices_left = count - 1 - closed;
-            if (slices_left > 0 && (sum >= total * (closed + 1) / count || left <= slices_left) && closed++ == slice)
-                return i + 1;
-        }
-    }
-    return num;
 }
 
 // The slot's staging buffer and descriptors take the run's pictures.
@@ -276,8 +238,9 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         cdl_record_begin(s, slot, commands, true);
         record_inputs(&stage, commands, run);
     }
-    const int first = run->slice ? slice_end(&s->plan, run->count, run->slice - 1, num_slices) : 0;
-    cdl_record_steps(s, slot, commands, run->count, first, slice_end(&s->plan, run->count, run->slice, num_slices));
+    const int first = run->slice ? cdl_plan_slice_end(&s->plan, run->count, run->slice - 1, num_slices) : 0;
+    cdl_record_steps(s, slot, commands, run->count, first,
+                     cdl_plan_slice_end(&s->plan, run->count, run->slice, num_slices));
     if (run->slice == num_slices - 1) {
         cdl_record_results(s, slot, commands, run->count);
         const VkBufferCopy region = {s->results_at + s->results.probs, run->probs_offset,

@@ -12,9 +12,6 @@ cdl_result cdl_session_create_keeping(cdl_session **out, cdl_device *dev, cdl_mo
 
 cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *out) {
     struct cdl_device *dev = s->dev;
-    const struct cdl_value *v = &s->plan.graph.values[value];
-    const bool fp16 = s->plan.fp16 && !v->fp32;
-    const size_t padded = (size_t)cdl_padded_channels(v->channels), pixels = (size_t)v->height * (size_t)v->width;
     const size_t bytes = cdl_plan_image_bytes(&s->plan, value);
     struct cdl_buffer host;
     const VkBufferCopy region = {cdl_plan_value_at(&s->plan, value, image), 0, bytes};
@@ -35,10 +32,8 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
         r = cdl_slot_wait(s, slot, UINT64_MAX);
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&host, dev);
-    for (size_t i = 0; r == CDL_OK && i < pixels * (size_t)v->channels; i++) {
-        const size_t at = i / (size_t)v->channels * padded + i % (size_t)v->channels;
-        out[i] = fp16 ? cdl_f16_to_f32(((const uint16_t *)host.mapped)[at]) : ((const float *)host.mapped)[at];
-    }
+    if (r == CDL_OK)
+        cdl_value_load(&s->plan.graph.values[value], s->plan.fp16, 1, host.mapped, out);
 error:
     cdl_buffer_destroy(&host, dev);
     return r;

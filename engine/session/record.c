@@ -39,7 +39,8 @@ void cdl_record_steps(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuf
         // of their own: a timed run serializes them.
         if (i == first || d.barrier_before || s->timings)
             compute_barrier(dev, commands);
-        cdl_kernel_launch(&plan->steps[d.step].kernel, &plan->graph, &plan->graph.ops[d.step], d.images, &at, &launch);
+        const struct cdl_work work = cdl_step_work(plan, d.step);
+        cdl_kernel_launch(&plan->steps[d.step].kernel, &work, d.images, &at, &launch);
         cdl_dispatch(dev, commands, s->pipelines[d.step], &launch);
         if (s->timings && slot->queries)
             dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries,
@@ -55,7 +56,7 @@ void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandB
     const uint64_t results = s->arena.address + s->results_at;
     struct cdl_launch launch = {.push_bytes = sizeof launch.push.classify};
     launch.push.classify = (struct classify_params){
-        .src = s->arena.address + s->plan.value_at[g->num_values - 1],
+        .src = s->arena.address + s->plan.value_at[g->output],
         .logits = results + l->logits,
         .probs = results + l->probs,
         .order = results + l->order,
@@ -66,8 +67,8 @@ void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandB
     };
     cdl_launch_workgroups(&launch, (uint64_t)images);
     compute_barrier(dev, commands);
-    cdl_dispatch(dev, commands, s->softmax, &launch);
-    cdl_dispatch(dev, commands, s->top_k, &launch);
+    cdl_dispatch(dev, commands, s->fixed[CDL_SOFTMAX], &launch);
+    cdl_dispatch(dev, commands, s->fixed[CDL_TOP_K], &launch);
     cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
 

@@ -61,16 +61,16 @@ cdl_result cdl_session_cam(const cdl_session *s, int slot_index, int image, int 
     if (!s->class_weights)
         return cdl_fail(log, CDL_ERR_INVALID, "%s: the session was created without `cam`", __func__);
     const struct cdl_graph *g = &s->plan.graph;
-    const size_t padded = (size_t)cdl_padded_channels(s->info.num_features);
-    const void *map = result_at(slot, s->results.map, image, s->results.map_stride);
-    cdl_tensor_read_row(g->ops[g->num_ops - 1].weight, class_id, s->class_weights);
+    const struct cdl_value pixel = {1, 1, s->info.num_features, false};
+    const size_t pixel_bytes = cdl_value_bytes(&pixel, s->plan.fp16);
+    float *weights = s->class_weights, *features = weights + s->info.num_features;
+    const uint8_t *map = result_at(slot, s->results.map, image, s->results.map_stride);
+    cdl_tensor_read_row(g->ops[g->num_ops - 1].weight, class_id, weights);
     for (int i = 0; i < s->info.cam_width * s->info.cam_height; i++) {
         double sum = 0;
-        for (size_t c = 0; c < (size_t)s->info.num_features; c++) {
-            const size_t at = (size_t)i * padded + c;
-            const float value = s->plan.fp16 ? cdl_f16_to_f32(((const uint16_t *)map)[at]) : ((const float *)map)[at];
-            sum += (double)s->class_weights[c] * (double)value;
-        }
+        cdl_value_load(&pixel, s->plan.fp16, 1, map + (size_t)i * pixel_bytes, features);
+        for (int c = 0; c < s->info.num_features; c++)
+            sum += (double)weights[c] * (double)features[c];
         out[i] = (float)sum;
     }
     return CDL_OK;
@@ -107,33 +107,22 @@ uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot_index) {
 
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
-    const struct cdl_graph *g = &s->plan.graph;
-    CDL_REQUIRE(&s->dev->log, num != NULL && (out != NULL || cap == 0) && slot != NULL && s->timings);
     const struct cdl_plan *plan = &s->plan;
-    *num = slot->queries ? plan->num_order : 0;
-    for (int k = 0; k < *num && k < cap; k++) {
-        const int i = plan->order[k], src = cdl_plan_source(plan, i);
-        const struct cdl_op *op = &g->ops[i];
-        const size_t per_image = cdl_plan_image_bytes(plan, src) + cdl_plan_image_bytes(plan, op->dst) +
-                                 (op->residual >= 0 ? cdl_plan_image_bytes(plan, op->residual) : 0);
-        const bool pair = plan->steps[i].kernel.pair;
-        out[k] = (struct cdl_timing){
-            .layer = op->name,
+    CDL_REQUIRE(&s->dev->log, num != NULL && (out != NULL || cap == 0) && slot != NULL && s->timings);
+    *num = slot->queries ? plan->num_steps : 0;
+    for (int i = 0; i < *num && i < cap; i++)
+        out[i] = (struct cdl_timing){
+            .layer = cdl_step_name(plan, i),
             .operation = s->texts[i].operation,
             .kernel = s->texts[i].kernel,
-            .flops = cdl_op_flops(g, op, slot->num_images) + (pair ? cdl_op_flops(g, op - 1, slot->num_images) : 0),
-            .bytes = per_image * (size_t)slot->num_images + plan->steps[i].kernel.weight_bytes +
-                     (pair ? plan->steps[i - 1].kernel.weight_bytes : 0),
+            .flops = cdl_step_flops(plan, i, slot->num_images),
+            .bytes = cdl_step_bytes(plan, i, slot->num_images),
         };
-    }
     for (int i = 0, n = *num ? cdl_plan_num_dispatches(plan, slot->num_images) : 0; i < n; i++) {
         const int step = cdl_plan_dispatch(plan, slot->num_images, i).step; // in a segment several times: their sum
         const uint64_t *end = &slot->ticks[CDL_NUM_RUN_QUERIES + i];
-        int k = 0;
-        while (plan->order[k] != step)
-            k++;
-        if (k < cap)
-            out[k].gpu_ns += (uint64_t)cdl_ticks_ns(s->dev, i ? end[-1] : slot->ticks[CDL_QUERY_PREPROCESSED], *end);
+        if (step < cap)
+            out[step].gpu_ns += (uint64_t)cdl_ticks_ns(s->dev, i ? end[-1] : slot->ticks[CDL_QUERY_PREPROCESSED], *end);
     }
     return CDL_OK;
 }

@@ -9,7 +9,7 @@
 #include "session/preprocess.h"
 #include "session/record.h"
 #include "session/submit.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
 
@@ -38,31 +38,17 @@ static void layout_results(struct cdl_session *s) {
 }
 
 static cdl_result create_pipelines(struct cdl_session *s) {
+    static const enum cdl_fixed_program around[] = {CDL_PREPROCESS, CDL_IMPORT, CDL_SOFTMAX, CDL_TOP_K};
     const struct cdl_plan *plan = &s->plan;
-    struct cdl_kernel kernel;
-    s->pipelines = calloc((size_t)plan->graph.num_ops, sizeof(VkPipeline));
+    s->pipelines = calloc((size_t)plan->num_steps, sizeof(VkPipeline));
     if (!s->pipelines)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
     cdl_result r = CDL_OK;
-    for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++)
-        if (!plan->steps[i].in_next)
-            r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel);
-    const struct {
-        VkPipeline *out;
-        const char *shader;
-        bool pointwise;
-    } around[] = {
-        {&s->preprocess, "preprocess", true},
-        {&s->import, "import", true},
-        {&s->softmax, "softmax", false},
-        {&s->top_k, "top_k", false},
-    };
+    for (int i = 0; r == CDL_OK && i < plan->num_steps; i++)
+        r = cdl_pipeline_get(&s->pipelines[i], s->dev, &plan->steps[i].kernel.program);
     for (size_t i = 0; r == CDL_OK && i < CDL_COUNT(around); i++) {
-        if (around[i].pointwise)
-            cdl_pointwise_kernel(&kernel, around[i].shader, plan->fp16);
-        else
-            cdl_reduce_kernel(&kernel, around[i].shader);
-        r = cdl_pipeline_get(around[i].out, s->dev, &kernel);
+        const struct cdl_program program = cdl_fixed_program(around[i], plan->fp16);
+        r = cdl_pipeline_get(&s->fixed[around[i]], s->dev, &program);
     }
     return r;
 }
@@ -104,22 +90,15 @@ error:
 }
 
 static cdl_result describe_steps(struct cdl_session *s) {
-    const struct cdl_graph *g = &s->plan.graph;
     if (!s->timings)
         return CDL_OK;
-    s->texts = calloc((size_t)g->num_ops, sizeof *s->texts);
+    s->texts = calloc((size_t)s->plan.num_steps, sizeof *s->texts);
     if (!s->texts)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
-    for (int i = 0; i < g->num_ops; i++) {
-        if (s->plan.steps[i].kernel.pair) {
-            char first[32], second[32];
-            cdl_op_text(&g->ops[i - 1], first, sizeof first);
-            cdl_op_text(&g->ops[i], second, sizeof second);
-            cdl_format_text(s->texts[i].operation, sizeof s->texts[i].operation, "%s, %s", first, second);
-        } else {
-            cdl_op_text(&g->ops[i], s->texts[i].operation, sizeof s->texts[i].operation);
-        }
-        cdl_kernel_name(&s->plan.steps[i].kernel, s->texts[i].kernel, sizeof s->texts[i].kernel);
+    for (int i = 0; i < s->plan.num_steps; i++) {
+        const struct cdl_work work = cdl_step_work(&s->plan, i);
+        cdl_work_text(&work, s->texts[i].operation);
+        cdl_program_name(&s->plan.steps[i].kernel.program, s->texts[i].kernel);
     }
     return CDL_OK;
 }
@@ -132,8 +111,8 @@ static cdl_result prepare_outputs(struct cdl_session *s, bool cam) {
     s->info.num_features = map->channels;
     s->info.cam_width = map->width;
     s->info.cam_height = map->height;
-    s->info.max_slices = s->plan.num_order;
-    if (cam && !(s->class_weights = calloc((size_t)map->channels, sizeof *s->class_weights)))
+    s->info.max_slices = s->plan.num_steps;
+    if (cam && !(s->class_weights = calloc(2 * (size_t)map->channels, sizeof *s->class_weights)))
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     return CDL_OK;
 }
@@ -215,14 +194,13 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
         .keep_map = params->cam,
         .keep_values = keep,
         .caps = &s->dev->caps,
-        .choose = cdl_tune_choose,
-        .choose_pair = cdl_tune_pair,
-        .prepare = cdl_tune_prepare,
+        .choose = cdl_tuner_choose,
+        .prepare = cdl_tuner_prepare,
         .choose_ctx = &tuner,
     };
     cdl_result r = cdl_plan_create(&s->plan, s->model, &plan, &s->dev->log);
     if (r == CDL_OK)
-        r = cdl_tune_segment(&tuner, &s->plan);
+        r = cdl_tuner_choose_segment(&tuner, &s->plan);
     if (r == CDL_OK)
         cdl_plan_log(&s->plan, &s->dev->log);
     cdl_tuner_finish(&tuner);

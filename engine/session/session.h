@@ -48,7 +48,7 @@ struct cdl_results_layout {
 };
 
 struct cdl_step_text { // of struct cdl_timing
-    char operation[64], kernel[128];
+    char operation[CDL_WORK_TEXT], kernel[CDL_PROGRAM_NAME];
 };
 
 struct cdl_session {
@@ -58,11 +58,10 @@ struct cdl_session {
     struct cdl_session_info info;
     int resize_size;
     bool timings;
-    float *class_weights;        // [num_features], scratch of cdl_session_cam; NULL: without `cam`
-    struct cdl_step_text *texts; // [plan.graph.num_ops]; NULL without timings
-    VkPipeline *pipelines;       // [plan.graph.num_ops]; equal kernels share one
-    VkPipeline preprocess, import, softmax, top_k;
-    VkPipeline from_view, from_nv12, from_buffer; // preprocess, of a host's pictures
+    float *class_weights;                     // [2][num_features], scratch of cdl_session_cam; NULL: without `cam`
+    struct cdl_step_text *texts;              // [plan.num_steps]; NULL without timings
+    VkPipeline *pipelines;                    // [plan.num_steps]; equal programs share one
+    VkPipeline fixed[CDL_NUM_FIXED_PROGRAMS]; // around the network; those for a host's pictures only with `inputs`
     VkDescriptorPool inputs; // of the slots' descriptor sets; VK_NULL_HANDLE: the session takes no host's pictures
     struct cdl_weights *weights;
     struct cdl_buffer arena; // values, then results

@@ -59,7 +59,7 @@ static cdl_result submit_pictures(struct cdl_stage *st, const struct cdl_pixels 
         if (r != CDL_OK)
             return r;
         cdl_stage_launch(st, 0, st->num_jobs, &launch);
-        r = submit_part(st, st->s->preprocess, &launch, part == 0, image == count);
+        r = submit_part(st, st->s->fixed[CDL_PREPROCESS], &launch, part == 0, image == count);
     }
     return r;
 }
@@ -70,7 +70,7 @@ static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *
     for (int image = 0; r == CDL_OK && image < count;) {
         const bool first = image == 0;
         image += cdl_stage_tensors(st, images, count, image, &launch);
-        r = submit_part(st, st->s->import, &launch, first, image == count);
+        r = submit_part(st, st->s->fixed[CDL_IMPORT], &launch, first, image == count);
     }
     return r;
 }

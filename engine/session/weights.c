@@ -29,28 +29,33 @@ static cdl_result upload_flush(struct upload *u, const struct cdl_buffer *to, Vk
     return cdl_once_run(&u->once, 0);
 }
 
+static void pack_one(const struct cdl_plan *plan, const struct cdl_step *step, int i, float *scratch, uint8_t *to) {
+    if (step->kernel.weights[i].bytes)
+        cdl_weights_pack(&step->kernel.weights[i], &plan->graph, &plan->graph.ops[step->first_op + i], scratch, to);
+}
+
 static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan,
                                        float *scratch) {
     struct upload u = {0};
     size_t chunk = UPLOAD_CHUNK;
-    for (int i = 0; i < plan->graph.num_ops; i++)
-        if (plan->steps[i].kernel.weight_bytes > chunk)
-            chunk = plan->steps[i].kernel.weight_bytes;
+    for (int i = 0; i < plan->num_steps; i++)
+        for (int k = 0; k < plan->steps[i].num_ops; k++)
+            chunk = plan->steps[i].kernel.weights[k].bytes > chunk ? plan->steps[i].kernel.weights[k].bytes : chunk;
     cdl_result r = cdl_once_create(&u.once, dev);
     if (r == CDL_OK)
         r = cdl_buffer_create(&u.staging, dev, chunk, CDL_MEMORY_UPLOAD, "the weights' way to the device");
     size_t first = 0, end = 0; // the range of the weights that staging holds
-    for (int i = 0; r == CDL_OK && i < plan->graph.num_ops; i++) {
-        const struct cdl_step *step = &plan->steps[i];
-        if (step->weights_at + step->kernel.weight_bytes - first > chunk) {
-            r = upload_flush(&u, &w->buffer, first, end - first);
-            first = step->weights_at;
+    for (int i = 0; r == CDL_OK && i < plan->num_steps; i++)
+        for (int k = 0; r == CDL_OK && k < plan->steps[i].num_ops; k++) {
+            const size_t at = plan->steps[i].weights_at[k], bytes = plan->steps[i].kernel.weights[k].bytes;
+            if (at + bytes - first > chunk) {
+                r = upload_flush(&u, &w->buffer, first, end - first);
+                first = at;
+            }
+            if (r == CDL_OK)
+                pack_one(plan, &plan->steps[i], k, scratch, (uint8_t *)u.staging.mapped + (at - first));
+            end = at + bytes;
         }
-        if (r == CDL_OK && step->kernel.weight_bytes)
-            cdl_kernel_pack(&step->kernel, &plan->graph, &plan->graph.ops[i], scratch,
-                            (uint8_t *)u.staging.mapped + (step->weights_at - first));
-        end = step->weights_at + step->kernel.weight_bytes;
-    }
     if (r == CDL_OK)
         r = upload_flush(&u, &w->buffer, first, end - first);
     cdl_buffer_destroy(&u.staging, dev);
@@ -61,7 +66,7 @@ static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device 
 static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan) {
     size_t floats = 1;
     for (int i = 0; i < plan->graph.num_ops; i++) {
-        const size_t needed = cdl_kernel_scratch(&plan->graph.ops[i]);
+        const size_t needed = cdl_weights_scratch(&plan->graph.ops[i]);
         floats = needed > floats ? needed : floats;
     }
     float *scratch = malloc(floats * sizeof *scratch);
@@ -72,10 +77,9 @@ static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const stru
     if (r == CDL_OK && !w->buffer.mapped) {
         r = pack_through_staging(w, dev, plan, scratch);
     } else if (r == CDL_OK) {
-        for (int i = 0; i < plan->graph.num_ops; i++)
-            if (plan->steps[i].kernel.weight_bytes)
-                cdl_kernel_pack(&plan->steps[i].kernel, &plan->graph, &plan->graph.ops[i], scratch,
-                                (uint8_t *)w->buffer.mapped + plan->steps[i].weights_at);
+        for (int i = 0; i < plan->num_steps; i++)
+            for (int k = 0; k < plan->steps[i].num_ops; k++)
+                pack_one(plan, &plan->steps[i], k, scratch, (uint8_t *)w->buffer.mapped + plan->steps[i].weights_at[k]);
         r = cdl_buffer_flush(&w->buffer, dev);
     }
     free(scratch);

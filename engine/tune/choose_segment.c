@@ -1,33 +1,15 @@
 // choose_segment.c - whether a plan's first steps run for a few images at a time: by measurement, by what an earlier
 // one said, or by the rule of segment.c.
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 enum { ROUNDS = 4, ROUNDS_WHEN_SLOW = 2, SLOW_NS = 100000000 };
 
-void cdl_tuning_segment_key(char out[CDL_TUNING_KEY], const struct cdl_plan *plan) {
-    const struct cdl_value *input = &plan->graph.values[0];
-    cdl_format_text(out, CDL_TUNING_KEY, "segment %s, %d steps, %dx%d, batch %d, %s", plan->graph.architecture,
-                    plan->graph.num_ops, input->height, input->width, plan->max_batch, plan->fp16 ? "fp16" : "fp32");
-}
-
-// The number behind the text `before`, -1 where there is none.
-static int number_behind(const char *text, const char *before) {
-    const char *at = strstr(text, before);
-    const long n = at ? strtol(at + strlen(before), NULL, 10) : -1;
-    return n >= 0 && n <= INT_MAX ? (int)n : -1;
-}
-
-// An earlier tuning's choice, as a value "quick steps 25 images 8".
-static bool recall_segment(struct cdl_tuner *t, const char *key, const struct cdl_plan *plan, struct cdl_segment *out) {
-    char value[CDL_TUNING_VALUE];
-    if (!cdl_tuner_recalls(t, key, value))
+static bool recall(struct cdl_tuner *t, const char *key, const struct cdl_plan *plan, struct cdl_segment *out) {
+    struct cdl_finding found;
+    if (!cdl_tuner_recalls(t, key, &found) || found.kind != CDL_FOUND_SEGMENT)
         return false;
-    *out = (struct cdl_segment){number_behind(value, " steps "), number_behind(value, " images ")};
-    return out->steps >= 0 && out->steps <= plan->graph.num_ops && out->images >= 0;
+    *out = found.segment;
+    return out->steps <= plan->num_steps;
 }
 
 // Records the plan's dispatches of its first `steps` steps.
@@ -43,9 +25,10 @@ static cdl_result record(struct cdl_tuner *t, const struct cdl_plan *plan, int s
             break;
         if (i == 0 || d.barrier_before)
             cdl_once_barrier(&t->once);
-        r = cdl_pipeline_get(&pipeline, t->dev, kernel);
+        r = cdl_pipeline_get(&pipeline, t->dev, &kernel->program);
         if (r == CDL_OK) {
-            cdl_kernel_launch(kernel, &plan->graph, &plan->graph.ops[d.step], d.images, &at, &launch);
+            const struct cdl_work work = cdl_step_work(plan, d.step);
+            cdl_kernel_launch(kernel, &work, d.images, &at, &launch);
             cdl_once_dispatch(&t->once, pipeline, &launch);
         }
     }
@@ -76,11 +59,11 @@ static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const 
         steps = segments[i].steps > steps ? segments[i].steps : steps;
         arena = plan->arena_bytes > arena ? plan->arena_bytes : arena;
     }
-    const struct cdl_step *last = &plan->steps[steps - 1];
+    const size_t weights = steps < plan->num_steps ? plan->steps[steps].weights_at[0] : plan->weights_bytes;
     if (r == CDL_OK)
-        r = cdl_tune_reserve(t, arena + last->weights_at + last->kernel.weight_bytes);
+        r = cdl_tuner_reserve(t, arena + weights);
     if (r == CDL_OK)
-        r = cdl_tune_fill(t);
+        r = cdl_tuner_fill(t);
     for (int round = 0; r == CDL_OK && round < (ns[0] > SLOW_NS ? ROUNDS_WHEN_SLOW : ROUNDS); round++)
         for (int i = 0; i < count && r == CDL_OK; i++) {
             double time = 0;
@@ -113,28 +96,26 @@ static cdl_result choose(struct cdl_tuner *t, struct cdl_plan *plan, const struc
     return r;
 }
 
-cdl_result cdl_tune_segment(struct cdl_tuner *t, struct cdl_plan *plan) {
-    struct cdl_segment segments[CDL_MAX_SEGMENTS], chosen;
+cdl_result cdl_tuner_choose_segment(struct cdl_tuner *t, struct cdl_plan *plan) {
+    struct cdl_segment segments[CDL_MAX_SEGMENTS];
+    struct cdl_finding found = {.kind = CDL_FOUND_SEGMENT, .mode = t->mode};
     double ns[CDL_MAX_SEGMENTS] = {0};
-    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
-    cdl_tuning_segment_key(key, plan);
-    if (recall_segment(t, key, plan, &chosen))
-        return cdl_plan_set_segment(plan, chosen, &t->dev->log);
+    cdl_segment_key(found.key, plan);
+    if (recall(t, found.key, plan, &found.segment))
+        return cdl_plan_set_segment(plan, found.segment, &t->dev->log);
     const int count = cdl_plan_segments(plan, &t->dev->caps, segments);
-    chosen = segments[0];
-    if (count > 1 && t->mode != CDL_TUNE_OFF && t->dev->timestamp_bits) {
+    found.segment = segments[0];
+    if (count > 1 && cdl_tuner_may_measure(t)) {
         int best = 0;
         cdl_result r = cdl_tuner_ready(t) ? measure_all(t, plan, segments, count, ns) : t->result;
         if (r == CDL_OK)
             r = choose(t, plan, segments, count, ns, &best);
         if (r == CDL_OK) {
-            chosen = segments[best];
-            cdl_format_text(value, sizeof value, "%s steps %d images %d", cdl_tuner_mode(t), chosen.steps,
-                            chosen.images);
-            cdl_tuning_remember(t->dev, key, value);
+            found.segment = segments[best];
+            cdl_findings_remember(t->dev, &found);
         } else if (r != CDL_ERR_NOMEM) { // without the memory to measure, the session itself may still fit
             return r;
         }
     }
-    return cdl_plan_set_segment(plan, chosen, &t->dev->log);
+    return cdl_plan_set_segment(plan, found.segment, &t->dev->log);
 }

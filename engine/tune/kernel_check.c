@@ -1,53 +1,44 @@
 // kernel_check.c - a small convolution on the device beside plain C; or two that one kernel does.
 //
 // Sources and weights are multiples of 1/64 between -1 and 1, which halves hold exactly. An output is right when it
-// lies within the rounding that its storage and any order of summation allow, measured by the sum of the
-// magnitudes of its terms: a lost or misplaced term shows.
+// lies within the rounding that its storage and any order of summation allow, measured by the sum of the magnitudes of
+// its terms: a lost or misplaced term shows.
 #include "tune/kernel_check.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "vulkan/memory.h"
 
-enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256 };
+enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256, ALIGN = 256 };
+enum { DATA_SEED = 1, SAMPLE_SEED = 2 };
+enum { SOURCE, ADDED, RESULT, MIDDLE, NUM_VALUES }; // of the trial's graph; MIDDLE: between two operations
 
 struct trial {
     struct cdl_graph graph;
-    bool pair; // ops[0] and ops[1], else ops[1] alone
-    struct cdl_op ops[2];
-    struct cdl_value values[4]; // source, residual, destination; what a pair has in between
-    struct cdl_tensor weight[2], bias[2];
-    struct cdl_kernel kernel, first; // first: of a pair's first weights
-    float *memory;                   // all of the following
-    float *weights[2];               // [dst][src / groups][kernel_h][kernel_w]
-    float *biases[2];                // [dst]
-    float *data[2];                  // source, residual: [IMAGES][height][width][channels]
+    struct cdl_op ops[CDL_MAX_FUSED];
+    int num_ops;
+    struct cdl_value values[NUM_VALUES];
+    struct cdl_tensor weight[CDL_MAX_FUSED], bias[CDL_MAX_FUSED];
+    struct cdl_kernel kernel;
+    float *memory;                 // all of the following
+    float *weights[CDL_MAX_FUSED]; // [dst][src / groups][kernel_h][kernel_w]
+    float *biases[CDL_MAX_FUSED];  // [dst]
+    float *data[2];                // SOURCE and ADDED: [IMAGES][height][width][channels]
     float *scratch;
-    struct cdl_buffer in, out; // in: source, residual, packed weights
-    size_t weights_at[2], residual_at, dst_bytes;
+    struct cdl_buffer in, out; // in: source, added, packed weights
+    size_t added_at, weights_at[CDL_MAX_FUSED], result_bytes;
 };
-
-static uint32_t next_random(uint32_t *state) { // xorshift32, Marsaglia 2003
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    return *state ^= *state << 5;
-}
-
-static void fill(float *out, size_t count, uint32_t *state) {
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)((int)(next_random(state) % 129) - 64) / 64;
-}
 
 static size_t elements(const struct cdl_value *v) {
     return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)v->channels;
 }
 
-static size_t stored_bytes(const struct cdl_value *v, bool fp16) {
-    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)cdl_padded_channels(v->channels) *
-           (fp16 ? 2 : 4);
-}
+static bool adds(const struct trial *t) { return t->ops[t->num_ops - 1].residual >= 0; }
+
+static struct cdl_work work_of(const struct trial *t) { return (struct cdl_work){&t->graph, t->ops, t->num_ops}; }
 
 // ---- which shape
 
@@ -59,84 +50,80 @@ static struct cdl_value source_value(const struct cdl_op *op, int channels, int 
                               (dst_width - 1) * op->stride + op->kernel_w - 2 * op->padding, channels, fp32};
 }
 
-// Whether the device's list for the shape has the very kernel; then it is the one to test.
+// Whether the device's list for the shape has the very kernel; then it is the one to check.
 static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
     struct cdl_kernel list[CDL_MAX_KERNELS];
-    char wanted[160], name[160];
-    if (t->values[0].height < 1 || t->values[0].width < 1)
+    if (t->values[SOURCE].height < 1 || t->values[SOURCE].width < 1)
         return false;
-    t->graph = (struct cdl_graph){.ops = t->pair ? t->ops : t->ops + 1,
+    t->graph = (struct cdl_graph){.ops = t->ops,
                                   .values = t->values,
-                                  .num_ops = t->pair ? 2 : 1,
-                                  .num_values = 4,
-                                  .map = 2,
-                                  .features = 2};
-    const int count = t->pair ? cdl_pair_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list, &t->first)
-                              : cdl_kernels_for(&t->graph, &t->ops[1], caps, kernel->fp16, list);
-    cdl_kernel_name(kernel, wanted, sizeof wanted);
-    for (int i = 0; i < count; i++) {
-        cdl_kernel_name(&list[i], name, sizeof name);
-        if (!strcmp(name, wanted)) {
-            t->kernel = list[i];
-            return true;
-        }
-    }
-    return false;
+                                  .num_ops = t->num_ops,
+                                  .num_values = NUM_VALUES,
+                                  .output = RESULT,
+                                  .map = RESULT,
+                                  .features = RESULT};
+    const struct cdl_work work = work_of(t);
+    const int count = cdl_kernels_for(&work, caps, kernel->program.fp16, list);
+    const int found = cdl_kernel_by_id(list, count, cdl_program_id(&kernel->program));
+    if (found >= 0)
+        t->kernel = list[found];
+    return found >= 0;
 }
 
 // Sets the shape; true when the device's list for it has the kernel.
-static bool try_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
-                      const struct cdl_kernel *kernel, const struct cdl_caps *caps, int src_channels, int dst_channels,
-                      int dst_height, int dst_width) {
-    const int group_src = graph->values[op->src].channels / op->groups;
-    struct cdl_op *tested = &t->ops[1];
-    *tested = *op;
-    tested->groups = op->groups == 1 ? 1 : src_channels / group_src;
-    tested->src = 0;
-    tested->residual = op->residual >= 0 ? 1 : -1;
-    tested->dst = 2;
-    tested->norm = (struct cdl_batch_norm){0};
-    t->values[2] = (struct cdl_value){dst_height, dst_width, dst_channels, graph->values[op->dst].fp32};
-    t->values[1] = t->values[2];
-    t->values[0] = source_value(op, src_channels, dst_height, dst_width, graph->values[op->src].fp32);
+static bool try_shape(struct trial *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                      const struct cdl_caps *caps, int src_channels, int dst_channels, int dst_height, int dst_width) {
+    const struct cdl_op *op = &work->ops[0];
+    const struct cdl_value *src = &work->graph->values[op->src], *dst = &work->graph->values[op->dst];
+    t->ops[0] = *op;
+    t->ops[0].groups = op->groups == 1 ? 1 : src_channels / (src->channels / op->groups);
+    t->ops[0].src = SOURCE;
+    t->ops[0].residual = op->residual >= 0 ? ADDED : -1;
+    t->ops[0].dst = RESULT;
+    t->ops[0].norm = (struct cdl_batch_norm){0};
+    t->values[RESULT] = (struct cdl_value){dst_height, dst_width, dst_channels, dst->fp32};
+    t->values[ADDED] = t->values[RESULT];
+    t->values[SOURCE] = source_value(op, src_channels, dst_height, dst_width, src->fp32);
     return listed(t, kernel, caps);
 }
 
-// The same of a pair: a 3x3 of as many channels as it has, which the kernel's constants tell, and the 1x1 behind it.
-static bool try_pair(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
-                     const struct cdl_kernel *kernel, const struct cdl_caps *caps, int dst_channels, int dst_height,
-                     int dst_width) {
-    t->ops[0] = op[-1];
-    t->ops[1] = *op;
-    t->ops[0].norm = t->ops[1].norm = (struct cdl_batch_norm){0};
-    t->ops[0].src = 0;
-    t->ops[0].dst = t->ops[1].src = 3;
-    t->ops[1].residual = op->residual >= 0 ? 1 : -1;
-    t->ops[1].dst = 2;
-    t->values[2] = (struct cdl_value){dst_height, dst_width, dst_channels, false};
-    t->values[1] = t->values[2];
-    t->values[3] = (struct cdl_value){dst_height, dst_width, graph->values[op->src].channels, false};
-    t->values[0] = source_value(&t->ops[0], graph->values[op[-1].src].channels, dst_height, dst_width, false);
+// The same of two operations: of as many channels between them as they have, which the kernel's constants tell.
+static bool try_pair(struct trial *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                     const struct cdl_caps *caps, int dst_channels, int dst_height, int dst_width) {
+    const struct cdl_value *values = work->graph->values;
+    for (int i = 0; i < 2; i++) {
+        t->ops[i] = work->ops[i];
+        t->ops[i].norm = (struct cdl_batch_norm){0};
+    }
+    t->ops[0].src = SOURCE;
+    t->ops[0].dst = t->ops[1].src = MIDDLE;
+    t->ops[1].residual = work->ops[1].residual >= 0 ? ADDED : -1;
+    t->ops[1].dst = RESULT;
+    t->values[RESULT] = (struct cdl_value){dst_height, dst_width, dst_channels, false};
+    t->values[ADDED] = t->values[RESULT];
+    t->values[MIDDLE] = (struct cdl_value){dst_height, dst_width, values[work->ops[1].src].channels, false};
+    t->values[SOURCE] = source_value(&t->ops[0], values[work->ops[0].src].channels, dst_height, dst_width, false);
     return listed(t, kernel, caps);
 }
 
-static bool find_pair_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
-                            const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
-    const struct cdl_value *dst = &graph->values[op->dst];
+static bool find_pair_shape(struct trial *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                            const struct cdl_caps *caps) {
+    const struct cdl_value *dst = &work->graph->values[cdl_work_dst(work)];
     // A tile is as high and wide as the picture in equal parts; some tiles, the last of them not full.
     for (int h = at_most(9, dst->height); h <= dst->height; h++)
         for (int w = at_most(9, dst->width); w <= dst->width; w++)
-            if (try_pair(t, graph, op, kernel, caps, at_most(88, dst->channels), h, w))
+            if (try_pair(t, work, kernel, caps, at_most(88, dst->channels), h, w))
                 return true;
     return false;
 }
 
 // The cheapest shape of some: few channels first, then few pixels; at last the operation's own.
-static bool find_shape(struct trial *t, const struct cdl_graph *graph, const struct cdl_op *op,
-                       const struct cdl_kernel *kernel, const struct cdl_caps *caps) {
-    if (kernel->pair)
-        return find_pair_shape(t, graph, op, kernel, caps);
-    const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
+static bool find_shape(struct trial *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                       const struct cdl_caps *caps) {
+    const struct cdl_op *op = &work->ops[0];
+    if (work->num_ops > 1)
+        return find_pair_shape(t, work, kernel, caps);
+    const struct cdl_value *src = &work->graph->values[op->src], *dst = &work->graph->values[op->dst];
     const int group_src = src->channels / op->groups, group_dst = dst->channels / op->groups;
     const int pixels[][2] = {{5, 7}, {9, 19}, {dst->height, dst->width}};
     const int dense[][2] = {
@@ -150,13 +137,18 @@ static bool find_shape(struct trial *t, const struct cdl_graph *graph, const str
             const int d = op->groups == 1 ? at_most(dense[c][1], dst->channels) : groups * group_dst;
             // A linear layer, and what pools to one pixel, stay at one.
             const int h = at_most(pixels[p][0], dst->height), w = at_most(pixels[p][1], dst->width);
-            if (try_shape(t, graph, op, kernel, caps, s, d, h, w))
+            if (try_shape(t, work, kernel, caps, s, d, h, w))
                 return true;
         }
     return false;
 }
 
 // ---- data
+
+static void fill(float *out, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)((int)(cdl_random_bits(DATA_SEED, i) % 129) - 64) / 64;
+}
 
 static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
     return (size_t)t->values[op->dst].channels *
@@ -171,14 +163,14 @@ static void set_tensors(struct trial *t, int i, float **at) {
     t->biases[i] = t->weights[i] + count_weights(t, op);
     *at = t->biases[i] + dst;
     t->weight[i] = (struct cdl_tensor){
-        .name = "self-test",
+        .name = "kernel check",
         .dtype = CDL_DTYPE_F32,
         .num_dims = 4,
         .shape = {dst, group_src, op->kernel_h, op->kernel_w},
         .stride = {group_src * op->kernel_h * op->kernel_w, op->kernel_h * op->kernel_w, op->kernel_w, 1},
         .data = (const uint8_t *)t->weights[i],
     };
-    t->bias[i] = (struct cdl_tensor){.name = "self-test",
+    t->bias[i] = (struct cdl_tensor){.name = "kernel check",
                                      .dtype = CDL_DTYPE_F32,
                                      .num_dims = 1,
                                      .shape = {dst},
@@ -189,75 +181,62 @@ static void set_tensors(struct trial *t, int i, float **at) {
 }
 
 static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
-    size_t count = elements(&t->values[0]) + (t->ops[1].residual >= 0 ? elements(&t->values[1]) : 0), scratch = 0;
-    uint32_t state = 88172645u;
-    for (int i = !t->pair; i < 2; i++) {
+    size_t count = elements(&t->values[SOURCE]) + (adds(t) ? elements(&t->values[ADDED]) : 0), scratch = 0;
+    for (int i = 0; i < t->num_ops; i++) {
         const size_t dst = (size_t)t->values[t->ops[i].dst].channels, weights = count_weights(t, &t->ops[i]);
         count += weights + dst;
-        scratch += weights / dst + 5 * dst; // as cdl_kernel_scratch has it
+        scratch += weights / dst + 5 * dst; // as cdl_weights_scratch has it
     }
     t->memory = malloc((count + scratch) * sizeof(float));
     if (!t->memory)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
-    fill(t->memory, count, &state);
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
+    fill(t->memory, count);
     float *at = t->memory;
-    for (int i = !t->pair; i < 2; i++)
+    for (int i = 0; i < t->num_ops; i++)
         set_tensors(t, i, &at);
-    t->data[0] = at;
-    t->data[1] = t->data[0] + elements(&t->values[0]);
+    t->data[SOURCE] = at;
+    t->data[ADDED] = t->data[SOURCE] + elements(&t->values[SOURCE]);
     t->scratch = t->memory + count;
     return CDL_OK;
 }
 
-static void store(const struct cdl_value *v, bool fp16, const float *data, uint8_t *out) {
-    const size_t padded = (size_t)cdl_padded_channels(v->channels), channels = (size_t)v->channels, count = elements(v);
-    memset(out, 0, stored_bytes(v, fp16));
-    for (size_t i = 0; i < count; i++) {
-        const size_t at = i / channels * padded + i % channels;
-        if (fp16)
-            ((uint16_t *)(void *)out)[at] = cdl_f32_to_f16(data[i]);
-        else
-            ((float *)(void *)out)[at] = data[i];
-    }
+// Bytes of one of the trial's values, all images.
+static size_t stored_bytes(const struct trial *t, int value) {
+    return (size_t)IMAGES * cdl_value_bytes(&t->values[value], t->kernel.program.fp16);
 }
 
-// Packed beside, as what the mapped memory is may be slow to read.
-static cdl_result pack(const struct trial *t, struct cdl_device *dev, const struct cdl_kernel *kernel,
-                       const struct cdl_op *op, uint8_t *out) {
-    uint8_t *packed = malloc(kernel->weight_bytes);
-    if (!packed)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while testing kernels");
-    cdl_kernel_pack(kernel, &t->graph, op, t->scratch, packed);
-    memcpy(out, packed, kernel->weight_bytes);
-    free(packed);
-    return CDL_OK;
+// Writes source, added and weights to `in`, laid out as `t` says.
+static void write_inputs(const struct trial *t, uint8_t *in) {
+    const bool fp16 = t->kernel.program.fp16;
+    cdl_value_store(&t->values[SOURCE], fp16, IMAGES, t->data[SOURCE], in);
+    if (adds(t))
+        cdl_value_store(&t->values[ADDED], fp16, IMAGES, t->data[ADDED], in + t->added_at);
+    for (int i = 0; i < t->num_ops; i++)
+        cdl_weights_pack(&t->kernel.weights[i], &t->graph, &t->ops[i], t->scratch, in + t->weights_at[i]);
 }
 
 static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
-    const bool src_fp16 = t->kernel.fp16 && !t->values[0].fp32, dst_fp16 = t->kernel.fp16 && !t->values[2].fp32;
-    const size_t src = cdl_align_up(stored_bytes(&t->values[0], src_fp16), 256);
-    const size_t residual = t->ops[1].residual >= 0 ? cdl_align_up(stored_bytes(&t->values[1], dst_fp16), 256) : 0;
-    t->residual_at = src;
-    t->weights_at[0] = src + residual;
-    t->weights_at[1] = t->weights_at[0] + (t->pair ? cdl_align_up(t->first.weight_bytes, 256) : 0);
-    t->dst_bytes = stored_bytes(&t->values[2], dst_fp16);
-    cdl_result r = cdl_buffer_create(&t->in, dev, t->weights_at[1] + t->kernel.weight_bytes, CDL_MEMORY_UPLOAD,
-                                     "a kernel's self-test");
+    t->added_at = cdl_align_up(stored_bytes(t, SOURCE), ALIGN);
+    size_t end = t->added_at + (adds(t) ? cdl_align_up(stored_bytes(t, ADDED), ALIGN) : 0);
+    for (int i = 0; i < t->num_ops; i++) {
+        t->weights_at[i] = end;
+        end += cdl_align_up(t->kernel.weights[i].bytes, ALIGN);
+    }
+    t->result_bytes = stored_bytes(t, RESULT);
+    cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_UPLOAD, "a kernel's check");
     if (r == CDL_OK)
-        r = cdl_buffer_create(&t->out, dev, t->dst_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's self-test");
+        r = cdl_buffer_create(&t->out, dev, t->result_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's check");
     if (r != CDL_OK)
         return r;
-    uint8_t *in = t->in.mapped;
-    store(&t->values[0], src_fp16, t->data[0], in);
-    if (residual)
-        store(&t->values[1], dst_fp16, t->data[1], in + t->residual_at);
-    if (t->pair)
-        r = pack(t, dev, &t->first, &t->ops[0], in + t->weights_at[0]);
-    if (r == CDL_OK)
-        r = pack(t, dev, &t->kernel, &t->ops[1], in + t->weights_at[1]);
+    // Made beside and copied in one go: mapped memory may be slow to read, and to write in pieces.
+    uint8_t *inputs = calloc(1, end);
+    if (!inputs)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
+    write_inputs(t, inputs);
+    memcpy(t->in.mapped, inputs, end);
+    free(inputs);
     memset(t->out.mapped, 0xff, t->out.size); // not a number, until the kernel writes
-    if (r == CDL_OK)
-        r = cdl_buffer_flush(&t->in, dev);
+    r = cdl_buffer_flush(&t->in, dev);
     return r == CDL_OK ? cdl_buffer_flush(&t->out, dev) : r;
 }
 
@@ -269,7 +248,7 @@ struct expected {
 
 static double relu(double x) { return x > 0 ? x : 0; }
 
-// One value of ops[which]'s sum. A pair's second operation reads what its first makes.
+// One value of ops[which]'s sum. The second of two operations reads what the first makes.
 static struct expected convolve(const struct trial *t, int which, int image, int y, int x, int channel) {
     const struct cdl_op *op = &t->ops[which];
     const struct cdl_value *src = &t->values[op->src], *dst = &t->values[op->dst];
@@ -290,11 +269,11 @@ static struct expected convolve(const struct trial *t, int which, int image, int
                     (size_t)kx;
                 const double weight = (double)t->weights[which][w];
                 struct expected in;
-                if (which == 1 && t->pair) {
-                    in = convolve(t, 0, image, sy, sx, c);
+                if (which > 0) {
+                    in = convolve(t, which - 1, image, sy, sx, c);
                     in.value = relu(in.value);
                 } else {
-                    in.value = (double)t->data[0][at + (size_t)(group * group_src + c)];
+                    in.value = (double)t->data[SOURCE][at + (size_t)(group * group_src + c)];
                     in.magnitude = fabs(in.value);
                 }
                 e.value += in.value * weight;
@@ -305,42 +284,43 @@ static struct expected convolve(const struct trial *t, int which, int image, int
 }
 
 static struct expected reference(const struct trial *t, int image, int y, int x, int channel) {
-    const struct cdl_op *op = &t->ops[1];
-    const struct cdl_value *dst = &t->values[2];
-    struct expected e = convolve(t, 1, image, y, x, channel);
+    const struct cdl_op *op = &t->ops[t->num_ops - 1];
+    const struct cdl_value *dst = &t->values[RESULT];
+    struct expected e = convolve(t, t->num_ops - 1, image, y, x, channel);
     if (op->residual >= 0) {
         const size_t at = ((size_t)(image * dst->height + y) * (size_t)dst->width + (size_t)x) * (size_t)dst->channels +
                           (size_t)channel;
-        e.value += (double)t->data[1][at];
-        e.magnitude += fabs((double)t->data[1][at]);
+        e.value += (double)t->data[ADDED][at];
+        e.magnitude += fabs((double)t->data[ADDED][at]);
     }
     if (op->relu)
         e.value = relu(e.value);
     return e;
 }
 
-static bool check(const struct trial *t, uint32_t *state) {
-    const struct cdl_value *dst = &t->values[2];
-    const bool fp16 = t->kernel.fp16 && !dst->fp32;
-    const int padded = cdl_padded_channels(dst->channels);
+static bool check(const struct trial *t) {
+    const struct cdl_value *dst = &t->values[RESULT];
+    const bool fp16 = t->kernel.program.fp16 && !dst->fp32;
+    const size_t padded = (size_t)cdl_padded_channels(dst->channels), width = (size_t)dst->width;
     const uint8_t *out = t->out.mapped;
-    const size_t total = (size_t)IMAGES * (size_t)dst->height * (size_t)dst->width * (size_t)padded;
-    const double tolerance = t->kernel.fp16 ? 4e-3 : 1e-5;
+    const size_t total = t->result_bytes / (fp16 ? 2 : 4);
+    const double tolerance = t->kernel.program.fp16 ? 4e-3 : 1e-5;
     for (size_t i = 0; i < GUARD_BYTES; i++)
-        if (out[t->dst_bytes + i] != 0xff)
+        if (out[t->result_bytes + i] != 0xff)
             return false;
     for (size_t n = 0; n < MAX_SAMPLES && n < total; n++) {
         // All of them when there are few; the very first and last in any case.
-        const size_t at = total <= MAX_SAMPLES ? n : n == 0 ? 0 : n == 1 ? total - 1 : next_random(state) % total;
+        const size_t at = total <= MAX_SAMPLES ? n
+                          : n == 0             ? 0
+                          : n == 1             ? total - 1
+                                               : (size_t)(cdl_random_bits(SAMPLE_SEED, n) % total);
         const double got = fp16 ? (double)cdl_f16_to_f32(((const uint16_t *)(const void *)out)[at])
                                 : (double)((const float *)(const void *)out)[at];
-        const int channel = (int)(at % (size_t)padded);
-        const size_t pixel = at / (size_t)padded;
+        const size_t channel = at % padded, pixel = at / padded;
         struct expected e = {0, 0}; // padding channels
-        if (channel < dst->channels)
-            e = reference(t, (int)(pixel / (size_t)(dst->height * dst->width)),
-                          (int)(pixel / (size_t)dst->width % (size_t)dst->height), (int)(pixel % (size_t)dst->width),
-                          channel);
+        if (channel < (size_t)dst->channels)
+            e = reference(t, (int)(pixel / width / (size_t)dst->height), (int)(pixel / width % (size_t)dst->height),
+                          (int)(pixel % width), (int)channel);
         if (!(fabs(got - e.value) <= tolerance * e.magnitude))
             return false;
     }
@@ -353,8 +333,7 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
     struct cdl_device *dev = once->dev;
     VkPipeline pipeline;
     struct cdl_launch launch;
-    uint32_t state = 362436069u;
-    cdl_result r = cdl_pipeline_get(&pipeline, dev, &t->kernel);
+    cdl_result r = cdl_pipeline_get(&pipeline, dev, &t->kernel.program);
     if (r == CDL_ERR_UNSUPPORTED)
         return CDL_OK; // the driver cannot compile it
     if (r == CDL_OK)
@@ -365,30 +344,28 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
         r = cdl_once_begin(once);
     if (r != CDL_OK)
         return r;
-    const struct cdl_addresses at = {
-        .src = t->in.address,
-        .residual = t->ops[1].residual >= 0 ? t->in.address + t->residual_at : 0,
-        .dst = t->out.address,
-        .weights = t->in.address + t->weights_at[1],
-        .first_weights = t->in.address + t->weights_at[0],
-    };
-    cdl_kernel_launch(&t->kernel, &t->graph, &t->ops[1], IMAGES, &at, &launch);
+    const struct cdl_work work = work_of(t);
+    struct cdl_addresses at = {
+        .src = t->in.address, .residual = adds(t) ? t->in.address + t->added_at : 0, .dst = t->out.address};
+    for (int i = 0; i < t->num_ops; i++)
+        at.weights[i] = t->in.address + t->weights_at[i];
+    cdl_kernel_launch(&t->kernel, &work, IMAGES, &at, &launch);
     cdl_once_dispatch(once, pipeline, &launch);
     r = cdl_once_run(once, 0);
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&t->out, dev);
     if (r == CDL_OK)
-        *passed = check(t, &state);
+        *passed = check(t);
     return r;
 }
 
-cdl_result cdl_self_test(bool *passed, struct cdl_once *once, const struct cdl_graph *graph, const struct cdl_op *op,
-                         const struct cdl_kernel *kernel) {
-    struct trial t = {.pair = kernel->pair};
+cdl_result cdl_kernel_check(bool *passed, struct cdl_once *once, const struct cdl_work *work,
+                            const struct cdl_kernel *kernel) {
+    struct trial t = {.num_ops = work->num_ops};
     *passed = false;
-    if (!find_shape(&t, graph, op, kernel, &once->dev->caps))
-        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", op->name,
-                        kernel->shader);
+    if (!find_shape(&t, work, kernel, &once->dev->caps))
+        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", work->ops[0].name,
+                        kernel->program.shader->name);
     const cdl_result r = run(&t, once, passed);
     cdl_buffer_destroy(&t.in, once->dev);
     cdl_buffer_destroy(&t.out, once->dev);

@@ -11,26 +11,34 @@ _Static_assert(sizeof(struct peak_params) <= CDL_MAX_PUSH_BYTES, "push constants
 
 enum { ROUNDS = 5, TARGET_NS = 15000000, FIRST_ITERATIONS = 4, MAX_ITERATIONS = 1 << 16 };
 
+#define CONSTANTS "peak_matrix_constants.h"
+#include "kernels/constants.h"
+
+static const struct cdl_shader fp32_shader = {"peak_fp32", cdl_workgroup_constant, 1};
+static const struct cdl_shader fp16_shader = {"peak_fp16", cdl_workgroup_constant, 1};
+static const struct cdl_shader int8_shader = {"peak_int8", cdl_workgroup_constant, 1};
+static const struct cdl_shader memory_shader = {"peak_memory", cdl_workgroup_constant, 1};
+static const struct cdl_shader matrix_shader = {"peak_matrix", constants, NUM_CONSTANTS};
+
 struct peak {
-    const char *shader;
+    const struct cdl_shader *shader;
     bool fp16;            // as the shader table has it
     double per_iteration; // operations of one invocation, or of one subgroup
     bool by_subgroup;
 };
 
-static struct cdl_kernel peak_kernel(const struct cdl_device *dev, const struct peak *peak) {
+static struct cdl_program peak_program(const struct cdl_device *dev, const struct peak *peak) {
     const struct cdl_caps *caps = &dev->caps;
-    struct cdl_kernel k = {.shader = peak->shader, .fp16 = peak->fp16, .num_constants = 1};
-    k.constants[0] = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256;
+    struct cdl_program p = {.shader = peak->shader, .fp16 = peak->fp16};
+    p.constants[WORKGROUP] = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256;
     if (peak->by_subgroup) {
-        k.constants[1] = caps->matrix_m;
-        k.constants[2] = caps->matrix_n;
-        k.constants[3] = caps->matrix_k;
-        k.num_constants = 4;
-        k.subgroup_size = caps->matrix_subgroup;
-        k.constants[0] -= k.constants[0] % caps->matrix_subgroup;
+        p.constants[MATRIX_M] = caps->matrix_m;
+        p.constants[MATRIX_N] = caps->matrix_n;
+        p.constants[MATRIX_K] = caps->matrix_k;
+        p.subgroup_size = caps->matrix_subgroup;
+        p.constants[WORKGROUP] -= p.constants[WORKGROUP] % caps->matrix_subgroup;
     }
-    return k;
+    return p;
 }
 
 // The shortest of some runs, in ns.
@@ -64,15 +72,15 @@ static struct cdl_launch make_launch(const struct peak_params *params, uint64_t 
 // *rate: 1e9 operations a second.
 static cdl_result measure_arithmetic(struct cdl_once *once, const struct peak *peak, uint64_t scratch, double *rate) {
     struct cdl_device *dev = once->dev;
-    const struct cdl_kernel kernel = peak_kernel(dev, peak);
+    const struct cdl_program program = peak_program(dev, peak);
     const uint64_t workgroups = dev->info.software ? 64 : 8192; // enough for the largest devices to fill up evenly
     const double invocations =
-        (double)workgroups * kernel.constants[0] / (peak->by_subgroup ? dev->caps.matrix_subgroup : 1);
+        (double)workgroups * program.constants[WORKGROUP] / (peak->by_subgroup ? dev->caps.matrix_subgroup : 1);
     struct peak_params params = {
         .src = scratch, .dst = scratch, .iterations = FIRST_ITERATIONS, .scale = 0.5f, .shift = 0.25f};
     VkPipeline pipeline;
     double ns = 0;
-    cdl_result r = cdl_pipeline_get(&pipeline, dev, &kernel);
+    cdl_result r = cdl_pipeline_get(&pipeline, dev, &program);
     while (r == CDL_OK) { // as many iterations as outweigh the start and end of the dispatch
         struct cdl_launch launch = make_launch(&params, workgroups);
         r = shortest(once, pipeline, &launch, 2, &ns);
@@ -91,15 +99,15 @@ static cdl_result measure_arithmetic(struct cdl_once *once, const struct peak *p
 
 static cdl_result measure_memory(struct cdl_once *once, const struct cdl_buffer *buffer, double *rate) {
     struct cdl_device *dev = once->dev;
-    const struct cdl_kernel kernel = peak_kernel(dev, &(struct peak){.shader = "peak_memory"});
+    const struct cdl_program program = peak_program(dev, &(struct peak){.shader = &memory_shader});
     const uint64_t half = buffer->size / 2;
     const struct peak_params params = {
         .src = buffer->address, .dst = buffer->address + half, .count = (int)(half / 16)};
-    const uint64_t per_workgroup = 8 * (uint64_t)kernel.constants[0];
+    const uint64_t per_workgroup = 8 * (uint64_t)program.constants[WORKGROUP];
     struct cdl_launch launch = make_launch(&params, ((uint64_t)params.count + per_workgroup - 1) / per_workgroup);
     VkPipeline pipeline;
     double ns = 0;
-    cdl_result r = cdl_pipeline_get(&pipeline, dev, &kernel);
+    cdl_result r = cdl_pipeline_get(&pipeline, dev, &program);
     if (r == CDL_OK)
         r = shortest(once, pipeline, &launch, ROUNDS, &ns);
     if (r == CDL_OK && isfinite(ns))
@@ -126,10 +134,10 @@ static cdl_result measure(struct cdl_once *once, struct cdl_peaks *out) {
         bool possible;
         double *rate;
     } peaks[] = {
-        {{.shader = "peak_fp32", .per_iteration = 2 * 8 * 32}, true, &out->fp32_gflops},
-        {{.shader = "peak_fp16", .per_iteration = 2 * 16 * 32}, caps->fp16_arithmetic, &out->fp16_gflops},
-        {{.shader = "peak_int8", .per_iteration = 8 * 8 * 32}, dev->int8_dot, &out->int8_gops},
-        {{.shader = "peak_matrix",
+        {{.shader = &fp32_shader, .per_iteration = 2 * 8 * 32}, true, &out->fp32_gflops},
+        {{.shader = &fp16_shader, .per_iteration = 2 * 16 * 32}, caps->fp16_arithmetic, &out->fp16_gflops},
+        {{.shader = &int8_shader, .per_iteration = 8 * 8 * 32}, dev->int8_dot, &out->int8_gops},
+        {{.shader = &matrix_shader,
           .fp16 = true,
           .by_subgroup = true,
           .per_iteration = 2.0 * 8 * 4 * caps->matrix_m * caps->matrix_n * caps->matrix_k},

@@ -4,7 +4,7 @@
 
 #include "base/cache.h"
 #include "base/mutex.h"
-#include "kernels/kernels.h"
+#include "kernels/caps.h"
 #include "vulkan/instance.h"
 #include "vulkan/pipeline.h"
 

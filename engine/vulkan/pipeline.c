@@ -40,21 +40,17 @@ static const struct cdl_spirv *find_spirv(const char *shader, bool fp16) {
     return NULL;
 }
 
-VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
+VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program) {
     VkShaderModule module = VK_NULL_HANDLE;
     VkSpecializationMapEntry entries[CDL_MAX_CONSTANTS];
     *out = VK_NULL_HANDLE;
-    const struct cdl_spirv *spirv = find_spirv(kernel->shader, kernel->fp16);
+    const struct cdl_spirv *spirv = find_spirv(program->shader->name, program->fp16);
     if (!spirv)
         return VK_ERROR_FEATURE_NOT_PRESENT;
-    for (int i = 0; i < kernel->num_constants; i++)
-        entries[i] = (VkSpecializationMapEntry){(uint32_t)i, (uint32_t)i * 4, 4};
-    const VkSpecializationInfo constants = {
-        (uint32_t)kernel->num_constants,
-        entries,
-        (size_t)kernel->num_constants * 4,
-        kernel->constants,
-    };
+    const uint32_t num_constants = (uint32_t)program->shader->num_constants;
+    for (uint32_t i = 0; i < num_constants; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    const VkSpecializationInfo constants = {num_constants, entries, num_constants * 4, program->constants};
     const VkShaderModuleCreateInfo code = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = spirv->size,
@@ -65,7 +61,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
         return result;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = kernel->subgroup_size ? kernel->subgroup_size : dev->caps.subgroup_size,
+        .requiredSubgroupSize = program->subgroup_size ? program->subgroup_size : dev->caps.subgroup_size,
     };
     VkPipelineCreationFeedback whole = {0}, stage = {0};
     const VkPipelineCreationFeedbackCreateInfo feedback = {
@@ -74,7 +70,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
         .pipelineStageCreationFeedbackCount = 1,
         .pPipelineStageCreationFeedbacks = &stage,
     };
-    const bool pins = kernel->subgroup_size > 0 && dev->subgroup_size_control;
+    const bool pins = program->subgroup_size > 0 && dev->subgroup_size_control;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = dev->pipeline_feedback ? &feedback : NULL,
@@ -90,7 +86,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
                 .pName = "main",
                 .pSpecializationInfo = &constants,
             },
-        .layout = kernel->host_input ? dev->input_layout : dev->pipeline_layout,
+        .layout = program->host_input ? dev->input_layout : dev->pipeline_layout,
     };
     result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
     dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
@@ -106,17 +102,17 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
     return result;
 }
 
-cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
-    char name[160];
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program) {
+    char text[CDL_PROGRAM_TEXT];
     *out = VK_NULL_HANDLE;
-    cdl_kernel_name(kernel, name, sizeof name);
-    if (!find_spirv(kernel->shader, kernel->fp16))
-        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", name);
-    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s",
-             name); // before: a driver that crashes is then known by its shader
-    const VkResult result = cdl_pipeline_compile(out, dev, kernel);
+    cdl_program_text(program, text);
+    if (!find_spirv(program->shader->name, program->fp16))
+        return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "this build has no shader for %s", text);
+    // Before it is compiled, so that where a driver crashes the log's last line says on what.
+    cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s", text);
+    const VkResult result = cdl_pipeline_compile(out, dev, program);
     if (result >= 0)
         return CDL_OK;
-    cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", name);
+    cdl_logf(&dev->log, CDL_LOG_WARN, "the driver did not compile %s", text);
     return cdl_vk_failed(dev, result, "vkCreateComputePipelines");
 }

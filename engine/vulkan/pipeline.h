@@ -3,14 +3,15 @@
 #ifndef CDL_VK_PIPELINE_H_
 #define CDL_VK_PIPELINE_H_
 
-#include "kernels/kernels.h"
+#include "kernels/launch.h"
+#include "kernels/program.h"
 #include "vulkan/vk.h"
 
 struct cdl_device;
 
 struct cdl_pipelines { // of a device, under its lock
     struct cdl_pipeline_entry {
-        struct cdl_kernel kernel;
+        struct cdl_program program;
         VkPipeline handle;
     } * items;
     int count, capacity;
@@ -24,24 +25,24 @@ struct cdl_pipelines { // of a device, under its lock
 
 // ---- pipeline.c
 
-// The bindings of descriptor set 0 of a kernel with `host_input`: a host's buffer, or the planes of its image.
+// The bindings of descriptor set 0 of a program with `host_input`: a host's buffer, or the planes of its image.
 enum { CDL_BINDING_BUFFER, CDL_BINDING_VIEW, CDL_BINDING_CHROMA, CDL_NUM_BINDINGS };
 // Creates dev->pipeline_layout, input_set_layout and input_layout; cdl_device_destroy destroys what there is of them.
 cdl_result cdl_pipeline_layouts_create(struct cdl_device *dev);
 
-// A new pipeline that runs `kernel`; the caller destroys it. CDL_ERR_UNSUPPORTED: the driver cannot compile it.
-cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+// A new pipeline that runs `program`; the caller destroys it. CDL_ERR_UNSUPPORTED: the driver cannot compile it.
+cdl_result cdl_pipeline_create(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program);
 // The same without logging, for threads that the engine itself started.
-VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program);
 
 // ---- pipeline_cache.c
 
-// The device's pipeline that runs `kernel`, made at first use and kept until the device goes. Thread-safe.
-cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel);
+// The device's pipeline that runs `program`, made at first use and kept until the device goes. Thread-safe.
+cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program);
 
 // Makes those that the device does not have yet at once, on all processors. What fails is left for cdl_pipeline_get
 // to report.
-void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kernels, int count);
+void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_program *programs, int count);
 
 // Reads the driver's cache from a folder; NULL: from none. Fills dev->cache_dir and dev->cache_key.
 cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir);

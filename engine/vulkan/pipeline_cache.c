@@ -105,14 +105,14 @@ void cdl_pipelines_close(struct cdl_device *dev) {
     *p = (struct cdl_pipelines){0};
 }
 
-static VkPipeline find(const struct cdl_pipelines *p, const struct cdl_kernel *kernel) {
+static VkPipeline find(const struct cdl_pipelines *p, const struct cdl_program *program) {
     for (int i = 0; i < p->count; i++)
-        if (cdl_same_pipeline(&p->items[i].kernel, kernel))
+        if (cdl_program_equal(&p->items[i].program, program))
             return p->items[i].handle;
     return VK_NULL_HANDLE;
 }
 
-static bool append(struct cdl_pipelines *p, const struct cdl_kernel *kernel, VkPipeline handle) {
+static bool append(struct cdl_pipelines *p, const struct cdl_program *program, VkPipeline handle) {
     if (p->count == p->capacity) {
         const int capacity = p->capacity ? 2 * p->capacity : 64;
         struct cdl_pipeline_entry *bigger = realloc(p->items, (size_t)capacity * sizeof *bigger);
@@ -121,16 +121,16 @@ static bool append(struct cdl_pipelines *p, const struct cdl_kernel *kernel, VkP
         p->items = bigger;
         p->capacity = capacity;
     }
-    p->items[p->count++] = (struct cdl_pipeline_entry){*kernel, handle};
+    p->items[p->count++] = (struct cdl_pipeline_entry){*program, handle};
     return true;
 }
 
-// Keeps `made` for the kernel, or throws it away for one that another thread was faster to make. VK_NULL_HANDLE: no
+// Keeps `made` for the program, or throws it away for one that another thread was faster to make. VK_NULL_HANDLE: no
 // memory.
-static VkPipeline keep(struct cdl_device *dev, const struct cdl_kernel *kernel, VkPipeline made) {
+static VkPipeline keep(struct cdl_device *dev, const struct cdl_program *program, VkPipeline made) {
     cdl_mutex_lock(&dev->lock);
-    VkPipeline kept = find(&dev->pipelines, kernel);
-    const bool added = !kept && append(&dev->pipelines, kernel, made);
+    VkPipeline kept = find(&dev->pipelines, program);
+    const bool added = !kept && append(&dev->pipelines, program, made);
     if (added)
         kept = made;
     cdl_mutex_unlock(&dev->lock);
@@ -139,54 +139,54 @@ static VkPipeline keep(struct cdl_device *dev, const struct cdl_kernel *kernel, 
     return kept;
 }
 
-static VkPipeline look_up(struct cdl_device *dev, const struct cdl_kernel *kernel) {
+static VkPipeline look_up(struct cdl_device *dev, const struct cdl_program *program) {
     cdl_mutex_lock(&dev->lock);
-    const VkPipeline found = find(&dev->pipelines, kernel);
+    const VkPipeline found = find(&dev->pipelines, program);
     cdl_mutex_unlock(&dev->lock);
     return found;
 }
 
-cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_kernel *kernel) {
-    *out = look_up(dev, kernel);
+cdl_result cdl_pipeline_get(VkPipeline *out, struct cdl_device *dev, const struct cdl_program *program) {
+    *out = look_up(dev, program);
     if (*out)
         return CDL_OK;
-    // Compiled without the lock: other threads submit meanwhile, or compile another kernel.
+    // Compiled without the lock: other threads submit meanwhile, or compile another program.
     VkPipeline made;
-    const cdl_result r = cdl_pipeline_create(&made, dev, kernel);
+    const cdl_result r = cdl_pipeline_create(&made, dev, program);
     if (r != CDL_OK)
         return r;
-    *out = keep(dev, kernel, made);
+    *out = keep(dev, program, made);
     return *out ? CDL_OK : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
 }
 
 struct preparation {
     struct cdl_device *dev;
-    const struct cdl_kernel **kernels;
+    const struct cdl_program **programs;
 };
 
 static void prepare_one(void *ctx, int i) {
     const struct preparation *p = ctx;
     VkPipeline made;
-    if (cdl_pipeline_compile(&made, p->dev, p->kernels[i]) >= 0)
-        keep(p->dev, p->kernels[i], made);
+    if (cdl_pipeline_compile(&made, p->dev, p->programs[i]) >= 0)
+        keep(p->dev, p->programs[i], made);
 }
 
-void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_kernel *kernels, int count) {
-    struct preparation p = {dev, malloc((size_t)count * sizeof *p.kernels)};
+void cdl_pipelines_prepare(struct cdl_device *dev, const struct cdl_program *programs, int count) {
+    struct preparation p = {dev, malloc((size_t)count * sizeof *p.programs)};
     int n = 0;
-    for (int i = 0; p.kernels && i < count; i++) {
-        bool known = look_up(dev, &kernels[i]) != VK_NULL_HANDLE;
+    for (int i = 0; p.programs && i < count; i++) {
+        bool known = look_up(dev, &programs[i]) != VK_NULL_HANDLE;
         for (int j = 0; j < n && !known; j++)
-            known = cdl_same_pipeline(p.kernels[j], &kernels[i]);
+            known = cdl_program_equal(p.programs[j], &programs[i]);
         if (!known)
-            p.kernels[n++] = &kernels[i];
+            p.programs[n++] = &programs[i];
     }
-    for (int i = 0; i < n; i++) { // before: a driver that crashes is then known by its shaders
-        char name[160];
-        cdl_kernel_name(p.kernels[i], name, sizeof name);
-        cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s, with others", name);
+    for (int i = 0; i < n; i++) { // before: where a driver crashes, the log's last lines then say on what
+        char text[CDL_PROGRAM_TEXT];
+        cdl_program_text(p.programs[i], text);
+        cdl_logf(&dev->log, CDL_LOG_DEBUG, "compiling %s, with others", text);
     }
     if (n > 0)
         cdl_parallel(n, prepare_one, &p);
-    free(p.kernels);
+    free(p.programs);
 }

@@ -7,8 +7,8 @@
 // tile, SPLITS of them on each part: split s sums the s-th TILE_K rows of every step, and the epilogue adds the splits
 // up. (So a layer of few pixels keeps more matrix units busy without a second dispatch.) A step stages
 // TILE_K * SPLITS rows of both operands in shared memory; the next step's loads are in flight meanwhile.
-// k runs over units of eight: channel units innermost, then taps. With NARROW the source has four channels and a unit is
-// two taps side by side.
+// k runs over units of eight: channel units innermost, then taps. With NARROW the source has four channels and a unit
+// is two taps side by side.
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = k's extent rounded up to TILE_K * SPLITS with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
 // Preconditions: groups = 1; every size a power of two; TILE_M / SUBGROUPS_M and TILE_N / SUBGROUPS_N multiples of
@@ -18,22 +18,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "matrix.glsl"
 
-layout(constant_id = 1) const int KERNEL_H = 1;
-layout(constant_id = 2) const int KERNEL_W = 1;
-layout(constant_id = 3) const int STRIDE = 1;
-layout(constant_id = 4) const int PADDING = 0;
-layout(constant_id = 5) const int RELU = 0;
-layout(constant_id = 6) const int ADD_RESIDUAL = 0;
-layout(constant_id = 7) const int NARROW = 0;
-layout(constant_id = 8) const int MATRIX_M = 16;
-layout(constant_id = 9) const int MATRIX_N = 16;
-layout(constant_id = 10) const int MATRIX_K = 16;
-layout(constant_id = 11) const int TILE_M = 64;
-layout(constant_id = 12) const int TILE_N = 64;
-layout(constant_id = 13) const int TILE_K = 32;
-layout(constant_id = 14) const int SUBGROUPS_M = 2;
-layout(constant_id = 15) const int SUBGROUPS_N = 2;
-layout(constant_id = 16) const int SPLITS = 1;
+#include "constants.glsl"
+#include "conv_coop_constants.h"
 
 const int PARTS = SUBGROUPS_M * SUBGROUPS_N;
 const int PART_M = TILE_M / SUBGROUPS_M, PART_N = TILE_N / SUBGROUPS_N;
@@ -81,7 +67,8 @@ void stage_step() {
     }
 }
 
-// Stores the strip that the subgroups just staged: STAGE_COLUMNS matrices of each, the first part's at pixel m0, channel n0.
+// Stores the strip that the subgroups just staged: STAGE_COLUMNS matrices of each, the first part's at pixel m0,
+// channel n0.
 void finish_strip(int m0, int n0, int pixels) {
     for (int i = int(gl_LocalInvocationID.x); i < PARTS * MATRIX_M * STAGE_UNITS; i += WORKGROUP) {
         const int part = i / (MATRIX_M * STAGE_UNITS), row = i / STAGE_UNITS % MATRIX_M, unit = i % STAGE_UNITS;
@@ -129,10 +116,12 @@ void main() {
         [[unroll]] for (int k = 0; k < TILE_K; k += MATRIX_K) {
             coopmat<float16_t, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA> rows[ROWS];
             [[unroll]] for (int r = 0; r < ROWS; r++)
-                coopMatLoad(rows[r], staged, a_at + r * MATRIX_M * PITCH_A + k / 8, PITCH_A, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatLoad(rows[r], staged, a_at + r * MATRIX_M * PITCH_A + k / 8, PITCH_A,
+                            gl_CooperativeMatrixLayoutRowMajor);
             [[unroll]] for (int c = 0; c < COLUMNS; c++) {
                 coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB> column;
-                coopMatLoad(column, staged, b_at + k * PITCH_B + c * (MATRIX_N / 8), PITCH_B, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatLoad(column, staged, b_at + k * PITCH_B + c * (MATRIX_N / 8), PITCH_B,
+                            gl_CooperativeMatrixLayoutRowMajor);
                 [[unroll]] for (int r = 0; r < ROWS; r++)
                     sum[r * COLUMNS + c] = coopMatMulAdd(rows[r], column, sum[r * COLUMNS + c]);
             }

@@ -1,33 +1,25 @@
-// conv_coop2.comp - dense convolution of any kernel size as an implicit matrix product on matrix units, with matrices as large
-// as a tile (VK_NV_cooperative_matrix2): fp16 products, fp32 sums.
+// conv_coop2.comp - dense convolution of any kernel size as an implicit matrix product on matrix units, with matrices
+// as large as a tile (VK_NV_cooperative_matrix2): fp16 products, fp32 sums.
 //
 //   dst[m][o] = act(bias[o] + residual[m][o] + sum over k = (ky, kx, i) of src[pixel(m, ky, kx)][i] w[k][o])
 //
-// The matrices belong to SCOPE: a whole workgroup, or one subgroup that is the workgroup. How they spread over registers
-// and which instructions multiply them is the driver's affair. The source is staged in shared memory, DEPTH rows of k a step, for
-// its pixels lie in windows; weights come from memory, where they lie in the order they are wanted. The next step's
-// source is on its way meanwhile. Bias, residual and ReLU are applied to the sums where they are.
+// The matrices belong to SCOPE: a whole workgroup, or one subgroup that is the workgroup. How they spread over
+// registers and which instructions multiply them is the driver's affair. The source is staged in shared memory, DEPTH
+// rows of k a step, for its pixels lie in windows; weights come from memory, where they lie in the order they are
+// wanted. The next step's source is on its way meanwhile. Bias, residual and ReLU are applied to the sums where they
+// are.
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = k's extent rounded up to DEPTH with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
 // With NARROW the source has four channels and a unit of k is two taps side by side.
-// Preconditions: groups = 1; every size a power of two; TILE_M, TILE_N and DEPTH multiples of the device's granularity for
-// SCOPE and this workgroup size, which divides TILE_M * UNITS; UNITS divides it.
+// Preconditions: groups = 1; every size a power of two; TILE_M, TILE_N and DEPTH multiples of the device's granularity
+// for SCOPE and this workgroup size, which divides TILE_M * UNITS; UNITS divides it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_NV_cooperative_matrix2 : require
 #include "matrix.glsl"
 
-layout(constant_id = 1) const int KERNEL_H = 1;
-layout(constant_id = 2) const int KERNEL_W = 1;
-layout(constant_id = 3) const int STRIDE = 1;
-layout(constant_id = 4) const int PADDING = 0;
-layout(constant_id = 5) const int RELU = 0;
-layout(constant_id = 6) const int ADD_RESIDUAL = 0;
-layout(constant_id = 7) const int NARROW = 0;
-layout(constant_id = 8) const int TILE_M = 128;
-layout(constant_id = 9) const int TILE_N = 128;
-layout(constant_id = 10) const int DEPTH = 32;
-layout(constant_id = 11) const int SCOPE = gl_ScopeWorkgroup;
+#include "constants.glsl"
+#include "conv_coop2_constants.h"
 
 const int UNITS = DEPTH / 8;
 const int LOADS_A = TILE_M * UNITS / WORKGROUP;

@@ -13,14 +13,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-layout(constant_id = 1) const int KERNEL_H = 1;
-layout(constant_id = 2) const int KERNEL_W = 1;
-layout(constant_id = 3) const int STRIDE = 1;
-layout(constant_id = 4) const int PADDING = 0;
-layout(constant_id = 5) const int SPAN = 1;
-layout(constant_id = 6) const int PIXELS = 4;
-layout(constant_id = 7) const int RELU = 0;
-layout(constant_id = 8) const int ADD_RESIDUAL = 0;
+#include "constants.glsl"
+#include "conv_direct_constants.h"
 const int REACH = (PIXELS - 1) * STRIDE + KERNEL_W; // input columns that PIXELS outputs need
 
 layout(push_constant) uniform Params { conv_params p; };

@@ -14,14 +14,8 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 
-layout(constant_id = 1) const int KERNEL = 3;
-layout(constant_id = 2) const int STRIDE = 1;
-layout(constant_id = 3) const int PADDING = 1;
-layout(constant_id = 4) const int SPAN = 1;
-layout(constant_id = 5) const int LINES = 1;
-layout(constant_id = 6) const int PIXELS = 7;
-layout(constant_id = 7) const int RELU = 0;
-layout(constant_id = 8) const int ADD_RESIDUAL = 0;
+#include "constants.glsl"
+#include "conv_grouped_constants.h"
 const int REACH_X = (PIXELS - 1) * STRIDE + KERNEL; // input columns and rows that the tile needs
 const int REACH_Y = (LINES - 1) * STRIDE + KERNEL;
 
@@ -69,7 +63,8 @@ void main() {
                     const int ky = r - l * STRIDE, kx = c - i * STRIDE;
                     if (ky >= 0 && ky < KERNEL && kx >= 0 && kx < KERNEL) {
                         const int t = 4 * (ky * KERNEL + kx);
-                        sum[l * PIXELS + i] += v.x * weight[t] + v.y * weight[t + 1] + v.z * weight[t + 2] + v.w * weight[t + 3];
+                        sum[l * PIXELS + i] +=
+                            v.x * weight[t] + v.y * weight[t + 1] + v.z * weight[t + 2] + v.w * weight[t + 3];
                     }
                 }
             }

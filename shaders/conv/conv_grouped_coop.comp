@@ -1,34 +1,26 @@
-// conv_grouped_coop.comp - grouped 3x3 convolution on matrix units (VK_KHR_cooperative_matrix): fp16 products, fp32 sums.
+// conv_grouped_coop.comp - grouped 3x3 convolution on matrix units (VK_KHR_cooperative_matrix): fp16 products, fp32
+// sums.
 //
-//   dst[n][y][x][o] = act(bias[o] + residual + sum over ky, kx, i of src[n][y S + ky - P][x S + kx - P][i] w[o][i][ky][kx])
+//   dst[n][y][x][o] = act(bias[o] + residual + sum over ky, kx, i of src[n][y S + ky - P][x S + kx - P][i]
+//   w[o][i][ky][kx])
 //
 // Groups are narrower than the matrix units, so WINDOW neighbouring channels, whole groups, are taken as one dense
 // convolution of WINDOW to WINDOW channels whose weights are zero between groups. A workgroup makes TILE_H x TILE_W
-// pixels of CHANNELS channels. Their source window with its halo is loaded once, as STRIDE x STRIDE planes: plane (a, b)
-// holds rows a, a + S ... and columns b, b + S .... In a plane, a tap of the kernel is a shift, and numbering pixels along
-// rows of PLANE_W makes the shift the same for all of them: each tap is one product of MATRIX_M consecutive rows
+// pixels of CHANNELS channels. Their source window with its halo is loaded once, as STRIDE x STRIDE planes: plane (a,
+// b) holds rows a, a + S ... and columns b, b + S .... In a plane, a tap of the kernel is a shift, and numbering pixels
+// along rows of PLANE_W makes the shift the same for all of them: each tap is one product of MATRIX_M consecutive rows
 // by MATRIX_K channels. The sums of the PLANE_W - TILE_W pixels at a row's end are discarded.
 //   weights: half[windows][3][3][WINDOW in][WINDOW out]
 //   workgroups: images * ceil(dst_h / TILE_H) * ceil(dst_w / TILE_W) * ceil(4 dst_c4 / CHANNELS), channels innermost
-// Preconditions: channels in = channels out; their number per group divides WINDOW; MATRIX_N and MATRIX_K divide WINDOW;
-// WINDOW divides CHANNELS; STRIDE 1 or 2; subgroups are full; the number of subgroups divides CHANNELS / MATRIX_N or is a
-// multiple of it.
+// Preconditions: channels in = channels out; their number per group divides WINDOW; MATRIX_N and MATRIX_K divide
+// WINDOW; WINDOW divides CHANNELS; STRIDE 1 or 2; subgroups are full; the number of subgroups divides CHANNELS /
+// MATRIX_N or is a multiple of it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "matrix.glsl"
 
-layout(constant_id = 1) const int STRIDE = 1;
-layout(constant_id = 2) const int PADDING = 1;
-layout(constant_id = 3) const int RELU = 0;
-layout(constant_id = 4) const int ADD_RESIDUAL = 0;
-layout(constant_id = 5) const int MATRIX_M = 16;
-layout(constant_id = 6) const int MATRIX_N = 16;
-layout(constant_id = 7) const int MATRIX_K = 16;
-layout(constant_id = 8) const int TILE_H = 7;
-layout(constant_id = 9) const int TILE_W = 14;
-layout(constant_id = 10) const int WINDOW = 16;
-layout(constant_id = 11) const int CHANNELS = 32;
-layout(constant_id = 12) const int SUBGROUPS = 4;
+#include "constants.glsl"
+#include "conv_grouped_coop_constants.h"
 
 const int KERNEL = 3, TAPS = KERNEL * KERNEL;
 const int IN_H = (TILE_H - 1) * STRIDE + KERNEL, IN_W = (TILE_W - 1) * STRIDE + KERNEL;
@@ -38,8 +30,10 @@ const int ROW_MATRICES = (TILE_H * PLANE_W + MATRIX_M - 1) / MATRIX_M;
 // The last matrices reach over a plane's end: into the next one, and beyond the last one into spare rows.
 const int PIXELS = (STRIDE * STRIDE - 1) * PLANE_H * PLANE_W + ROW_MATRICES * MATRIX_M + SHIFT * (PLANE_W + 1);
 const int UNITS = CHANNELS / 8;
-const int PITCH = UNITS + 1; // a unit of padding: the eight rows that a matrix load reads at a time lie in different banks
-const int STAGE = PIXELS * PITCH, STAGE_PITCH = MATRIX_N / 4 + 1; // sums on their way out, in fp32, one matrix a subgroup
+// A unit of padding: the eight rows that a matrix load reads at a time lie in different banks.
+const int PITCH = UNITS + 1;
+// Behind the source, sums on their way out, in fp32, one matrix a subgroup.
+const int STAGE = PIXELS * PITCH, STAGE_PITCH = MATRIX_N / 4 + 1;
 const int COLUMNS = CHANNELS / MATRIX_N;
 const int TEAMS = COLUMNS < SUBGROUPS ? COLUMNS : SUBGROUPS; // subgroups of a team share a column of matrices
 const int MEMBERS = SUBGROUPS / TEAMS;
@@ -80,7 +74,8 @@ void finish_matrix(int stage, int row_matrix, int image, int y0, int x0, int fir
         if (y >= TILE_H || x >= TILE_W || y0 + y >= p.dst_h || x0 + x >= p.dst_w || first_unit + unit >= p.dst_c4 / 2)
             continue;
         const int at = stage + row * STAGE_PITCH + 2 * unit;
-        store_unit(uintBitsToFloat(staged[at]), uintBitsToFloat(staged[at + 1]), (image * p.dst_h + y0 + y) * p.dst_w + x0 + x,
+        store_unit(uintBitsToFloat(staged[at]), uintBitsToFloat(staged[at + 1]),
+                   (image * p.dst_h + y0 + y) * p.dst_w + x0 + x,
                    first_unit + unit, ADD_RESIDUAL != 0, RELU != 0);
     }
 }
@@ -102,8 +97,8 @@ void main() {
     const int subgroup = int(gl_SubgroupID), team = subgroup % TEAMS, member = subgroup / TEAMS;
     const int stage = STAGE + subgroup * MATRIX_M * STAGE_PITCH;
     Units weights = Units(p.weights);
-    // Every subgroup makes the same number of turns, those without work too: lavapipe takes a subgroup's barrier for the
-    // workgroup's (Mesa 26.2). What they compute twice or beyond the tile is not stored.
+    // Every subgroup makes the same number of turns, those without work too: lavapipe takes a subgroup's barrier for
+    // the workgroup's (Mesa 26.2). What they compute twice or beyond the tile is not stored.
     for (int column = team; column < COLUMNS; column += TEAMS) {
         const int channel = first_channel + column * MATRIX_N;
         const int window = min(channel, 4 * p.dst_c4 - 1) / WINDOW;
@@ -112,13 +107,15 @@ void main() {
         coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB> taps[TAPS];
         if (DEPTH == 1) // one block of weights stays for all rows
             [[unroll]] for (int i = 0; i < TAPS; i++)
-                coopMatLoad(taps[i], weights.v, w + i * WINDOW * (WINDOW / 8), WINDOW / 8, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatLoad(taps[i], weights.v, w + i * WINDOW * (WINDOW / 8), WINDOW / 8,
+                            gl_CooperativeMatrixLayoutRowMajor);
         [[dont_unroll]] for (int turn = 0; turn < TURNS; turn++) {
             const int row = (turn * MEMBERS + member) * ROWS;
             coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator> sum[ROWS];
             [[unroll]] for (int r = 0; r < ROWS; r++)
                 sum[r] = coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(0.0);
-            [[dont_unroll]] for (int d = 0; d < DEPTH; d++) { // unrolled, it keeps more weights than there are registers (NVK on Turing)
+            // Unrolled, it keeps more weights than there are registers (NVK on Turing).
+            [[dont_unroll]] for (int d = 0; d < DEPTH; d++) {
                 if (DEPTH > 1)
                     [[unroll]] for (int i = 0; i < TAPS; i++)
                         coopMatLoad(taps[i], weights.v, w + (i * WINDOW + d * MATRIX_K) * (WINDOW / 8), WINDOW / 8,
@@ -138,9 +135,9 @@ void main() {
             }
             [[unroll]] for (int r = 0; r < ROWS; r++) {
                 coopMatStore(sum[r], staged, stage, STAGE_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-                controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+                subgroup_barrier();
                 finish_matrix(stage, row + r, image, y0, x0, channel / 8);
-                controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+                subgroup_barrier();
             }
         }
     }

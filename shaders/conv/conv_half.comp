@@ -3,31 +3,20 @@
 //
 //   dst[m][o] = act(bias[o] + residual[m][o] + sum over k = (ky, kx, i) of src[pixel(m, ky, kx)][i] w[k][o])
 //
-// CHAIN products at a time are summed in fp16, those sums in fp32: the result is off by at most CHAIN * 2^-11 of the sum of
-// the products' magnitudes, and CHAIN products must not exceed 65504. Otherwise as conv_tiled.comp, without splits:
-// a workgroup makes TILE_M pixels x TILE_N channels, an invocation PART_M pixels x PART_N channels of them.
+// CHAIN products at a time are summed in fp16, those sums in fp32: the result is off by at most CHAIN * 2^-11 of the
+// sum of the products' magnitudes, and CHAIN products must not exceed 65504. Otherwise as conv_tiled.comp, without
+// splits: a workgroup makes TILE_M pixels x TILE_N channels, an invocation PART_M pixels x PART_N channels of them.
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = k's extent rounded up to DEPTH with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
 // With NARROW the source has four channels and a unit of k is two taps side by side.
-// Preconditions: groups = 1; every size a power of two; PART_N >= 8; workgroup size TILE_M / PART_M * TILE_N / PART_N; it
-// divides both TILE_M * UNITS and DEPTH * TILE_N / 8, and UNITS divides it.
+// Preconditions: groups = 1; every size a power of two; PART_N >= 8; workgroup size TILE_M / PART_M * TILE_N / PART_N;
+// it divides both TILE_M * UNITS and DEPTH * TILE_N / 8, and UNITS divides it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "units.glsl"
 
-layout(constant_id = 1) const int KERNEL_H = 1;
-layout(constant_id = 2) const int KERNEL_W = 1;
-layout(constant_id = 3) const int STRIDE = 1;
-layout(constant_id = 4) const int PADDING = 0;
-layout(constant_id = 5) const int RELU = 0;
-layout(constant_id = 6) const int ADD_RESIDUAL = 0;
-layout(constant_id = 7) const int NARROW = 0;
-layout(constant_id = 8) const int TILE_M = 128;
-layout(constant_id = 9) const int TILE_N = 128;
-layout(constant_id = 10) const int DEPTH = 32; // rows of k a step
-layout(constant_id = 11) const int PART_M = 8;
-layout(constant_id = 12) const int PART_N = 8;
-layout(constant_id = 13) const int CHAIN = 8; // 8 or more; divides DEPTH
+#include "constants.glsl"
+#include "conv_half_constants.h"
 
 const int THREADS_M = TILE_M / PART_M, THREADS_N = TILE_N / PART_N;
 const int PART_UNITS = PART_N / 8, TILE_UNITS = TILE_N / 8;
@@ -35,7 +24,7 @@ const int UNITS = DEPTH / 8;
 const int LOADS_A = TILE_M * UNITS / WORKGROUP, LOADS_B = DEPTH * TILE_UNITS / WORKGROUP;
 const int PITCH_A = UNITS + 1; // a unit of padding: pixels next to each other lie in different banks
 const int TILE_B = TILE_M * PITCH_A; // where b begins
-const int PAIRS = PART_N / 2;
+const int HALF2S = PART_N / 2;
 const bool POINTWISE = KERNEL_H == 1 && KERNEL_W == 1 && PADDING == 0 && NARROW == 0;
 const int TAP_COLUMNS = NARROW != 0 ? (KERNEL_W + 1) / 2 : KERNEL_W; // in units
 
@@ -75,8 +64,8 @@ void main() {
     const int tn = t % THREADS_N, tm = t / THREADS_N;
     const int steps = (KERNEL_H * TAP_COLUMNS * source_units() + UNITS - 1) / UNITS;
 
-    vec2 sum[PART_M * PAIRS];
-    [[unroll]] for (int i = 0; i < PART_M * PAIRS; i++)
+    vec2 sum[PART_M * HALF2S];
+    [[unroll]] for (int i = 0; i < PART_M * HALF2S; i++)
         sum[i] = vec2(0);
 
     start_window(m0, pixels);
@@ -89,7 +78,7 @@ void main() {
         if (step + 1 < steps)
             load_step(b);
         for (int first = 0; first < UNITS; first += CHAIN / 8) {
-            f16vec2 chain[PART_M * PAIRS];
+            f16vec2 chain[PART_M * HALF2S];
             [[unroll]] for (int u = first; u < first + CHAIN / 8; u++) {
                 uvec4 a[PART_M];
                 [[unroll]] for (int m = 0; m < PART_M; m++)
@@ -98,15 +87,15 @@ void main() {
                 [[unroll]] for (int n = 0; n < PART_UNITS; n++) {
                     const uvec4 w = staged[TILE_B + (u * 8 + i) * TILE_UNITS + tn + THREADS_N * n];
                     [[unroll]] for (int m = 0; m < PART_M; m++)
-                    [[unroll]] for (int pair = 0; pair < 4; pair++) {
-                        const int at = m * PAIRS + n * 4 + pair;
+                    [[unroll]] for (int i2 = 0; i2 < 4; i2++) {
+                        const int at = m * HALF2S + n * 4 + i2;
                         const f16vec2 value = f16vec2(unpackFloat2x16(a[m][i / 2])[i % 2]);
-                        const f16vec2 weight = unpackFloat2x16(w[pair]);
+                        const f16vec2 weight = unpackFloat2x16(w[i2]);
                         chain[at] = u == first && i == 0 ? value * weight : fma(value, weight, chain[at]);
                     }
                 }
             }
-            [[unroll]] for (int i = 0; i < PART_M * PAIRS; i++)
+            [[unroll]] for (int i = 0; i < PART_M * HALF2S; i++)
                 sum[i] += vec2(chain[i]);
         }
         barrier();
@@ -114,8 +103,10 @@ void main() {
 
     [[unroll]] for (int m = 0; m < PART_M; m++)
     [[unroll]] for (int n = 0; n < PART_UNITS; n++) {
-        const int pixel = m0 + tm + THREADS_M * m, unit = n_tile * TILE_UNITS + tn + THREADS_N * n, at = m * PAIRS + n * 4;
+        const int pixel = m0 + tm + THREADS_M * m, unit = n_tile * TILE_UNITS + tn + THREADS_N * n;
+        const int at = m * HALF2S + n * 4;
         if (pixel < pixels && unit < p.dst_c4 / 2)
-            store_unit(vec4(sum[at], sum[at + 1]), vec4(sum[at + 2], sum[at + 3]), pixel, unit, ADD_RESIDUAL != 0, RELU != 0);
+            store_unit(vec4(sum[at], sum[at + 1]), vec4(sum[at + 2], sum[at + 3]), pixel, unit, ADD_RESIDUAL != 0,
+                       RELU != 0);
     }
 }

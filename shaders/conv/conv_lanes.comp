@@ -5,14 +5,15 @@
 // A workgroup is one subgroup of LANES. Lane l makes the channel blocks LANES * column + l of COLUMNS columns for ROWS
 // pixels, in groups of LANES pixels. Each pixel's input is loaded by one lane and handed to the others, each weight is
 // loaded once by the lane that needs it: 4 input channels take ROWS / LANES + 4 * COLUMNS loads and feed
-// 16 * ROWS * COLUMNS multiply-adds. Made for drivers that run a subgroup as one CPU vector: there a load is a gather that
-// costs as much as ten multiply-adds, while sums that overflow the registers live in the first-level cache at little
-// cost. WIDE_LOADS (see common.glsl) halves the gathers again. Shuffles, not broadcasts: with a constant lane llvmpipe makes
-// one instruction of either, but in Mesa 22 a broadcast looks for the first active lane each time and the whole kernel takes
-// four times as long.
+// 16 * ROWS * COLUMNS multiply-adds. Made for drivers that run a subgroup as one CPU vector: there a load is a gather
+// that costs as much as ten multiply-adds, while sums that overflow the registers live in the first-level cache at
+// little cost. WIDE_LOADS (see common.glsl) halves the gathers again. Shuffles, not broadcasts: with a constant lane
+// llvmpipe makes one instruction of either, but in Mesa 22 a broadcast looks for the first active lane each time and
+// the whole kernel takes four times as long.
 //   weights: storage4[ceil(dst_c4 / LANES)][KERNEL_H][KERNEL_W][4 * src_c4][LANES][4 out]
 //   workgroups: ceil(pixels / ROWS) * ceil(dst_c4 / LANES / COLUMNS), channel columns outermost
-// Precondition: groups = 1; LANES is the subgroup size; ROWS is a multiple of LANES; COLUMNS divides ceil(dst_c4 / LANES).
+// Precondition: groups = 1; LANES is the subgroup size; ROWS is a multiple of LANES; COLUMNS divides ceil(dst_c4 /
+// LANES).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -20,16 +21,8 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "common.glsl"
 
-layout(constant_id = 0) const int LANES = 8;
-layout(constant_id = 1) const int ROWS = 8;
-layout(constant_id = 2) const int COLUMNS = 1;
-layout(constant_id = 3) const int KERNEL_H = 1;
-layout(constant_id = 4) const int KERNEL_W = 1;
-layout(constant_id = 5) const int STRIDE = 1;
-layout(constant_id = 6) const int PADDING = 0;
-layout(constant_id = 7) const int RELU = 0;
-layout(constant_id = 8) const int ADD_RESIDUAL = 0;
-layout(constant_id = 9) const int THREE_CHANNELS = 0; // the input has no fourth channel: the stem
+#include "constants.glsl"
+#include "conv_lanes_constants.h"
 const int GROUPS = ROWS / LANES;
 
 layout(push_constant) uniform Params { conv_params p; };
@@ -79,7 +72,8 @@ void main() {
             vec4 weight[COLUMNS * 4];
             [[unroll]] for (int c = 0; c < COLUMNS; c++)
             [[unroll]] for (int j = 0; j < 4; j++)
-                weight[c * 4 + j] = THREE_CHANNELS != 0 && j == 3 ? vec4(0) : unpack4(weights.v[w + c * column_weights + j * LANES]);
+                weight[c * 4 + j] = THREE_CHANNELS != 0 && j == 3
+                                        ? vec4(0) : unpack4(weights.v[w + c * column_weights + j * LANES]);
             [[unroll]] for (int g = 0; g < GROUPS; g++) {
                 const vec4 mine = inside[g] ? unpack4(src.v[source[g] + k]) : vec4(0);
                 [[unroll]] for (int i = 0; i < LANES; i++) {

@@ -9,26 +9,15 @@
 //   weights: storage4[ceil(4 dst_c4 / TILE_N)][rows][TILE_N / 4], rows = KERNEL_H KERNEL_W 4 src_c4 rounded up to
 //            TILE_K * SPLITS with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
-// Preconditions: groups = 1; every size a power of two; TILE_K >= 4, PART_N >= 4; workgroup size THREADS_M * THREADS_N *
-// SPLITS; it divides both TILE_M * UNITS and DEPTH * TILE_N / 4, and UNITS divides it.
+// Preconditions: groups = 1; every size a power of two; TILE_K >= 4, PART_N >= 4; workgroup size THREADS_M * THREADS_N
+// * SPLITS; it divides both TILE_M * UNITS and DEPTH * TILE_N / 4, and UNITS divides it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 
-layout(constant_id = 0) const int WORKGROUP = 256;
-layout(constant_id = 1) const int KERNEL_H = 1;
-layout(constant_id = 2) const int KERNEL_W = 1;
-layout(constant_id = 3) const int STRIDE = 1;
-layout(constant_id = 4) const int PADDING = 0;
-layout(constant_id = 5) const int RELU = 0;
-layout(constant_id = 6) const int ADD_RESIDUAL = 0;
-layout(constant_id = 7) const int TILE_M = 64;
-layout(constant_id = 8) const int TILE_N = 64;
-layout(constant_id = 9) const int TILE_K = 16;
-layout(constant_id = 10) const int PART_M = 4;
-layout(constant_id = 11) const int PART_N = 4;
-layout(constant_id = 12) const int SPLITS = 1;
+#include "constants.glsl"
+#include "conv_tiled_constants.h"
 
 const int THREADS_M = TILE_M / PART_M, THREADS_N = TILE_N / PART_N;
 const int PART_N4 = PART_N / 4, TILE_N4 = TILE_N / 4;

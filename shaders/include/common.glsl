@@ -17,12 +17,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats4 { v
 #endif
 
 #ifdef STORAGE_FP16
+#include "halves.glsl"
 vec4 unpack_halves(uvec2 s) { return vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y)); }
-// Values beyond half precision's range become its largest finite number, not infinity.
-uvec2 pack_halves(vec4 x) {
-    x = clamp(x, -65504.0, 65504.0);
-    return uvec2(packHalf2x16(x.xy), packHalf2x16(x.zw));
-}
 #ifdef WIDE_LOADS
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Storage4 { uint64_t v[]; };
 vec4 unpack4(uint64_t s) { return unpack_halves(unpack32(s)); }

@@ -7,23 +7,20 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #include "conv_params.h"
+#include "halves.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Units { uvec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer HalfUnits { uvec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats4 { vec4 v[]; };
 
+#ifndef PARAMS
+#define PARAMS conv_params
+#endif
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const int WORKGROUP = 128;
-layout(push_constant) uniform Params { conv_params p; };
+layout(push_constant) uniform Params { PARAMS p; };
 
 // Dispatches that need more than 65535 workgroups use rows of them.
 int workgroup_index() { return int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x); }
-
-// Values beyond half precision's range become its largest finite number, not infinity.
-uvec2 pack4(vec4 x) {
-    x = clamp(x, -65504.0, 65504.0);
-    return uvec2(packHalf2x16(x.xy), packHalf2x16(x.zw));
-}
 
 // Adds bias and, with add_residual, the residual to a unit of sums; applies ReLU with relu; stores it.
 void store_unit(vec4 low, vec4 high, int pixel, int unit, bool add_residual, bool relu) {
@@ -39,5 +36,5 @@ void store_unit(vec4 low, vec4 high, int pixel, int unit, bool add_residual, boo
         low = max(low, vec4(0));
         high = max(high, vec4(0));
     }
-    Units(p.dst).v[at] = uvec4(pack4(low), pack4(high));
+    Units(p.dst).v[at] = uvec4(pack_halves(low), pack_halves(high));
 }

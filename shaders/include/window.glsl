@@ -1,9 +1,9 @@
 // window.glsl - which source pixels a tile of an implicit matrix product reads, shared by the kernels that stage them.
 //
 // A row of the product's left matrix is an output pixel; its columns k run over units of channels within a tap,
-// then over taps. Invocation t of WORKGROUP loads unit t % UNITS of each step, for LOADS_A pixels (t + WORKGROUP j) / UNITS.
-// Before it is included: the push constants p, the constants KERNEL_H, STRIDE, PADDING, WORKGROUP, UNITS, LOADS_A,
-// TAP_COLUMNS (units across the kernel) and POINTWISE (kernel 1x1 without padding), the type UNIT.
+// then over taps. Invocation t of WORKGROUP loads unit t % UNITS of each step, for LOADS_A pixels (t + WORKGROUP j) /
+// UNITS. Before it is included: the push constants p, the constants KERNEL_H, STRIDE, PADDING, WORKGROUP, UNITS,
+// LOADS_A, TAP_COLUMNS (units across the kernel) and POINTWISE (kernel 1x1 without padding), the type UNIT.
 // This file is compiled into spirv/, too.
 
 // POINTWISE: the source pixel; else the image's first row and the window's top left corner.

@@ -1,5 +1,5 @@
-// window_units.glsl - window.glsl in units of eight halves (units.glsl); with the constant NARROW, whose source has four
-// channels, a unit is two taps side by side. Compiled into spirv/, too.
+// window_units.glsl - window.glsl in units of eight halves (units.glsl); with the constant NARROW, whose source has
+// four channels, a unit is two taps side by side. Compiled into spirv/, too.
 #define UNIT uvec4
 #include "window.glsl"
 

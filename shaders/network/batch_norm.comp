@@ -7,8 +7,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-layout(constant_id = 1) const int RELU = 0;
-layout(constant_id = 2) const int ADD_RESIDUAL = 0;
+#include "constants.glsl"
+#include "batch_norm_constants.h"
 
 layout(push_constant) uniform Params { batch_norm_params p; };
 

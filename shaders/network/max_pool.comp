@@ -5,9 +5,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-layout(constant_id = 1) const int KERNEL = 3;
-layout(constant_id = 2) const int STRIDE = 2;
-layout(constant_id = 3) const int PADDING = 1;
+#include "constants.glsl"
+#include "max_pool_constants.h"
 
 layout(push_constant) uniform Params { pool_params p; };
 

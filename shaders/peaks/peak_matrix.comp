@@ -13,9 +13,8 @@
 #include "peak_params.h"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const int MATRIX_M = 16;
-layout(constant_id = 2) const int MATRIX_N = 16;
-layout(constant_id = 3) const int MATRIX_K = 16;
+#include "constants.glsl"
+#include "peak_matrix_constants.h"
 layout(push_constant) uniform Params { peak_params p; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Units { uvec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
@@ -32,7 +31,8 @@ void main() {
     coopMatLoad(b, operands, 0, MATRIX_N / 8, gl_CooperativeMatrixLayoutRowMajor);
     coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator> c[8];
     [[unroll]] for (int k = 0; k < 8; k++)
-        c[k] = coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(float(gl_WorkGroupID.x + k));
+        c[k] =
+            coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(float(gl_WorkGroupID.x + k));
     for (int i = 0; i < p.iterations; i++) {
         [[unroll]] for (int j = 0; j < 4; j++) {
             [[unroll]] for (int k = 0; k < 8; k++)

@@ -18,6 +18,7 @@ for shader in $shaders; do
     ${GLSLANG:-glslangValidator} -V --target-env $target -Iinclude -DSTORAGE_FP16 -o "spirv/$shader.spv" "$(source_of $shader)"
 done
 {
-    for shader in $shaders; do sha256sum "$(source_of $shader)"; done
-    cd include && sha256sum matrix.glsl units.glsl window.glsl window_units.glsl conv_params.h peak_params.h
+    for shader in $shaders; do sha256sum "$(source_of $shader)" "include/${shader}_constants.h"; done
+    cd include
+    sha256sum matrix.glsl units.glsl halves.glsl window.glsl window_units.glsl constants.glsl conv_params.h peak_params.h
 } >spirv/MANIFEST

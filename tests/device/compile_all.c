@@ -11,15 +11,15 @@
 #include "support/device_batch.h"
 
 static struct {
-    struct cdl_kernel *done; // what was compiled already
+    struct cdl_program *done; // what was compiled already
     int num_done, capacity, failed;
     double slowest;
-    char slowest_name[160];
+    char slowest_name[CDL_PROGRAM_TEXT];
     bool verbose;
     const char *only;
 } t;
 
-static char current[200]; // read by the signal handler
+static char current[CDL_PROGRAM_TEXT + 2]; // read by the signal handler
 static int current_length;
 
 static void on_crash(int signal_number) {
@@ -43,11 +43,11 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
         printf("  %s\n", msg);
 }
 
-static void compile(struct cdl_device *dev, const struct cdl_kernel *kernel) {
+static void compile(struct cdl_device *dev, const struct cdl_program *program) {
     VkPipeline pipeline;
-    char name[160];
+    char name[CDL_PROGRAM_TEXT];
     for (int i = 0; i < t.num_done; i++)
-        if (cdl_same_pipeline(&t.done[i], kernel))
+        if (cdl_program_equal(&t.done[i], program))
             return;
     if (t.num_done == t.capacity) {
         t.capacity = t.capacity ? 2 * t.capacity : 1024;
@@ -55,13 +55,13 @@ static void compile(struct cdl_device *dev, const struct cdl_kernel *kernel) {
         if (!t.done)
             exit(2);
     }
-    t.done[t.num_done++] = *kernel;
-    cdl_kernel_name(kernel, name, sizeof name);
+    t.done[t.num_done++] = *program;
+    cdl_program_text(program, name);
     if (t.only && !strstr(name, t.only))
         return;
     current_length = snprintf(current, sizeof current, "%s\n", name);
     const double start = now();
-    const cdl_result r = cdl_pipeline_create(&pipeline, dev, kernel);
+    const cdl_result r = cdl_pipeline_create(&pipeline, dev, program);
     const double seconds = now() - start;
     if (t.verbose)
         printf("  %7.1f ms  %s\n", 1e3 * seconds, name);
@@ -85,27 +85,16 @@ static void compile_cases(struct cdl_device *dev) {
             op_instance_init_shape(&op, &op_cases[i], fp16);
             const int count = legal_kernels(&op, &dev->caps, kernels);
             for (int k = 0; k < count; k++)
-                compile(dev, &kernels[k]);
+                compile(dev, &kernels[k].program);
             op_instance_free(&op);
         }
 }
 
 static void compile_around(struct cdl_device *dev) {
-    static const char *const reduce[] = {"softmax", "top_k"}, *const pointwise[] = {
-                                                                  "preprocess",        "import",
-                                                                  "preprocess_view",   "preprocess_nv12",
-                                                                  "preprocess_buffer",
-                                                              };
-    struct cdl_kernel kernel;
-    for (size_t i = 0; i < CDL_COUNT(reduce); i++) {
-        cdl_reduce_kernel(&kernel, reduce[i]);
-        compile(dev, &kernel);
-    }
-    for (size_t i = 0; i < CDL_COUNT(pointwise); i++)
+    for (int i = 0; i < CDL_NUM_FIXED_PROGRAMS; i++)
         for (int fp16 = 0; fp16 < 2; fp16++) {
-            cdl_pointwise_kernel(&kernel, pointwise[i], fp16);
-            kernel.host_input = i >= 2;
-            compile(dev, &kernel);
+            const struct cdl_program program = cdl_fixed_program(i, fp16);
+            compile(dev, &program);
         }
 }
 
@@ -122,13 +111,12 @@ static bool compile_network(struct cdl_device *dev, const char *arch) {
         ok = cdl_graph_create(&g, model, 224, 224, fold, &log) == CDL_OK;
         for (int i = 0; ok && i < g.num_ops; i++)
             for (int fp16 = 0; fp16 < 2; fp16++) {
-                const int count = cdl_kernels_for(&g, &g.ops[i], &dev->caps, fp16, kernels);
-                for (int k = 0; k < count; k++)
-                    compile(dev, &kernels[k]);
-                struct cdl_kernel first;
-                const int pairs = cdl_pair_kernels_for(&g, &g.ops[i], &dev->caps, fp16, kernels, &first);
-                for (int k = 0; k < pairs; k++)
-                    compile(dev, &kernels[k]);
+                for (int num_ops = 1; num_ops <= CDL_MAX_FUSED && i + num_ops <= g.num_ops; num_ops++) {
+                    const struct cdl_work work = {&g, &g.ops[i], num_ops};
+                    const int count = cdl_kernels_for(&work, &dev->caps, fp16, kernels);
+                    for (int k = 0; k < count; k++)
+                        compile(dev, &kernels[k].program);
+                }
             }
         if (ok)
             cdl_graph_destroy(&g);

@@ -68,7 +68,8 @@ static const struct {
 };
 
 struct row {
-    char kernel[160];
+    struct cdl_program program;
+    char kernel[CDL_PROGRAM_NAME + 8]; // its name and storage
     char layer[64];
     uint64_t value[NUM_COLUMNS];
     bool known[NUM_COLUMNS];
@@ -118,17 +119,19 @@ static void read_statistics(struct cdl_device *dev, VkPipeline pipeline, struct 
         take(row, &statistics[i]);
 }
 
-static void add(struct cdl_device *dev, const struct cdl_kernel *kernel, const char *layer, const char *only) {
-    struct row row = {0};
+static void add(struct cdl_device *dev, const struct cdl_program *program, const char *layer, const char *only) {
+    struct row row = {.program = *program};
+    char name[CDL_PROGRAM_NAME];
     VkPipeline pipeline;
-    cdl_kernel_name(kernel, row.kernel, sizeof row.kernel);
+    cdl_program_name(program, name);
+    cdl_format_text(row.kernel, sizeof row.kernel, "%s %s", name, program->fp16 ? "fp16" : "fp32");
     for (int i = 0; i < num_rows; i++)
-        if (!strcmp(rows[i].kernel, row.kernel))
+        if (cdl_program_equal(&rows[i].program, program))
             return;
     if (num_rows == MAX_PIPELINES || (only && !strstr(row.kernel, only)))
         return;
     cdl_format_text(row.layer, sizeof row.layer, "%s", layer);
-    row.failed = cdl_pipeline_create(&pipeline, dev, kernel) != CDL_OK;
+    row.failed = cdl_pipeline_create(&pipeline, dev, program) != CDL_OK;
     if (!row.failed) {
         read_statistics(dev, pipeline, &row);
         dev->vkd.DestroyPipeline(dev->handle, pipeline, NULL);
@@ -147,14 +150,13 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
         for (int i = 0; i < graph.num_ops; i++) {
             struct cdl_kernel kernels[CDL_MAX_KERNELS];
             char layer[128];
-            const int count = cdl_kernels_for(&graph, &graph.ops[i], &dev->caps, fp16, kernels);
             cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, graph.ops[i].name);
-            for (int k = 0; k < count; k++)
-                add(dev, &kernels[k], layer, only);
-            struct cdl_kernel first;
-            const int pairs = cdl_pair_kernels_for(&graph, &graph.ops[i], &dev->caps, fp16, kernels, &first);
-            for (int k = 0; k < pairs; k++)
-                add(dev, &kernels[k], layer, only);
+            for (int num_ops = 1; num_ops <= CDL_MAX_FUSED && i + num_ops <= graph.num_ops; num_ops++) {
+                const struct cdl_work work = {&graph, &graph.ops[i], num_ops};
+                const int count = cdl_kernels_for(&work, &dev->caps, fp16, kernels);
+                for (int k = 0; k < count; k++)
+                    add(dev, &kernels[k].program, layer, only);
+            }
         }
         cdl_graph_destroy(&graph);
     }
@@ -163,7 +165,9 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
 }
 
 static int by_kernel(const void *a, const void *b) {
-    return strcmp(((const struct row *)a)->kernel, ((const struct row *)b)->kernel);
+    const struct row *x = a, *y = b;
+    const int names = strcmp(x->kernel, y->kernel);
+    return names ? names : strcmp(x->layer, y->layer);
 }
 
 static bool print_row(const struct row *row) {

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 static char folder[256];
 
@@ -139,36 +139,96 @@ static void test_foreign(void **state) {
     unlink(path);
 }
 
-// ---- the tuning table's text
+// ---- the findings' text
 
-static void test_table(void **state) {
+static struct cdl_finding any_finding(struct random *r) {
+    struct cdl_finding f = {.kind = (enum cdl_finding_kind)random_below(r, 3)};
+    snprintf(f.key, sizeof f.key, "key %d", random_below(r, 200));
+    if (f.kind == CDL_FOUND_CHECK) {
+        f.passed = random_below(r, 2);
+        return f;
+    }
+    f.mode = random_below(r, 2) ? CDL_TUNE_QUICK : CDL_TUNE_FULL;
+    if (f.kind == CDL_FOUND_SEGMENT) {
+        f.segment = (struct cdl_segment){random_below(r, 100), random_below(r, 100)};
+    } else {
+        f.ns = (uint64_t)random_next(r) << random_below(r, 30);
+        f.kernel = (uint64_t)random_next(r) << 32 | random_next(r);
+    }
+    return f;
+}
+
+static void expect_same_finding(const struct cdl_finding *a, const struct cdl_finding *b) {
+    assert_non_null(a);
+    assert_string_equal(a->key, b->key);
+    assert_true(a->kind == b->kind && a->mode == b->mode && a->ns == b->ns && a->kernel == b->kernel);
+    assert_true(a->segment.steps == b->segment.steps && a->segment.images == b->segment.images &&
+                a->passed == b->passed);
+}
+
+static void test_findings(void **state) {
     (void)state;
-    struct cdl_tuning table = {0}, copy = {0};
+    struct cdl_findings findings = {0}, copy = {0};
     struct random r = random_of(3);
-    char name[32], noise[4096];
+    char noise[4096];
     size_t size;
     for (int i = 0; i < 300; i++) { // in random order, many twice
-        snprintf(name, sizeof name, "key %d", random_below(&r, 200));
-        assert_true(cdl_tuning_set(&table, name, name + 4));
+        const struct cdl_finding f = any_finding(&r);
+        assert_true(cdl_findings_set(&findings, &f));
+        expect_same_finding(cdl_findings_find(&findings, f.key), &f);
     }
-    assert_false(cdl_tuning_set(&table, "a\tb", "c"));
-    assert_false(cdl_tuning_set(&table, "a", "b\nc"));
-    char *text = cdl_tuning_format(&table, &size);
+    assert_false(cdl_findings_set(&findings, &(struct cdl_finding){.key = "a\tb"}));
+    assert_false(cdl_findings_set(&findings, &(struct cdl_finding){.key = "a\nb"}));
+    assert_false(cdl_findings_set(&findings, &(struct cdl_finding){.key = ""}));
+    char *text = cdl_findings_format(&findings, &size);
     assert_non_null(text);
-    cdl_tuning_parse(&copy, text, size);
-    assert_int_equal(copy.count, table.count);
-    for (int i = 0; i < table.count; i++)
-        assert_string_equal(cdl_tuning_find(&copy, table.items[i].key), table.items[i].value);
-    assert_null(cdl_tuning_find(&copy, "key 200"));
+    cdl_findings_parse(&copy, text, size);
+    assert_int_equal(copy.count, findings.count);
+    for (int i = 0; i < findings.count; i++)
+        expect_same_finding(cdl_findings_find(&copy, findings.items[i].key), &findings.items[i]);
+    assert_null(cdl_findings_find(&copy, "key 200"));
     for (int round = 0; round < 200; round++) {
         for (size_t i = 0; i < sizeof noise; i++)
             noise[i] = random_below(&r, 8) ? (char)random_next(&r) : random_below(&r, 2) ? '\n' : '\t';
-        cdl_tuning_parse(&copy, noise, sizeof noise);
-        cdl_tuning_parse(&copy, text, (size_t)random_below(&r, (int)size)); // cut short
+        cdl_findings_parse(&copy, noise, sizeof noise);
+        cdl_findings_parse(&copy, text, (size_t)random_below(&r, (int)size)); // cut short
     }
     free(text);
-    cdl_tuning_free(&table);
-    cdl_tuning_free(&copy);
+    cdl_findings_free(&findings);
+    cdl_findings_free(&copy);
+}
+
+// Lines that are no findings, in any field, are passed over.
+static void test_senseless_findings(void **state) {
+    (void)state;
+    static const char *const lines[] = {
+        "",
+        "kernel",
+        "kernel\tquick",
+        "kernel\tquick\t1\t00000000000000ff",
+        "kernel\toff\t1\tff\tkey",
+        "kernel\tquick\t-1\tff\tkey",
+        "kernel\tquick\t1\tfg\tkey",
+        "kernel\tquick\t1\tff\t",
+        "kernel\tquick\t1\tff\tkey\tmore",
+        "segment\tfull\t3\tkey",
+        "segment\tfull\t-1\t2\tkey",
+        "segment\tfull\t99999999999999999999\t1\tkey",
+        "segment\tfull\tx\ty\tkey",
+        "check\tperhaps\tkey",
+        "check\tpassed",
+        "shape conv1x1, batch 1\tquick 12.5 us by conv_direct 64,1,1 fp32", // as version 0.1 wrote
+    };
+    for (size_t i = 0; i < CDL_COUNT(lines); i++) {
+        struct cdl_findings findings = {0};
+        char text[256];
+        snprintf(text, sizeof text, "%s\ncheck\tpassed\tthe line behind\n", lines[i]);
+        cdl_findings_parse(&findings, text, strlen(text));
+        if (findings.count != 1)
+            fail_msg("'%s' was taken", lines[i]);
+        assert_non_null(cdl_findings_find(&findings, "the line behind"));
+        cdl_findings_free(&findings);
+    }
 }
 
 // ---- a device with a cache folder
@@ -212,16 +272,16 @@ static void test_device(void **state) {
 
     cdl_device *dev = open_device();
     run_once(dev, expected, &first);
-    assert_true(cdl_tuning_of(dev)->count > 0); // verdicts of self-tests
-    const int known = cdl_tuning_of(dev)->count;
+    assert_true(cdl_findings_of(dev)->count > 0); // verdicts of self-tests
+    const int known = cdl_findings_of(dev)->count;
     cdl_device_destroy(&dev);
 
     dev = open_device();
-    assert_int_equal(cdl_tuning_of(dev)->count, known); // from the file
-    const bool keeps = dev->pipelines.loaded > 1024;    // the driver's cache is more than a header
+    assert_int_equal(cdl_findings_of(dev)->count, known); // from the file
+    const bool keeps = dev->pipelines.loaded > 1024;      // the driver's cache is more than a header
     run_once(dev, logits, &second);
     assert_memory_equal(logits, expected, sizeof expected);
-    assert_int_equal(cdl_tuning_of(dev)->count, known);
+    assert_int_equal(cdl_findings_of(dev)->count, known);
     cdl_device_destroy(&dev);
     printf("first start: %d pipelines, %d compiled; second: %d, %d; %s\n", first.pipelines, first.pipelines_compiled,
            second.pipelines, second.pipelines_compiled,
@@ -245,30 +305,24 @@ static void test_device(void **state) {
             cdl_device_destroy(&dev);
         }
     dev = open_device(); // rebuilt
-    assert_int_equal(cdl_tuning_of(dev)->count, known);
+    assert_int_equal(cdl_findings_of(dev)->count, known);
     cdl_device_destroy(&dev);
 }
 
 // Pipelines alone, for drivers that compile and do not run (Mesa's without hardware).
 static void test_pipelines(void **state) {
     (void)state;
-    const char *const shaders[] = {"max_pool", "avg_pool", "import", "preprocess"};
+    static const enum cdl_fixed_program programs[] = {CDL_PREPROCESS, CDL_IMPORT, CDL_SOFTMAX, CDL_TOP_K};
     char path[CDL_CACHE_PATH];
-    struct cdl_kernel kernel;
     VkPipeline pipeline, again;
     path_of(path, "pipelines", &harness.dev->cache_key);
     unlink(path);
     for (int start = 0; start < 2; start++) {
         cdl_device *dev = open_device();
         for (size_t i = 0; i < 4; i++) {
-            if (i == 0) {
-                kernel = (struct cdl_kernel){
-                    .shader = shaders[i], .constants = {CDL_POINTWISE_SIZE, 3, 2, 1}, .num_constants = 4};
-            } else {
-                cdl_pointwise_kernel(&kernel, shaders[i], false);
-            }
-            harness_expect_ok(cdl_pipeline_get(&pipeline, dev, &kernel), shaders[i]);
-            harness_expect_ok(cdl_pipeline_get(&again, dev, &kernel), shaders[i]);
+            const struct cdl_program program = cdl_fixed_program(programs[i], false);
+            harness_expect_ok(cdl_pipeline_get(&pipeline, dev, &program), program.shader->name);
+            harness_expect_ok(cdl_pipeline_get(&again, dev, &program), program.shader->name);
             assert_true(pipeline == again); // made once
         }
         assert_int_equal(dev->pipelines.created, 4);
@@ -295,9 +349,9 @@ static void test_no_folder(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_byte), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_pipelines),  cmocka_unit_test(test_device),
-        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_byte),         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_findings),   cmocka_unit_test(test_senseless_findings), cmocka_unit_test(test_pipelines),
+        cmocka_unit_test(test_device),     cmocka_unit_test(test_no_folder),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -41,10 +41,11 @@ static struct {
 
 static const char *describe(const struct pending *p) {
     static char text[600];
-    char shape[256], kernel[160];
+    char shape[256], kernel[CDL_PROGRAM_NAME];
     case_text(p->p->op.c, shape, sizeof shape);
-    cdl_kernel_name(&p->kernel, kernel, sizeof kernel);
-    snprintf(text, sizeof text, "%s, %s data; kernel %s", shape, p->p->data == DATA_EXACT ? "exact" : "random", kernel);
+    cdl_program_name(&p->kernel.program, kernel);
+    snprintf(text, sizeof text, "%s, %s data; kernel %s %s", shape, p->p->data == DATA_EXACT ? "exact" : "random",
+             kernel, p->kernel.program.fp16 ? "fp16" : "fp32");
     return text;
 }
 
@@ -179,12 +180,13 @@ static void enqueue(struct prepared *p, const struct cdl_kernel *kernel) {
             p->residual = upload(op, 1, op->residual);
         p->uploaded = true;
     }
-    if (kernel->weight_bytes) {
-        uint8_t *weights = must_alloc(kernel->weight_bytes, 1);
-        float *scratch = must_alloc(cdl_kernel_scratch(&op->op), sizeof *scratch);
-        memset(weights, 0xff, kernel->weight_bytes); // what packing leaves out is NaN
-        cdl_kernel_pack(kernel, &op->graph, &op->op, scratch, weights);
-        at.weights = batch_address(t.batch, batch_add(t.batch, kernel->weight_bytes, weights));
+    const struct cdl_weight_layout *layout = &kernel->weights[0];
+    if (layout->bytes) {
+        uint8_t *weights = must_alloc(layout->bytes, 1);
+        float *scratch = must_alloc(cdl_weights_scratch(&op->op), sizeof *scratch);
+        memset(weights, 0xff, layout->bytes); // what packing leaves out is NaN
+        cdl_weights_pack(layout, &op->graph, &op->op, scratch, weights);
+        at.weights[0] = batch_address(t.batch, batch_add(t.batch, layout->bytes, weights));
         free(scratch);
         free(weights);
     }
@@ -192,8 +194,9 @@ static void enqueue(struct prepared *p, const struct cdl_kernel *kernel) {
     at.src = batch_address(t.batch, p->src);
     at.residual = op->residual ? batch_address(t.batch, p->residual) : 0;
     at.dst = batch_address(t.batch, pending->dst);
-    cdl_kernel_launch(kernel, &op->graph, &op->op, op->c->images, &at, &launch);
-    batch_dispatch(t.batch, kernel, &launch);
+    const struct cdl_work work = op_work(op);
+    cdl_kernel_launch(kernel, &work, op->c->images, &at, &launch);
+    batch_dispatch(t.batch, &kernel->program, &launch);
     t.num_pending++;
 }
 
@@ -209,7 +212,7 @@ static void run_case(int index, enum op_data data, bool fp16) {
     t.num_legal += legal;
     size_t bytes = 0;
     for (int i = 0; i < count; i++)
-        bytes += cdl_align_up(kernels[i].weight_bytes, 256) + value_bytes(&p->op, 2) + 512;
+        bytes += cdl_align_up(kernels[i].weights[0].bytes, 256) + value_bytes(&p->op, 2) + 512;
     bytes += value_bytes(&p->op, 0) + value_bytes(&p->op, 1) + 1024;
     if (!batch_fits(t.batch, bytes, 2 + 2 * count) || t.num_pending + count > MAX_PENDING ||
         t.num_prepared == MAX_PENDING)
@@ -230,7 +233,11 @@ static void compile_kind(enum case_kind kind) {
             count += select_kernels(&kernels[count], legal_kernels(&op, &harness.dev->caps, &kernels[count]), i);
             op_instance_free(&op);
         }
-    batch_compile(t.batch, kernels, count);
+    struct cdl_program *programs = must_alloc((size_t)count, sizeof *programs);
+    for (int i = 0; i < count; i++)
+        programs[i] = kernels[i].program;
+    batch_compile(t.batch, programs, count);
+    free(programs);
     free(kernels);
 }
 
@@ -326,7 +333,8 @@ static void check_classify(const struct op_case *c, const float *src, int stride
 
 static void run_classify(struct device_batch *b, const struct op_case *c) {
     struct random r = random_of((uint64_t)c->dst_channels * 8 + (uint64_t)c->images);
-    struct cdl_kernel softmax, top_k;
+    const struct cdl_program softmax = cdl_fixed_program(CDL_SOFTMAX, false),
+                             top_k = cdl_fixed_program(CDL_TOP_K, false);
     const int classes = c->dst_channels, stride = cdl_padded_channels(classes);
     const size_t plane = (size_t)c->images * (size_t)classes * 4;
     float *src = must_alloc((size_t)c->images * (size_t)stride, sizeof *src);
@@ -350,8 +358,6 @@ static void run_classify(struct device_batch *b, const struct op_case *c) {
         .sort_size = sort_size,
     };
     cdl_launch_workgroups(&launch, (uint64_t)c->images);
-    cdl_reduce_kernel(&softmax, "softmax");
-    cdl_reduce_kernel(&top_k, "top_k");
     batch_dispatch(b, &softmax, &launch);
     batch_dispatch(b, &top_k, &launch);
     if (!batch_run(b, &damaged_at))
@@ -372,7 +378,6 @@ static void test_classify(void **state) {
 
 static void run_import(struct device_batch *b, const struct op_case *c, bool fp16) {
     struct random r = random_of((uint64_t)(c->height * 2 + fp16));
-    struct cdl_kernel kernel;
     const size_t pixels = (size_t)c->height * (size_t)c->width, count = (size_t)c->images * pixels;
     float *src = must_alloc(3 * count, sizeof *src);
     size_t damaged_at;
@@ -386,8 +391,8 @@ static void run_import(struct device_batch *b, const struct op_case *c, bool fp1
                                                 .dst_h = c->height,
                                                 .dst_w = c->width};
     cdl_launch_workgroups(&launch, (count + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
-    cdl_pointwise_kernel(&kernel, "import", fp16);
-    batch_dispatch(b, &kernel, &launch);
+    const struct cdl_program program = cdl_fixed_program(CDL_IMPORT, fp16);
+    batch_dispatch(b, &program, &launch);
     if (!batch_run(b, &damaged_at))
         fail_msg("import of %dx%dx%d wrote outside its output", c->images, c->height, c->width);
     for (size_t i = 0; i < 4 * count; i++) {
@@ -489,7 +494,6 @@ static void check_preprocessed(const struct op_case *c, const uint8_t *rgba, boo
 
 static void run_preprocess(struct device_batch *b, const struct op_case *c, bool fp16) {
     struct random r = random_of((uint64_t)(c->width * 100 + c->height));
-    struct cdl_kernel kernel;
     struct preprocess_job jobs[2];
     const size_t bytes = (size_t)c->width * (size_t)c->height * 4;
     const bool swap = c->orientation % 2 == 0;
@@ -515,8 +519,8 @@ static void run_preprocess(struct device_batch *b, const struct op_case *c, bool
     };
     const uint64_t invocations = 2 * (uint64_t)launch.push.preprocess.max_rows * (uint64_t)c->crop_width;
     cdl_launch_workgroups(&launch, (invocations + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
-    cdl_pointwise_kernel(&kernel, "preprocess", fp16);
-    batch_dispatch(b, &kernel, &launch);
+    const struct cdl_program program = cdl_fixed_program(CDL_PREPROCESS, fp16);
+    batch_dispatch(b, &program, &launch);
     if (!batch_run(b, &damaged_at))
         fail_msg("preprocess of %dx%d wrote outside its output", c->width, c->height);
     check_preprocessed(c, rgba, swap, batch_at(b, dst), fp16);

@@ -5,7 +5,7 @@
 
 #include "support/harness.h"
 #include "tune/kernel_check.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 static const struct pair_case {
     int channels, groups, stride, height, width, dst_channels; // height and width: of the result
@@ -52,18 +52,17 @@ static void check_case(const struct pair_case *c, struct cdl_once *once) {
          .groups = 1},
     };
     const struct cdl_graph graph = {
-        .ops = ops, .values = values, .num_ops = 2, .num_values = 4, .map = 3, .features = 3};
-    struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
-    const int count = cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, true, kernels, &first);
+        .ops = ops, .values = values, .num_ops = 2, .num_values = 4, .output = 3, .map = 3, .features = 3};
+    const struct cdl_work work = {&graph, ops, 2};
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    assert_int_equal(cdl_kernels_for(&work, &harness.dev->caps, false, kernels), 0);
+    const int count = cdl_kernels_for(&work, &harness.dev->caps, true, kernels);
     assert_true(count >= 0 && count <= CDL_MAX_KERNELS); // no assert_in_range: see op_instance.c
-    assert_int_equal(cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, false, kernels, &first), 0);
-    assert_int_equal(cdl_pair_kernels_for(&graph, &ops[0], &harness.dev->caps, true, kernels, &first), 0);
-    cdl_pair_kernels_for(&graph, &ops[1], &harness.dev->caps, true, kernels, &first);
     for (int i = 0; i < count; i++) {
-        char name[160];
+        char name[CDL_PROGRAM_NAME];
         bool passed;
-        cdl_kernel_name(&kernels[i], name, sizeof name);
-        harness_expect_ok(cdl_self_test(&passed, once, &graph, &ops[1], &kernels[i]), name);
+        cdl_program_name(&kernels[i].program, name);
+        harness_expect_ok(cdl_kernel_check(&passed, once, &work, &kernels[i]), name);
         if (!passed)
             fail_msg("%s: wrong results", name);
     }
@@ -86,21 +85,22 @@ static void test_cases(void **state) {
 
 enum { SIDE = 48, BATCH = 7, MAX_CLASSES = 16 };
 
-// Writes into the tuner's table that every pair is to run in its `which`-th kernel (-1: apart); returns how many there
-// are.
+// Lets the device remember that every two operations that can are to run in their `which`-th kernel (-1: apart);
+// returns how many there are.
 static int choose_pairs(const cdl_session *s, int which) {
     const struct cdl_graph *g = &s->plan.graph;
-    struct cdl_kernel kernels[CDL_MAX_KERNELS], first;
-    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE], name[160];
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
     int pairs = 0;
-    for (int i = 0; i < g->num_ops; i++) {
-        const int count = cdl_pair_kernels_for(g, &g->ops[i], &harness.dev->caps, s->plan.fp16, kernels, &first);
-        if (count == 0)
+    for (int i = 0; i + 1 < g->num_ops; i++) {
+        const struct cdl_work work = {g, &g->ops[i], 2};
+        const int count = cdl_kernels_for(&work, &harness.dev->caps, s->plan.fp16, kernels);
+        if (count == 0 || g->ops[i + 1].src != g->ops[i].dst)
             continue;
-        cdl_kernel_name(&kernels[which < count ? which < 0 ? 0 : which : count - 1], name, sizeof name);
-        snprintf(value, sizeof value, "quick by %s", which < 0 ? "none" : name);
-        cdl_tuning_pair_key(key, g, &g->ops[i], BATCH);
-        cdl_tuning_remember(harness.dev, key, value);
+        struct cdl_finding found = {.kind = CDL_FOUND_KERNEL, .mode = CDL_TUNE_QUICK, .ns = 1};
+        if (which >= 0)
+            found.kernel = cdl_program_id(&kernels[which < count ? which : count - 1].program);
+        cdl_work_key(found.key, &work, BATCH, s->plan.fp16);
+        cdl_findings_remember(harness.dev, &found);
         pairs++;
     }
     return pairs;
@@ -136,7 +136,7 @@ static void check_timings(const cdl_session *s, int pairs) {
         assert_true(timings[i].flops > 0 && timings[i].bytes > 0);
         together += strchr(timings[i].operation, ',') != NULL;
     }
-    assert_int_equal(num, harness.info.timestamps ? s->plan.num_order : 0);
+    assert_int_equal(num, harness.info.timestamps ? s->plan.num_steps : 0);
     assert_int_equal(together, num ? pairs : 0);
 }
 
@@ -149,11 +149,11 @@ static int check_network(const char *name, const float *tensors) {
     cdl_session *s = open_session(model, false);
     const int classes = s->plan.graph.num_classes, pairs = choose_pairs(s, 0);
     run(s, tensors, BATCH, apart);
-    assert_int_equal(s->plan.num_order, s->plan.graph.num_ops); // without a measurement, apart
+    assert_int_equal(s->plan.num_steps, s->plan.graph.num_ops); // without a measurement, apart
     cdl_session_destroy(&s);
     if (pairs) {
         s = open_session(model, true);
-        assert_int_equal(s->plan.num_order, s->plan.graph.num_ops - pairs);
+        assert_int_equal(s->plan.num_steps, s->plan.graph.num_ops - pairs);
         for (int count = BATCH; count >= 1; count -= 3) {
             double largest = 0, worst = 0;
             run(s, tensors, count, together);
@@ -169,7 +169,7 @@ static int check_network(const char *name, const float *tensors) {
         choose_pairs(s, -1);
         cdl_session_destroy(&s);
         s = open_session(model, false);
-        assert_int_equal(s->plan.num_order, s->plan.graph.num_ops);
+        assert_int_equal(s->plan.num_steps, s->plan.graph.num_ops);
         cdl_session_destroy(&s);
     }
     cdl_model_destroy(&model);

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "support/harness.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 #include "system/thread.h"
 
 enum { WIDTH = 5, HEIGHT = 7, INPUT = 3 * WIDTH * HEIGHT, CLASSES = 10, PICTURES = 6 };
@@ -188,7 +188,7 @@ static void test_timings(void **state) {
     check_logits(s, 0, 0, 0, 2e-2, "timed");
     harness_expect_ok(cdl_session_timings(s, 0, NULL, 0, &num), "count");
     harness_expect_ok(cdl_session_timings(s, 0, timings, 256, &num), "timings");
-    assert_int_equal(num, harness.info.timestamps ? s->plan.graph.num_ops : 0);
+    assert_int_equal(num, harness.info.timestamps ? s->plan.num_steps : 0);
     for (int i = 0; i < num; i++)
         assert_true(timings[i].layer[0] && timings[i].kernel[0] && timings[i].flops > 0 && timings[i].bytes > 0);
     if (num)
@@ -200,12 +200,9 @@ static void test_timings(void **state) {
 
 // A session whose first steps run for a few images at a time: what the tuner may find, put into its table.
 static cdl_session *open_segmented(struct cdl_session_params params, int steps, int images) {
-    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
     cdl_session *s = open_session(t.model, &params);
-    cdl_tuning_segment_key(key, &s->plan);
+    remember_segment(s, (struct cdl_segment){steps, images});
     cdl_session_destroy(&s);
-    snprintf(value, sizeof value, "quick steps %d images %d", steps, images);
-    cdl_tuning_remember(harness.dev, key, value);
     s = open_session(t.model, &params);
     const bool whole = steps == 0 || images >= params.max_batch;
     assert_int_equal(s->plan.segment.steps, whole ? 0 : steps);
@@ -230,8 +227,7 @@ static void test_segments(void **state) {
                                 .precision = i & 1 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32);
         cdl_session *plain = open_segmented(params, 0, 0);
         for (size_t k = 0; k < CDL_COUNT(segments); k++) {
-            const int steps =
-                segments[k].steps < plain->plan.graph.num_ops ? segments[k].steps : plain->plan.graph.num_ops;
+            const int steps = segments[k].steps < plain->plan.num_steps ? segments[k].steps : plain->plan.num_steps;
             cdl_session *s = open_segmented(params, steps, segments[k].images);
             for (int count = PICTURES; count >= 1; count--) {
                 harness_expect_ok(cdl_session_run(plain, t.pixels, count), "whole batch");
@@ -259,7 +255,7 @@ static void test_timings_of_segments(void **state) {
         harness_expect_ok(cdl_session_run(s, t.pixels, count), "run");
         check_logits(s, 0, count - 1, count - 1, 1e-5, "timed");
         harness_expect_ok(cdl_session_timings(s, 0, timings, 256, &num), "timings");
-        assert_int_equal(num, harness.info.timestamps ? s->plan.graph.num_ops : 0);
+        assert_int_equal(num, harness.info.timestamps ? s->plan.num_steps : 0);
         for (int i = 0; i < num; i++) {
             assert_true(timings[i].flops > 0 && timings[i].flops % (uint64_t)count == 0);
             sum += timings[i].gpu_ns;

@@ -1,10 +1,10 @@
-// test_tune.c - kernels chosen by measurement, and kernels that fail their self-test.
+// test_tune.c - kernels chosen by measurement, and kernels that fail their check.
 #include <math.h>
 #include <unistd.h>
 
 #include "support/harness.h"
 #include "tune/kernel_check.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 enum { WIDTH = 5, HEIGHT = 7, CLASSES = 10, BATCH = 3 };
 
@@ -74,11 +74,11 @@ static int take_warnings(void) {
     return n;
 }
 
-// Entries whose key begins with `prefix`.
-static int count_entries(cdl_device *dev, const char *prefix) {
+static int count_findings(cdl_device *dev, enum cdl_finding_kind kind) {
+    const struct cdl_findings *all = cdl_findings_of(dev);
     int n = 0;
-    for (int i = 0; i < cdl_tuning_of(dev)->count; i++)
-        n += !strncmp(cdl_tuning_of(dev)->items[i].key, prefix, strlen(prefix));
+    for (int i = 0; i < all->count; i++)
+        n += all->items[i].kind == kind;
     return n;
 }
 
@@ -90,7 +90,7 @@ static void check_tuned(cdl_precision precision, double limit) {
     cdl_session *s = open_session(dev, precision, CDL_TUNE_OFF);
     run(s, untuned);
     cdl_session_destroy(&s);
-    assert_int_equal(count_entries(dev, "shape "), 0);
+    assert_int_equal(count_findings(dev, CDL_FOUND_KERNEL), 0);
     const cdl_tune modes[] = {CDL_TUNE_QUICK, CDL_TUNE_FULL, CDL_TUNE_QUICK, CDL_TUNE_OFF};
     int shapes = 0;
     for (size_t i = 0; i < 4; i++) {
@@ -99,15 +99,15 @@ static void check_tuned(cdl_precision precision, double limit) {
         expect_close(untuned, tuned, limit, "tuned");
         cdl_session_destroy(&s);
         if (harness.info.timestamps && i == 0)
-            assert_true((shapes = count_entries(dev, "shape ")) > 0);
-        assert_int_equal(count_entries(dev, "shape "), shapes);
+            assert_true((shapes = count_findings(dev, CDL_FOUND_KERNEL)) > 0);
+        assert_int_equal(count_findings(dev, CDL_FOUND_KERNEL), shapes);
     }
-    for (int i = 0; i < cdl_tuning_of(dev)->count;
-         i++) { // the full ones replaced the quick ones; and every kernel passed
-        if (!strncmp(cdl_tuning_of(dev)->items[i].key, "shape ", 6))
-            assert_true(!strncmp(cdl_tuning_of(dev)->items[i].value, "full ", 5));
-        else if (!strncmp(cdl_tuning_of(dev)->items[i].key, "test ", 5))
-            assert_string_equal(cdl_tuning_of(dev)->items[i].value, "passed");
+    const struct cdl_findings *all = cdl_findings_of(dev);
+    for (int i = 0; i < all->count; i++) { // the full ones replaced the quick ones; and every kernel passed
+        if (all->items[i].kind == CDL_FOUND_KERNEL)
+            assert_int_equal(all->items[i].mode, CDL_TUNE_FULL);
+        if (all->items[i].kind == CDL_FOUND_CHECK)
+            assert_true(all->items[i].passed);
     }
     cdl_device_destroy(&dev);
 }
@@ -122,32 +122,31 @@ static void test_tuned_fp16(void **state) {
     check_tuned(CDL_PRECISION_FP16, 2e-2);
 }
 
-// A winner of the table is used, one that the shape's list does not have is passed over.
-static void test_table_is_used(void **state) {
+// A kernel that was found is used, one that the operation's list does not have is passed over.
+static void test_findings_are_used(void **state) {
     (void)state;
-    char key[CDL_TUNING_KEY], name[160], value[CDL_TUNING_VALUE];
+    struct cdl_finding found = {.kind = CDL_FOUND_KERNEL, .mode = CDL_TUNE_QUICK, .ns = 1000};
     cdl_device *dev = open_device(NULL);
     cdl_session *s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
-    const struct cdl_graph *g = &s->plan.graph;
+    const struct cdl_work work = {&s->plan.graph, s->plan.graph.ops, 1};
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    const int count = cdl_kernels_for(g, &g->ops[0], &dev->caps, false, kernels);
+    const int count = cdl_kernels_for(&work, &dev->caps, false, kernels);
     assert_true(count > 1);
-    cdl_kernel_name(&kernels[count - 1], name, sizeof name);
-    cdl_tuning_shape_key(key, g, &g->ops[0], BATCH, false);
-    snprintf(value, sizeof value, "quick 1.0 us by %s", name);
-    assert_true(cdl_tuning_set(cdl_tuning_of(dev), key, value));
+    cdl_work_key(found.key, &work, BATCH, false);
     cdl_session_destroy(&s);
-    s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
-    cdl_kernel_name(&s->plan.steps[0].kernel, value, sizeof value);
-    assert_string_equal(value, name);
-    cdl_session_destroy(&s);
-    const char *const senseless[] = {"quick 1.0 us by conv_none 1,2,3 fp32", "quick", "", "by", " by ",
-                                     "quick 1.0 us by conv_direct"};
-    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
-        assert_true(cdl_tuning_set(cdl_tuning_of(dev), key, senseless[i]));
+    const uint64_t first = cdl_program_id(&kernels[0].program), last = cdl_program_id(&kernels[count - 1].program);
+    const uint64_t ids[] = {last, first, 0, 1, UINT64_MAX};
+    for (size_t i = 0; i < CDL_COUNT(ids); i++) {
+        found.kernel = ids[i];
+        cdl_findings_remember(dev, &found);
         s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+        assert_true(cdl_program_id(&s->plan.steps[0].kernel.program) == (i == 0 ? last : first));
         cdl_session_destroy(&s);
     }
+    found.kind = CDL_FOUND_CHECK; // of another kind
+    cdl_findings_remember(dev, &found);
+    s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    cdl_session_destroy(&s);
     cdl_device_destroy(&dev);
 }
 
@@ -159,7 +158,7 @@ static void test_tuned_segment(void **state) {
     static float tensor[3 * SIDE * SIDE];
     float first[IMAGES][CLASSES];
     struct cdl_pixels pixels[IMAGES];
-    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
+    char key[CDL_FINDING_KEY];
     struct random r = random_of(3);
     for (size_t i = 0; i < CDL_COUNT(tensor); i++)
         tensor[i] = random_float(&r);
@@ -178,14 +177,16 @@ static void test_tuned_segment(void **state) {
                                                                 .tune = modes[i], .precision = CDL_PRECISION_FP32)),
                           "session");
         const struct cdl_segment used = s->plan.segment;
-        cdl_tuning_segment_key(key, &s->plan);
+        cdl_segment_key(key, &s->plan);
         if (modes[i] == CDL_TUNE_OFF && i == 0) { // by rule, and there is a rule's segment
-            assert_int_equal(count_entries(dev, "segment "), 0);
+            assert_int_equal(count_findings(dev, CDL_FOUND_SEGMENT), 0);
             assert_true(used.steps > 0 && used.images > 0 && used.images < IMAGES);
         } else if (harness.info.timestamps) {
-            assert_int_equal(count_entries(dev, "segment "), 1);
-            snprintf(value, sizeof value, "%s steps %d images %d", i < 3 ? "quick" : "full", used.steps, used.images);
-            assert_string_equal(cdl_tuning_find(cdl_tuning_of(dev), key), value);
+            assert_int_equal(count_findings(dev, CDL_FOUND_SEGMENT), 1);
+            const struct cdl_finding *remembered = cdl_findings_find(cdl_findings_of(dev), key);
+            assert_non_null(remembered);
+            assert_int_equal(remembered->mode, i < 3 ? CDL_TUNE_QUICK : CDL_TUNE_FULL);
+            assert_true(remembered->segment.steps == used.steps && remembered->segment.images == used.images);
             if (i == 2 || i == 4) // recalled
                 assert_true(used.steps == found.steps && used.images == found.images);
         }
@@ -198,43 +199,40 @@ static void test_tuned_segment(void **state) {
             assert_memory_equal(first[0], first[k], sizeof first[0]);
         cdl_session_destroy(&s);
     }
-    const char *const senseless[] = {"quick",
-                                     "",
-                                     "quick steps -1 images 2",
-                                     "quick steps 99999999999999999999 images 1",
-                                     "quick steps 1000 images 2",
-                                     "quick images 3",
-                                     "quick steps 3 images",
-                                     "quick steps x images y"};
+    static const struct cdl_segment senseless[] = {{1000, 2}, {3, 0}, {0, 3}, {3, 1000}, {INT32_MAX, INT32_MAX}};
     for (size_t i = 0; i < CDL_COUNT(senseless); i++) {
+        struct cdl_finding found = {.kind = CDL_FOUND_SEGMENT, .mode = CDL_TUNE_QUICK, .segment = senseless[i]};
         cdl_session *s;
-        cdl_tuning_remember(dev, key, senseless[i]);
+        snprintf(found.key, sizeof found.key, "%s", key);
+        cdl_findings_remember(dev, &found);
         harness_expect_ok(cdl_session_create(&s, dev, t.model,
                                              cdl_session_params(.max_batch = IMAGES, .width = SIDE, .height = SIDE,
                                                                 .precision = CDL_PRECISION_FP32)),
-                          senseless[i]);
-        assert_true(s->plan.segment.steps <= s->plan.graph.num_ops && s->plan.segment.images <= IMAGES);
+                          "a senseless segment");
+        assert_true(s->plan.segment.steps <= s->plan.num_steps && s->plan.segment.images <= IMAGES);
         cdl_session_destroy(&s);
     }
     cdl_device_destroy(&dev);
 }
 
-// ---- self-tests
+// ---- checks
 
 static void test_failing_kernel(void **state) {
     (void)state;
-    char folder[] = "/tmp/cardinal-tune-XXXXXX", path[CDL_CACHE_PATH], failing[160], name[160];
+    char folder[] = "/tmp/cardinal-tune-XXXXXX", path[CDL_CACHE_PATH];
+    char failing[CDL_PROGRAM_TEXT], name[CDL_PROGRAM_NAME];
     const char *const kinds[] = {"pipelines", "tuning"};
     float expected[BATCH][CLASSES], logits[BATCH][CLASSES];
     assert_non_null(mkdtemp(folder));
     cdl_session *s = open_session(harness.dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
     run(s, expected);
-    int op = 0; // the first convolution that has another kernel
+    struct cdl_work work = {&s->plan.graph, s->plan.graph.ops, 1}; // the first convolution that has another kernel
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    const struct cdl_graph *g = &s->plan.graph;
-    while (g->ops[op].kind != CDL_OP_CONV || cdl_kernels_for(g, &g->ops[op], &harness.dev->caps, false, kernels) < 2)
-        op++;
-    cdl_kernel_name(&s->plan.steps[op].kernel, failing, sizeof failing);
+    while (work.ops->kind != CDL_OP_CONV || cdl_kernels_for(&work, &harness.dev->caps, false, kernels) < 2)
+        work.ops++;
+    const struct cdl_program program = s->plan.steps[work.ops - s->plan.graph.ops].kernel.program;
+    cdl_program_text(&program, failing);
+    cdl_program_name(&program, name);
     cdl_session_destroy(&s);
 
     // In the second round nothing is made to fail: the verdict comes from the cache.
@@ -244,11 +242,9 @@ static void test_failing_kernel(void **state) {
         s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
         assert_int_equal(take_warnings(), round == 0 ? 1 : 0); // once, however many layers want it
         if (round == 0)
-            assert_non_null(strstr(harness.last, failing));
-        for (int i = 0; i < s->plan.graph.num_ops; i++) {
-            cdl_kernel_name(&s->plan.steps[i].kernel, name, sizeof name);
-            assert_string_not_equal(name, failing);
-        }
+            assert_non_null(strstr(harness.last, name));
+        for (int i = 0; i < s->plan.num_steps; i++)
+            assert_false(cdl_program_equal(&s->plan.steps[i].kernel.program, &program));
         run(s, logits);
         expect_close(expected, logits, 1e-4, "without its favourite kernel");
         cdl_session_destroy(&s);
@@ -284,7 +280,7 @@ static void test_nothing_works(void **state) {
 }
 
 // Every kernel of every shape of a network passes where the test suite passes, and twice the same.
-static void test_self_tests(void **state) {
+static void test_checks(void **state) {
     (void)state;
     struct cdl_once once;
     cdl_session *s = open_session(harness.dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
@@ -292,15 +288,16 @@ static void test_self_tests(void **state) {
     harness_expect_ok(cdl_once_create(&once, harness.dev), "commands");
     for (int i = 0; i < g->num_ops; i++)
         for (int fp16 = 0; g->ops[i].kind == CDL_OP_CONV && fp16 < 2; fp16++) {
+            const struct cdl_work work = {g, &g->ops[i], 1};
             struct cdl_kernel kernels[CDL_MAX_KERNELS];
-            const int count = cdl_kernels_for(g, &g->ops[i], &harness.dev->caps, fp16, kernels);
+            const int count = cdl_kernels_for(&work, &harness.dev->caps, fp16, kernels);
             for (int k = 0; k < count; k++) {
-                char name[160];
+                char name[CDL_PROGRAM_NAME];
                 bool passed;
-                cdl_kernel_name(&kernels[k], name, sizeof name);
-                harness_expect_ok(cdl_self_test(&passed, &once, g, &g->ops[i], &kernels[k]), name);
+                cdl_program_name(&kernels[k].program, name);
+                harness_expect_ok(cdl_kernel_check(&passed, &once, &work, &kernels[k]), name);
                 if (!passed)
-                    fail_msg("%s: %s fails its self-test", g->ops[i].name, name);
+                    fail_msg("%s: %s fails its check", g->ops[i].name, name);
             }
         }
     cdl_once_destroy(&once);
@@ -309,10 +306,13 @@ static void test_self_tests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuned_fp32),     cmocka_unit_test(test_tuned_fp16),
-        cmocka_unit_test(test_table_is_used),  cmocka_unit_test(test_tuned_segment),
-        cmocka_unit_test(test_failing_kernel), cmocka_unit_test(test_nothing_works),
-        cmocka_unit_test(test_self_tests),
+        cmocka_unit_test(test_tuned_fp32),
+        cmocka_unit_test(test_tuned_fp16),
+        cmocka_unit_test(test_findings_are_used),
+        cmocka_unit_test(test_tuned_segment),
+        cmocka_unit_test(test_failing_kernel),
+        cmocka_unit_test(test_nothing_works),
+        cmocka_unit_test(test_checks),
     };
     return cmocka_run_group_tests_name("tune", tests, open_all, close_all);
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "support/heap.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 static int survived[2]; // failures of host memory injected so far: one alone, or all from there on
 
@@ -468,7 +468,7 @@ static cdl_result import(const struct attempt *a) {
     const cdl_result r = step_import(&l, NULL);
     assert_true((r == CDL_OK) == (l.dev != NULL));
     if (r == CDL_OK)
-        cdl_tuning_of(l.dev); // reads the folder's table; NULL without memory
+        cdl_findings_of(l.dev); // reads the folder's table; NULL without memory
     end(&l);
     return r;
 }

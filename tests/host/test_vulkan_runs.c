@@ -9,7 +9,7 @@
 
 #include "support/rig.h"
 #include "scene.h"
-#include "tune/tune.h"
+#include "tune/tuner.h"
 
 #include "host_work_words.h"
 
@@ -239,11 +239,8 @@ static cdl_session *open_slices(cdl_model *model, cdl_precision precision) {
 
 // The first steps of sessions like those run for one image at a time: an entry of the tuner's table says so.
 static void run_in_segments(cdl_model *model, cdl_precision precision, int steps) {
-    char key[CDL_TUNING_KEY], value[CDL_TUNING_VALUE];
     cdl_session *s = open_slices(model, precision);
-    snprintf(value, sizeof value, "quick steps %d images %d", steps, steps ? 1 : 0);
-    cdl_tuning_segment_key(key, &s->plan);
-    cdl_tuning_remember(s->dev, key, value);
+    remember_segment(s, (struct cdl_segment){steps, steps ? 1 : 0});
     cdl_session_destroy(&s);
     s = open_slices(model, precision);
     assert_int_equal(s->plan.segment.steps, steps);

@@ -94,17 +94,17 @@ size_t batch_add(struct device_batch *b, size_t size, const void *content) {
 uint64_t batch_address(const struct device_batch *b, size_t at) { return b->buffer.address + at; }
 const void *batch_at(const struct device_batch *b, size_t at) { return (const uint8_t *)b->buffer.mapped + at; }
 
-static int find_pipeline(const struct device_batch *b, const struct cdl_kernel *k) {
+static int find_pipeline(const struct device_batch *b, const struct cdl_program *p) {
     for (int i = 0; i < b->num_pipelines; i++)
-        if (cdl_same_pipeline(&b->pipelines[i].kernel, k))
+        if (cdl_program_equal(&b->pipelines[i].program, p))
             return i;
     return -1;
 }
 
-static int add_pipeline(struct device_batch *b, const struct cdl_kernel *k) {
+static int add_pipeline(struct device_batch *b, const struct cdl_program *p) {
     if (b->num_pipelines == BATCH_MAX_PIPELINES)
         fail_msg("more than %d pipelines", BATCH_MAX_PIPELINES);
-    b->pipelines[b->num_pipelines].kernel = *k;
+    b->pipelines[b->num_pipelines].program = *p;
     b->pipelines[b->num_pipelines].pipeline = VK_NULL_HANDLE;
     return b->num_pipelines++;
 }
@@ -124,18 +124,18 @@ static void compile_some(void *ctx) {
         if (i >= c->b->num_pipelines)
             return;
         if (!c->b->pipelines[i].pipeline) // a failure is told where the pipeline is used
-            (void)cdl_pipeline_create(&c->b->pipelines[i].pipeline, c->b->dev, &c->b->pipelines[i].kernel);
+            (void)cdl_pipeline_create(&c->b->pipelines[i].pipeline, c->b->dev, &c->b->pipelines[i].program);
     }
 }
 
-void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int count) {
+void batch_compile(struct device_batch *b, const struct cdl_program *programs, int count) {
     struct compilers c = {.b = b};
     thread_handle threads[16];
     const int wanted = thread_cpu_count() < 16 ? thread_cpu_count() : 16;
     int running = 0;
     for (int i = 0; i < count; i++)
-        if (find_pipeline(b, &kernels[i]) < 0)
-            add_pipeline(b, &kernels[i]);
+        if (find_pipeline(b, &programs[i]) < 0)
+            add_pipeline(b, &programs[i]);
     thread_mutex_init(&c.lock);
     while (running < wanted - 1 && thread_create(&threads[running], compile_some, &c))
         running++;
@@ -147,19 +147,19 @@ void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int
         fail_msg("pipelines that do not compile; the last: %s", harness.last);
 }
 
-static VkPipeline pipeline_of(struct device_batch *b, const struct cdl_kernel *k) {
-    char name[160];
-    int i = find_pipeline(b, k);
+static VkPipeline pipeline_of(struct device_batch *b, const struct cdl_program *p) {
+    char name[CDL_PROGRAM_NAME];
+    int i = find_pipeline(b, p);
     if (i < 0) {
-        i = add_pipeline(b, k);
-        cdl_kernel_name(k, name, sizeof name);
-        harness_expect_ok(cdl_pipeline_create(&b->pipelines[i].pipeline, b->dev, k), name);
+        i = add_pipeline(b, p);
+        cdl_program_name(p, name);
+        harness_expect_ok(cdl_pipeline_create(&b->pipelines[i].pipeline, b->dev, p), name);
     }
     return b->pipelines[i].pipeline;
 }
 
-void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, const struct cdl_launch *launch) {
-    cdl_dispatch(b->dev, b->commands, pipeline_of(b, kernel), launch);
+void batch_dispatch(struct device_batch *b, const struct cdl_program *program, const struct cdl_launch *launch) {
+    cdl_dispatch(b->dev, b->commands, pipeline_of(b, program), launch);
     b->num_dispatches++;
 }
 

@@ -25,7 +25,7 @@ struct device_batch {
     VkSemaphore done;
     uint64_t submitted;
     struct {
-        struct cdl_kernel kernel;
+        struct cdl_program program;
         VkPipeline pipeline;
     } pipelines[BATCH_MAX_PIPELINES];
     int num_pipelines;
@@ -40,10 +40,10 @@ bool batch_fits(const struct device_batch *b, size_t bytes, int regions);
 size_t batch_add(struct device_batch *b, size_t size, const void *content);
 uint64_t batch_address(const struct device_batch *b, size_t at);
 const void *batch_at(const struct device_batch *b, size_t at);
-// Compiles kernels on all processors, for dispatches to come; optional.
-void batch_compile(struct device_batch *b, const struct cdl_kernel *kernels, int count);
-// The pipeline is kept for later dispatches of the same kernel. No barrier: dispatches run in any order.
-void batch_dispatch(struct device_batch *b, const struct cdl_kernel *kernel, const struct cdl_launch *launch);
+// Compiles programs on all processors, for dispatches to come; optional.
+void batch_compile(struct device_batch *b, const struct cdl_program *programs, int count);
+// The pipeline is kept for later dispatches of the same program. No barrier: dispatches run in any order.
+void batch_dispatch(struct device_batch *b, const struct cdl_program *program, const struct cdl_launch *launch);
 void batch_barrier(struct device_batch *b); // for dispatches that read what others wrote
 
 // Submits, waits. false: guard words or inputs changed; *damaged_at is the first such byte.

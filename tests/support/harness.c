@@ -114,3 +114,9 @@ void *must_alloc(size_t count, size_t size) {
         fail_msg("out of memory: %zu x %zu bytes", count, size);
     return memory;
 }
+
+void remember_segment(const cdl_session *s, struct cdl_segment segment) {
+    struct cdl_finding found = {.kind = CDL_FOUND_SEGMENT, .mode = CDL_TUNE_QUICK, .segment = segment};
+    cdl_segment_key(found.key, &s->plan);
+    cdl_findings_remember(s->dev, &found);
+}

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "session/session.h"
+#include "tune/tuner.h"
 
 #ifdef _WIN32
 #include <direct.h>
@@ -63,5 +64,8 @@ float random_float(struct random *r); // -1 ... 1, about uniform
 
 // malloc that fails the test rather than return NULL.
 void *must_alloc(size_t count, size_t size);
+
+// Lets the session's device remember that sessions like it run in this segment.
+void remember_segment(const cdl_session *s, struct cdl_segment segment);
 
 #endif // CDL_HARNESS_H_

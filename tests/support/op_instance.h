@@ -32,6 +32,7 @@ void op_instance_init(struct op_instance *out, const struct op_case *c, enum op_
 void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bool fp16);
 void op_instance_free(struct op_instance *instance);
 
+struct cdl_work op_work(const struct op_instance *instance);
 bool value_is_fp16(const struct op_instance *i, int value);
 
 // Every kernel the engine calls legal for the operation, on this device and on others like it: as seen with

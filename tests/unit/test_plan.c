@@ -1,6 +1,7 @@
-// test_plan.c - graphs and plans without a device: shapes, refusals, the arena, and barriers against a brute-force
+// test_plan.c - plans without a device: kernels, steps, the arena, slices, segments, and barriers against a brute-force
 // search for hazards.
 #include "graph/resnet.h"
+#include "kernels/family.h"
 #include "support/harness.h"
 
 static const struct cdl_caps gpu = {
@@ -35,146 +36,23 @@ static cdl_model *load_layers(const char *name) {
     return model;
 }
 
-// ---- shapes
-
-static const struct cdl_value *value_after(const struct cdl_graph *g, const char *op) {
-    for (int i = 0; i < g->num_ops; i++)
-        if (!strcmp(g->ops[i].name, op))
-            return &g->values[g->ops[i].dst];
-    fail_msg("no operation %s", op);
-    return NULL;
-}
-
-static void check_shape(const struct cdl_graph *g, const char *op, int height, int width, int channels) {
-    const struct cdl_value *v = value_after(g, op);
-    if (v->height != height || v->width != width || v->channels != channels)
-        fail_msg("%s gives %dx%dx%d, expected %dx%dx%d", op, v->height, v->width, v->channels, height, width, channels);
-}
-
-static void test_resnext50_shapes(void **state) {
-    (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
-    struct cdl_graph g;
-    harness_expect_ok(cdl_graph_create(&g, model, 224, 160, true, &plain_log), "graph");
-    check_shape(&g, "conv1", 112, 80, 64);
-    check_shape(&g, "maxpool", 56, 40, 64);
-    check_shape(&g, "layer1.0.conv2", 56, 40, 128);
-    check_shape(&g, "layer1.2.conv3", 56, 40, 256);
-    check_shape(&g, "layer2.0.downsample.0", 28, 20, 512);
-    check_shape(&g, "layer3.5.conv3", 14, 10, 1024);
-    check_shape(&g, "layer4.0.conv1", 14, 10, 1024);
-    check_shape(&g, "layer4.2.conv3", 7, 5, 2048);
-    check_shape(&g, "avgpool", 1, 1, 2048);
-    check_shape(&g, "fc", 1, 1, 1000);
-    assert_int_equal(g.num_ops, 1 + 1 + 16 * 3 + 4 + 1 + 1);
-    assert_int_equal(g.num_classes, 1000);
-    uint64_t flops = 0;
-    for (int i = 0; i < g.num_ops; i++)
-        flops += cdl_op_flops(&g, &g.ops[i], 1);
-    assert_true(flops > 5.9e9 && flops < 6.3e9); // 4.23 GMACs at 224x224
-    cdl_graph_destroy(&g);
-    harness_expect_ok(cdl_graph_create(&g, model, 224, 224, false, &plain_log), "graph without folding");
-    assert_int_equal(g.num_ops, 1 + 1 + 16 * 3 + 4 + 1 + 1 + 53);
-    cdl_graph_destroy(&g);
-    harness_expect_ok(cdl_graph_create(&g, model, 1, 1, true, &plain_log), "a picture of one pixel");
-    check_shape(&g, "layer4.2.conv3", 1, 1, 2048);
-    cdl_graph_destroy(&g);
-    cdl_model_destroy(&model);
-}
-
-static void test_every_architecture(void **state) {
-    (void)state;
-    for (int i = 0; cdl_model_arch_name(i); i++) {
-        const char *arch = cdl_model_arch_name(i);
-        if (strstr(arch, "101_") || strstr(arch, "152")) // large; their blocks are the others'
-            continue;
-        cdl_model *model = random_model(arch);
-        struct cdl_model_info info;
-        cdl_model_get_info(model, &info);
-        assert_string_equal(info.architecture, arch);
-        assert_int_equal(info.num_classes, 1000);
-        cdl_model_destroy(&model);
-    }
-    assert_null(cdl_model_arch_name(-1));
-    assert_null(cdl_model_arch_name(1000));
-}
-
-// ---- state dicts that are no network
-
-// A copy of a model's tensors, without `skip`, with `reshape`'s first dimension one less.
-static void damaged(cdl_model *model, const char *skip, const char *reshape, const char *expected) {
-    struct cdl_model copy = *model;
-    struct cdl_graph g;
-    copy.list.items = must_alloc((size_t)model->list.count, sizeof *copy.list.items);
-    copy.list.count = 0;
-    for (int i = 0; i < model->list.count; i++) {
-        struct cdl_tensor t = model->list.items[i];
-        if (skip && !strcmp(t.name, skip))
-            continue;
-        if (reshape && !strcmp(t.name, reshape))
-            t.shape[0]--;
-        copy.list.items[copy.list.count++] = t;
-    }
-    harness_expect_failure(cdl_graph_create(&g, &copy, 32, 32, true, &plain_log), CDL_ERR_FORMAT,
-                           skip ? skip : reshape);
-    if (!strstr(harness.last, expected))
-        fail_msg("the message does not name %s: %s", expected, harness.last);
-    free(copy.list.items);
-}
-
-static void test_damaged_state_dicts(void **state) {
-    (void)state;
-    cdl_model *model = load_layers("bottleneck_g4");
-    static const char *const needed[] = {
-        "conv1.weight",
-        "bn1.weight",
-        "bn1.bias",
-        "bn1.running_mean",
-        "bn1.running_var",
-        "layer1.0.conv1.weight",
-        "layer1.0.conv2.weight",
-        "layer1.0.bn3.running_var",
-        "layer2.1.bn2.weight",
-        "layer2.0.downsample.1.weight",
-        "fc.weight",
-        "fc.bias",
-    };
-    for (size_t i = 0; i < CDL_COUNT(needed); i++)
-        damaged(model, needed[i], NULL, needed[i]);
-    damaged(model, "layer2.0.downsample.0.weight", NULL, "layer2.0.downsample.0.weight");
-    damaged(model, "layer2.0.conv3.weight", NULL, "layer2.0");
-    static const char *const reshaped[] = {"bn1.weight", "layer1.0.bn2.running_var", "layer3.0.downsample.1.bias",
-                                           "fc.bias"};
-    for (size_t i = 0; i < CDL_COUNT(reshaped); i++)
-        damaged(model, NULL, reshaped[i], reshaped[i]);
-    damaged(model, NULL, "layer1.0.conv3.weight", "layer1.0.bn3");
-    damaged(model, NULL, "layer2.0.conv2.weight", "layer2.0.conv2.weight"); // 7 channels out of 4 groups
-    cdl_model_destroy(&model);
-}
-
 // ---- plans
 
 struct lifetime {
     int first, last;
 };
 
-// The value that a step's kernel reads: a pair's, that of the operation before.
-static int source_of(const struct cdl_plan *p, int step) {
-    return p->graph.ops[p->steps[step].kernel.pair ? step - 1 : step].src;
-}
-
 // As a value is written and read, step by step; kept values, features and logits live to the end.
 static struct lifetime lifetime_of(const struct cdl_plan *p, int value, bool keep) {
-    struct lifetime l = {-1, -1};
-    for (int i = 0; i < p->graph.num_ops; i++) {
-        const struct cdl_op *op = &p->graph.ops[i];
-        if (op->dst == value)
+    struct lifetime l = {value == 0 ? -1 : p->num_steps + 1, -1}; // what no step writes is born never
+    for (int i = 0; i < p->num_steps; i++) {
+        if (p->steps[i].dst == value)
             l.first = l.last = i;
-        if (source_of(p, i) == value || op->residual == value)
+        if (p->steps[i].src == value || p->steps[i].residual == value)
             l.last = i;
     }
-    if (keep || value == p->graph.num_values - 1 || value == p->graph.features)
-        l.last = p->graph.num_ops;
+    if (keep || value == p->graph.output || value == p->graph.features)
+        l.last = p->num_steps;
     return l;
 }
 
@@ -189,7 +67,7 @@ static void check_arena(const struct cdl_plan *p, bool keep, const char *what) {
         const struct cdl_value *v = &p->graph.values[a];
         const size_t needed = (size_t)p->max_batch * (size_t)v->height * (size_t)v->width *
                               (size_t)cdl_padded_channels(v->channels) * (p->fp16 && !v->fp32 ? 2 : 4);
-        if (la.first >= 0 && p->steps[la.first].in_next) { // stays in the kernel
+        if (la.first > p->num_steps) { // stays in a kernel
             assert_true(p->value_bytes[a] == 0);
             continue;
         }
@@ -225,12 +103,12 @@ static bool meet(struct range a, struct range b) {
 // whole: as if they touched all that there is of their values.
 static bool hazard(const struct cdl_plan *p, const struct cdl_dispatch_entry *earlier,
                    const struct cdl_dispatch_entry *later, bool whole) {
-    const struct cdl_op *e = &p->graph.ops[earlier->step], *l = &p->graph.ops[later->step];
+    const struct cdl_step *e = &p->steps[earlier->step], *l = &p->steps[later->step];
     const struct range written = range_of(p, e->dst, earlier, whole), writes = range_of(p, l->dst, later, whole);
-    const bool read_after_write = meet(range_of(p, source_of(p, later->step), later, whole), written) ||
-                                  meet(range_of(p, l->residual, later, whole), written);
-    const bool write_after_read = meet(writes, range_of(p, source_of(p, earlier->step), earlier, whole)) ||
-                                  meet(writes, range_of(p, e->residual, earlier, whole));
+    const bool read_after_write =
+        meet(range_of(p, l->src, later, whole), written) || meet(range_of(p, l->residual, later, whole), written);
+    const bool write_after_read =
+        meet(writes, range_of(p, e->src, earlier, whole)) || meet(writes, range_of(p, e->residual, earlier, whole));
     return read_after_write || write_after_read || meet(writes, written);
 }
 
@@ -251,13 +129,13 @@ static void check_barriers(const struct cdl_plan *p, int images, const char *wha
                 for (int j = before; j < i; j++)
                     reason = reason || hazard(p, &list[j], &list[k], true);
             if (!reason)
-                fail_msg("%s: %s, images from %d, has a barrier for nothing", what, p->graph.ops[list[i].step].name,
+                fail_msg("%s: %s, images from %d, has a barrier for nothing", what, cdl_step_name(p, list[i].step),
                          list[i].first_image);
         }
         for (int j = since; j < i; j++)
             if (hazard(p, &list[j], &list[i], false))
                 fail_msg("%s: %s, images from %d, runs beside %s, images from %d, without a barrier", what,
-                         p->graph.ops[list[i].step].name, list[i].first_image, p->graph.ops[list[j].step].name,
+                         cdl_step_name(p, list[i].step), list[i].first_image, cdl_step_name(p, list[j].step),
                          list[j].first_image);
     }
     free(list);
@@ -296,30 +174,30 @@ static bool holds(const struct arena *a, int value, int image, size_t at) {
 static void check_values(const struct cdl_plan *p, int images, const char *what) {
     const struct cdl_graph *g = &p->graph;
     struct arena arena = {must_alloc((size_t)(g->num_values * (images + 1)), sizeof *arena.items), 0};
-    int *runs = must_alloc((size_t)g->num_ops, sizeof *runs);
-    memset(runs, 0, (size_t)g->num_ops * sizeof *runs);
+    int *runs = must_alloc((size_t)p->num_steps, sizeof *runs);
+    memset(runs, 0, (size_t)p->num_steps * sizeof *runs);
     for (int i = 0; i < images; i++)
         write_value(&arena, p, 0, i, cdl_plan_value_at(p, 0, i));
     for (int k = 0; k < cdl_plan_num_dispatches(p, images); k++) {
         const struct cdl_dispatch_entry d = cdl_plan_dispatch(p, images, k);
         const struct cdl_addresses at = cdl_plan_addresses(p, &d, 0, 0);
-        const struct cdl_op *op = &g->ops[d.step];
+        const struct cdl_step *step = &p->steps[d.step];
         assert_true(d.first_image == runs[d.step] && d.images > 0 && d.first_image + d.images <= images);
         for (int i = 0; i < d.images; i++) {
             const int image = d.first_image + i;
-            const int src = source_of(p, d.step);
-            if (!holds(&arena, src, image, at.src + (size_t)i * cdl_plan_image_bytes(p, src)) ||
-                (op->residual >= 0 &&
-                 !holds(&arena, op->residual, image, at.residual + (size_t)i * cdl_plan_image_bytes(p, op->residual))))
-                fail_msg("%s: %s does not find what it reads of image %d", what, op->name, image);
-            write_value(&arena, p, op->dst, image, at.dst + (size_t)i * cdl_plan_image_bytes(p, op->dst));
+            const size_t src = at.src + (size_t)i * cdl_plan_image_bytes(p, step->src);
+            if (!holds(&arena, step->src, image, src) ||
+                (step->residual >= 0 && !holds(&arena, step->residual, image,
+                                               at.residual + (size_t)i * cdl_plan_image_bytes(p, step->residual))))
+                fail_msg("%s: %s does not find what it reads of image %d", what, cdl_step_name(p, d.step), image);
+            write_value(&arena, p, step->dst, image, at.dst + (size_t)i * cdl_plan_image_bytes(p, step->dst));
         }
         runs[d.step] += d.images;
     }
-    for (int i = 0; i < g->num_ops; i++)
-        assert_int_equal(runs[i], p->steps[i].in_next ? 0 : images);
+    for (int i = 0; i < p->num_steps; i++)
+        assert_int_equal(runs[i], images);
     for (int v = 0; v < g->num_values; v++)
-        for (int i = 0; i < images && (v == g->num_values - 1 || v == g->features || p->keep_values); i++)
+        for (int i = 0; i < images && (v == g->output || v == g->features || p->keep_values); i++)
             if (!holds(&arena, v, i, cdl_plan_value_at(p, v, i)))
                 fail_msg("%s: value %d of image %d is not there after the run", what, v, i);
     free(runs);
@@ -336,13 +214,18 @@ static void check_runs(const struct cdl_plan *p, const char *what) {
     assert_true(p->live_bytes <= p->arena_bytes);
 }
 
+// Each operation's weights lie somewhere once, in order.
 static void check_weights(const struct cdl_plan *p, const char *what) {
     size_t end = 0;
-    for (int i = 0; i < p->graph.num_ops; i++) {
-        if (p->steps[i].weights_at % 16 != 0 || p->steps[i].weights_at < end)
-            fail_msg("%s: the weights of %s overlap those before", what, p->graph.ops[i].name);
-        end = p->steps[i].weights_at + p->steps[i].kernel.weight_bytes;
-    }
+    int ops = 0;
+    for (int i = 0; i < p->num_steps; i++)
+        for (int k = 0; k < p->steps[i].num_ops; k++) {
+            if (p->steps[i].weights_at[k] % 16 != 0 || p->steps[i].weights_at[k] < end)
+                fail_msg("%s: the weights of %s overlap those before", what, p->graph.ops[ops].name);
+            assert_int_equal(p->steps[i].first_op + k, ops++);
+            end = p->steps[i].weights_at[k] + p->steps[i].kernel.weights[k].bytes;
+        }
+    assert_int_equal(ops, p->graph.num_ops);
     assert_true(end <= p->weights_bytes);
 }
 
@@ -352,7 +235,7 @@ static void check_plan(const cdl_model *model, const struct cdl_plan_params *par
     check_arena(&p, params->keep_values, what);
     check_runs(&p, what);
     check_weights(&p, what);
-    for (int steps = 1; steps <= p.graph.num_ops; steps += 1 + p.graph.num_ops / 6) {
+    for (int steps = 1; steps <= p.num_steps; steps += 1 + p.num_steps / 6) {
         harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){steps, 1 + steps % 3}, &plain_log), what);
         check_runs(&p, what);
     }
@@ -396,13 +279,13 @@ static void test_plans_of_resnext50(void **state) {
             int barriers = 0;
             check_plan(model, &params, "resnext50");
             harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
-            for (int k = 0; k < p.graph.num_ops; k++)
+            for (int k = 0; k < p.num_steps; k++)
                 barriers += p.steps[k].barrier_before;
             print_message(
                 "resnext50_32x4d batch %d %s: arena %.1f MB, largest live set %.1f MB, ratio %.3f; %d barriers for "
                 "%d steps\n",
                 batches[i], fp16 ? "fp16" : "fp32", (double)p.arena_bytes / 1e6, (double)p.live_bytes / 1e6,
-                (double)p.arena_bytes / (double)p.live_bytes, barriers, p.graph.num_ops);
+                (double)p.arena_bytes / (double)p.live_bytes, barriers, p.num_steps);
             assert_true((double)p.arena_bytes <= 1.1 * (double)p.live_bytes);
             cdl_plan_destroy(&p);
         }
@@ -450,43 +333,59 @@ static void test_segments_by_rule(void **state) {
     cdl_model_destroy(&model);
 }
 
-static int always_pair(void *ctx, const struct cdl_graph *graph, const struct cdl_op *op,
-                       const struct cdl_kernel *kernels, int count) {
-    (void)graph;
-    assert_true(op->kernel_h == 1 && kernels[0].pair && count <= CDL_MAX_KERNELS);
+static const struct cdl_caps matrix_gpu = {
+    .subgroup_size = 32,
+    .subgroup_shuffle = true,
+    .max_workgroup_size = 1024,
+    .max_shared_bytes = 49152,
+    .matrix_m = 16,
+    .matrix_n = 16,
+    .matrix_k = 16,
+    .matrix_subgroup = 32,
+};
+
+static int always_fuse(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count) {
+    (void)kernels;
+    assert_in_range(count, 1, CDL_MAX_KERNELS);
+    if (work->num_ops == 1)
+        return 0;
+    assert_true(work->ops[1].kernel_h == 1 && work->ops[1].src == work->ops[0].dst);
     ++*(int *)ctx;
     return count - 1;
 }
 
-// One kernel for each 3x3 and the 1x1 behind it: its value is nowhere, what it read lives until then.
-static void test_pairs(void **state) {
+// resnext50_32x4d with one kernel for each 3x3 and the 1x1 behind it, and each by itself.
+static void make_fused(struct cdl_plan *fused, struct cdl_plan *apart, const cdl_model *model, int batch, bool keep,
+                       int *asked) {
+    struct cdl_plan_params params = {.max_batch = batch,
+                                     .height = 224,
+                                     .width = 224,
+                                     .fp16 = true,
+                                     .fold = true,
+                                     .caps = &matrix_gpu,
+                                     .keep_values = keep,
+                                     .choose = always_fuse,
+                                     .choose_ctx = asked};
+    check_plan(model, &params, "fused");
+    *asked = 0;
+    harness_expect_ok(cdl_plan_create(fused, model, &params, &plain_log), "plan");
+    params.choose = NULL;
+    harness_expect_ok(cdl_plan_create(apart, model, &params, &plain_log), "plan");
+}
+
+// The value between the two is nowhere, what they read lives until then.
+static void test_fused(void **state) {
     (void)state;
     cdl_model *model = random_model("resnext50_32x4d");
-    struct cdl_caps device = gpu;
-    device.matrix_m = device.matrix_n = device.matrix_k = 16;
-    device.matrix_subgroup = 32;
     for (int i = 0; i < 4; i++) {
-        int asked = 0, pairs = 0;
-        struct cdl_plan_params params = {.max_batch = i & 2 ? 10 : 1,
-                                         .height = 224,
-                                         .width = 224,
-                                         .fp16 = true,
-                                         .fold = true,
-                                         .caps = &device,
-                                         .keep_values = i & 1,
-                                         .choose_pair = always_pair,
-                                         .choose_ctx = &asked};
         struct cdl_plan p, apart;
-        check_plan(model, &params, "pairs");
-        asked = 0;
-        harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
-        params.choose_pair = NULL;
-        harness_expect_ok(cdl_plan_create(&apart, model, &params, &plain_log), "plan");
-        for (int k = 0; k < p.graph.num_ops; k++)
-            pairs += p.steps[k].in_next;
-        assert_int_equal(p.num_order, p.graph.num_ops - pairs);
-        assert_true(cdl_plan_num_dispatches(&p, 1) == p.num_order);
-        if (params.keep_values) {
+        const bool keep = i & 1;
+        int asked = 0;
+        make_fused(&p, &apart, model, i & 2 ? 10 : 1, keep, &asked);
+        const int pairs = apart.num_steps - p.num_steps;
+        assert_int_equal(apart.num_steps, apart.graph.num_ops);
+        assert_int_equal(cdl_plan_num_dispatches(&p, 1), p.num_steps);
+        if (keep) {
             assert_true(asked == 0 && pairs == 0);
         } else {
             assert_true(asked == pairs && pairs >= 3 + 4); // the first two stages, at least
@@ -496,6 +395,78 @@ static void test_pairs(void **state) {
         cdl_plan_destroy(&apart);
         cdl_plan_destroy(&p);
     }
+    cdl_model_destroy(&model);
+}
+
+// What a step that does two operations costs: all their work, and none of the traffic of the value between them.
+static void test_fused_costs(void **state) {
+    (void)state;
+    enum { BATCH = 10 };
+    cdl_model *model = random_model("resnext50_32x4d");
+    struct cdl_plan p, apart;
+    int asked = 0, pairs = 0;
+    make_fused(&p, &apart, model, BATCH, false, &asked);
+    for (int i = 0; i < p.num_steps; i++) {
+        const struct cdl_step *step = &p.steps[i];
+        const int first = step->first_op, last = first + step->num_ops - 1; // apart, a step an operation
+        uint64_t flops = 0, bytes = 0, between = 0;
+        for (int k = first; k <= last; k++) {
+            flops += cdl_step_flops(&apart, k, BATCH);
+            bytes += cdl_step_value_bytes(&apart, k);
+        }
+        if (step->num_ops == 2)
+            between = 2 * cdl_plan_image_bytes(&apart, apart.steps[first].dst); // written, and read again
+        pairs += step->num_ops == 2;
+        assert_true(cdl_step_flops(&p, i, BATCH) == flops);
+        assert_true(cdl_step_value_bytes(&p, i) == bytes - between);
+        assert_true(cdl_step_bytes(&p, i, BATCH) == BATCH * (bytes - between) + cdl_step_weight_bytes(&p, i));
+        assert_string_equal(cdl_step_name(&p, i), cdl_step_name(&apart, last));
+    }
+    assert_int_equal(pairs, asked);
+    cdl_plan_destroy(&apart);
+    cdl_plan_destroy(&p);
+    cdl_model_destroy(&model);
+}
+
+// Slices take about equal time: as long as none would have to be cut within a dispatch, no slice is longer than its
+// share and the longest dispatch. And where the two of a fused step are what one dispatch does, a slice cannot end
+// between them.
+static void test_slices(void **state) {
+    (void)state;
+    cdl_model *model = random_model("resnext50_32x4d");
+    struct cdl_plan plans[2];
+    int asked = 0;
+    make_fused(&plans[0], &plans[1], model, 3, false, &asked);
+    for (int which = 0; which < 2; which++)
+        for (int images = 1; images <= 3; images++) {
+            const struct cdl_plan *p = &plans[which];
+            const int num = cdl_plan_num_dispatches(p, images);
+            double total = 0, longest = 0;
+            double *cost = must_alloc((size_t)num, sizeof *cost);
+            for (int i = 0; i < num; i++) { // operations, and 16 for each byte
+                const struct cdl_dispatch_entry d = cdl_plan_dispatch(p, images, i);
+                cost[i] = (double)cdl_step_flops(p, d.step, images) + 16 * (double)cdl_step_bytes(p, d.step, images);
+                total += cost[i];
+                longest = cost[i] > longest ? cost[i] : longest;
+            }
+            for (int count = 1; count <= num; count++) {
+                int first = 0;
+                for (int slice = 0; slice < count; slice++) {
+                    const int end = cdl_plan_slice_end(p, images, slice, count);
+                    double sum = 0;
+                    assert_true(end > first); // none is empty
+                    for (int i = first; i < end; i++)
+                        sum += cost[i];
+                    if (sum > total / count + longest)
+                        fail_msg("slice %d of %d takes %g of %g", slice, count, sum, total);
+                    first = end;
+                }
+                assert_int_equal(first, num); // the last ends with the run
+            }
+            free(cost);
+        }
+    cdl_plan_destroy(&plans[0]);
+    cdl_plan_destroy(&plans[1]);
     cdl_model_destroy(&model);
 }
 
@@ -509,7 +480,7 @@ struct made_up {
     struct cdl_value values[MADE_UP_OPS + 1];
     struct cdl_step steps[MADE_UP_OPS];
     size_t value_at[MADE_UP_OPS + 1], value_bytes[MADE_UP_OPS + 1];
-    int value_images[MADE_UP_OPS + 1], order[MADE_UP_OPS];
+    int value_images[MADE_UP_OPS + 1];
 };
 
 static void made_up_begin(struct made_up *m, int batch, int input_width) {
@@ -518,18 +489,21 @@ static void made_up_begin(struct made_up *m, int batch, int input_width) {
                                 .steps = m->steps,
                                 .value_at = m->value_at,
                                 .value_images = m->value_images,
-                                .order = m->order,
                                 .value_bytes = m->value_bytes,
                                 .max_batch = batch};
 }
 
 static void made_up_add(struct made_up *m, int src, int residual, int width) {
     struct cdl_graph *g = &m->plan.graph;
-    struct cdl_op *op = &m->ops[g->num_ops++];
-    *op = (struct cdl_op){.kind = CDL_OP_CONV, .src = src, .residual = residual, .dst = g->num_values};
-    snprintf(op->name, sizeof op->name, "operation %d", g->num_ops - 1);
-    m->values[g->num_values] = (struct cdl_value){1, width, 64, true};
-    g->features = g->map = g->num_values++;
+    const int dst = g->num_values, op = g->num_ops;
+    m->ops[op] = (struct cdl_op){.kind = CDL_OP_CONV, .src = src, .residual = residual, .dst = dst};
+    snprintf(m->ops[op].name, sizeof m->ops[op].name, "operation %d", op);
+    m->values[dst] = (struct cdl_value){1, width, 64, true};
+    m->steps[op] = (struct cdl_step){.first_op = op, .num_ops = 1, .src = src, .residual = residual, .dst = dst};
+    g->output = g->features = g->map = dst;
+    g->num_values++;
+    g->num_ops++;
+    m->plan.num_steps++;
 }
 
 static void made_up_lay_out(struct made_up *m, struct cdl_segment segment) {
@@ -565,6 +539,41 @@ static void test_waits_for_residual_read(void **state) {
     assert_true(m.steps[2].barrier_before);
     assert_true(m.steps[3].barrier_before);
     check_runs(&m.plan, "residual read");
+}
+
+// Makes one step of steps `first` and `first + 1`.
+static void made_up_fuse(struct made_up *m, int first) {
+    struct cdl_step *step = &m->steps[first];
+    step->num_ops = 2;
+    step->dst = step[1].dst;
+    step->residual = step[1].residual;
+    for (int i = first + 1; i + 1 < m->plan.num_steps; i++)
+        m->steps[i] = m->steps[i + 1];
+    m->plan.num_steps--;
+}
+
+// What stays inside a fused step takes no room: more images of a segment fit into the device's cache.
+static void test_segments_of_fused(void **state) {
+    (void)state;
+    enum { BATCH = 100, WIDE = 30, UNIT = 64 * 4 }; // UNIT: bytes of a value of width 1
+    const struct cdl_caps device = {.cache_bytes = 4 * WIDE * UNIT, .fill_outputs = 1};
+    struct cdl_segment segments[2][CDL_MAX_SEGMENTS];
+    for (int fused = 0; fused < 2; fused++) {
+        struct made_up m;
+        made_up_begin(&m, BATCH, 1);
+        made_up_add(&m, 0, -1, 1);
+        made_up_add(&m, 1, -1, WIDE);
+        made_up_add(&m, 2, -1, 1);
+        made_up_add(&m, 3, -1, 1);
+        if (fused)
+            made_up_fuse(&m, 1);
+        made_up_lay_out(&m, (struct cdl_segment){0, 0});
+        assert_int_equal(m.value_bytes[2] > 0, !fused);
+        check_runs(&m.plan, "fused in segments");
+        cdl_plan_segments(&m.plan, &device, segments[fused]);
+    }
+    assert_int_equal(segments[0][0].images, 3);         // of (1 + WIDE) units each
+    assert_int_equal(segments[1][0].images, BATCH / 5); // of 2 units each: as many as sub-batches allow
 }
 
 // Graphs of any shape, with segments of any size.
@@ -630,12 +639,14 @@ static void test_kernels_fit_devices(void **state) {
     for (size_t c = 0; c < CDL_COUNT(caps); c++)
         for (int i = 0; i < g.num_ops; i++)
             for (int fp16 = 0; fp16 < 2; fp16++) {
-                const int count = cdl_kernels_for(&g, &g.ops[i], caps[c], fp16, kernels);
+                const struct cdl_work work = {&g, &g.ops[i], 1};
+                const int count = cdl_kernels_for(&work, caps[c], fp16, kernels);
                 assert_in_range(count, 1, CDL_MAX_KERNELS);
                 for (int k = 0; k < count; k++) {
-                    assert_true(kernels[k].num_constants <= CDL_MAX_CONSTANTS &&
-                                kernels[k].constants[0] <= caps[c]->max_workgroup_size);
-                    assert_true(kernels[k].shader && (!kernels[k].fp16 || fp16));
+                    const struct cdl_program *program = &kernels[k].program;
+                    assert_true(program->constants[0] <= caps[c]->max_workgroup_size);
+                    assert_true(program->shader == &kernels[k].family->shader && (!program->fp16 || fp16));
+                    assert_true(k == 0 || kernels[k].rank >= kernels[k - 1].rank);
                 }
             }
     cdl_graph_destroy(&g);
@@ -644,14 +655,14 @@ static void test_kernels_fit_devices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resnext50_shapes),
-        cmocka_unit_test(test_every_architecture),
-        cmocka_unit_test(test_damaged_state_dicts),
         cmocka_unit_test(test_plans_of_small_networks),
         cmocka_unit_test(test_plans_of_resnext50),
         cmocka_unit_test(test_plan_hash),
         cmocka_unit_test(test_segments_by_rule),
-        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_fused_costs),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_segments_of_fused),
         cmocka_unit_test(test_waits_for_residual_written),
         cmocka_unit_test(test_waits_for_residual_read),
         cmocka_unit_test(test_random_graphs),

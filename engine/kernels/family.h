@@ -1,0 +1,78 @@
+// family.h - what a family of kernels provides, one shader's variants, and what it can build on.
+//
+// A new family is a shader and its list of constants (shaders/), a file here, and a line in rank.c; see
+// CONTRIBUTING.md.
+#ifndef CDL_FAMILY_H_
+#define CDL_FAMILY_H_
+
+#include "kernels/kernels.h"
+
+// An operation, with what every family asks of it.
+struct cdl_shape {
+    const struct cdl_op *op;
+    const struct cdl_value *src, *dst;
+    int src_c4, dst_c4; // padded channels / 4
+    const struct cdl_caps *caps;
+    bool fp16; // storage of what the shader reads: false where the source is marked fp32
+};
+
+struct cdl_kernel_family {
+    struct cdl_shader shader;
+    enum cdl_op_kind kind; // of the operation, or of the first of num_ops
+    int num_ops;
+    // Writes up to cap kernels that may run shapes[num_ops] on their device; returns how many. Sets what does not
+    // follow from the family: the program but for its shader, weights, half_products, and cost.
+    int (*list)(const struct cdl_shape *shapes, struct cdl_kernel *out, int cap);
+    // Sets out->push, push_bytes and groups.
+    void (*launch)(const struct cdl_kernel *kernel, const struct cdl_shape *shapes, int images,
+                   const struct cdl_addresses *at, struct cdl_launch *out);
+};
+
+// rank.c: all families, [*count].
+const struct cdl_kernel_family *const *cdl_families(int *count);
+// rank.c: sets the rank of one family's kernels by their costs; equal ones keep their order.
+void cdl_rank_family(const struct cdl_kernel_family *family, const struct cdl_caps *caps, struct cdl_kernel *kernels,
+                     int count);
+
+// Whether 64 fp32 sums an invocation, or a tile's weights, outgrow the device's registers.
+bool cdl_few_registers(const struct cdl_caps *caps);
+
+// ---- convolutions
+
+// What all convolutions share of their push constants.
+struct conv_params cdl_conv_params(const struct cdl_kernel *k, const struct cdl_shape *shape, int images,
+                                   const struct cdl_addresses *at);
+// Sets out->push.conv to cdl_conv_params.
+void cdl_push_conv(const struct cdl_kernel *k, const struct cdl_shape *shape, int images,
+                   const struct cdl_addresses *at, struct cdl_launch *out);
+
+// A layout for the shape. tap_columns, rows 0: the kernel's width, no zero rows.
+struct cdl_weight_layout cdl_conv_weights(const struct cdl_shape *shape, int lanes, int span, int tap_columns,
+                                          int rows);
+// The most input blocks that any block of four output channels reads.
+int cdl_source_span(const struct cdl_shape *shape);
+
+// ---- tiles of pixels x channels
+
+// Whether matrix products tile the shape: dense, stored in units of eight halves.
+bool cdl_is_dense_fp16(const struct cdl_shape *shape);
+// Whether the source is a stem's, of four channels: kernels that read eight at a time take two taps of it.
+bool cdl_is_narrow(const struct cdl_shape *shape);
+// As cdl_conv_weights for a dense convolution that multiplies matrices, `width` channels and `depth` rows at a time.
+struct cdl_weight_layout cdl_matrix_weights(const struct cdl_shape *shape, uint32_t width, uint32_t depth,
+                                            bool two_taps);
+// The side of the fewest equal tiles that cover `size` and are at most `longest`.
+uint32_t cdl_even_side(int size, uint32_t longest);
+// Workgroups of m pixels x n channels each.
+void cdl_launch_tiles(struct cdl_launch *launch, uint32_t m, uint32_t n);
+
+// ---- rank.c: guesses at the time of one image, to compare the kernels of one family with
+
+// In tiles of m pixels x n channels by workgroups of `invocations`.
+double cdl_tile_cost(const struct cdl_shape *shape, uint32_t m, uint32_t n, uint32_t invocations);
+// On a CPU driver, `rows` pixels x `columns` blocks of four channels for each lane of a subgroup.
+double cdl_lanes_cost(const struct cdl_shape *shape, uint32_t rows, uint32_t columns);
+// In tiles of h x w pixels x `channels`; index: of the tile, largest first.
+double cdl_grouped_tile_cost(const struct cdl_shape *shape, uint32_t h, uint32_t w, uint32_t channels, int index);
+
+#endif // CDL_FAMILY_H_

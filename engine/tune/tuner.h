@@ -1,0 +1,60 @@
+// tuner.h - chooses the kernels and the segment of a plan on a device: by measurement, by what an earlier measurement
+// found, or by rank; and only among kernels that compute what plain C does there.
+#ifndef CDL_TUNER_H_
+#define CDL_TUNER_H_
+
+#include "plan/plan.h"
+#include "tune/findings.h"
+#include "vulkan/memory.h"
+#include "vulkan/one_shot.h"
+
+struct cdl_tuner {
+    struct cdl_device *dev;
+    cdl_tune mode;
+    int batch;
+    bool fp16;
+    bool none_works;   // no kernel of an operation passed its check
+    cdl_result result; // of the Vulkan work; the first failure stays
+    struct cdl_once once;
+    struct cdl_buffer scratch;
+    int num_checked, num_measured;
+};
+
+// choose.c: for cdl_plan_params, with a tuner as choose_ctx. For `choose`: the index of the kernel to use among
+// kernels[count], sorted by rank. -1: for one operation, none can be trusted, or tuner->result tells of a failure; for
+// two, they stay apart.
+int cdl_tuner_choose(void *tuner, const struct cdl_work *work, const struct cdl_kernel *kernels, int count);
+// For `prepare`: compiles the pipelines that choosing will want, on all processors.
+void cdl_tuner_prepare(void *tuner, const struct cdl_graph *graph);
+
+// choose_segment.c: sets the plan's segment.
+cdl_result cdl_tuner_choose_segment(struct cdl_tuner *tuner, struct cdl_plan *plan);
+
+// Frees its objects and saves what it found.
+void cdl_tuner_finish(struct cdl_tuner *tuner);
+
+// ---- for choose*.c
+
+bool cdl_tuner_ready(struct cdl_tuner *tuner); // its objects are there; else tuner->result says why not
+// Whether r, or an earlier result, is a failure; the first is kept in tuner->result.
+bool cdl_tuner_failed(struct cdl_tuner *tuner, cdl_result r);
+bool cdl_tuner_may_measure(const struct cdl_tuner *tuner); // its mode and the device's queue let it
+// Whether the kernel passed its check on this device, now or earlier.
+bool cdl_tuner_trusts(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_kernel *kernel);
+// *ns: the kernel's time for the work at the tuner's batch. Stops after the warm-up when that already took much longer
+// than `best_ns` (0: none yet).
+cdl_result cdl_tuner_measure(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                             double best_ns, double *ns);
+cdl_result cdl_tuner_reserve(struct cdl_tuner *tuner, size_t size); // tuner->scratch
+cdl_result cdl_tuner_fill(struct cdl_tuner *tuner); // all of it, with numbers good as values and weights
+// What an earlier tuning found that was as thorough as this one; false: nothing.
+bool cdl_tuner_recalls(struct cdl_tuner *tuner, const char *key, struct cdl_finding *out);
+
+// ---- a device's findings, read from its cache folder at the first use
+
+struct cdl_findings *cdl_findings_of(struct cdl_device *dev); // to be used under the device's lock; NULL: no memory
+bool cdl_findings_recall(struct cdl_device *dev, const char *key, struct cdl_finding *out); // false: nothing is known
+// Without memory for it, the next session measures again.
+void cdl_findings_remember(struct cdl_device *dev, const struct cdl_finding *finding);
+
+#endif // CDL_TUNER_H_

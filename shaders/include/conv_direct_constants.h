@@ -1,0 +1,10 @@
+// conv_direct_constants.h - the specialization constants of conv_direct.comp; see constants.glsl.
+CONSTANT(0, WORKGROUP, 64, "")
+CONSTANT(1, KERNEL_H, 1, "")
+CONSTANT(2, KERNEL_W, 1, "")
+CONSTANT(3, STRIDE, 1, "")
+CONSTANT(4, PADDING, 0, "")
+CONSTANT(5, SPAN, 1, "")
+CONSTANT(6, PIXELS, 4, " %u")
+CONSTANT(7, RELU, 0, "")
+CONSTANT(8, ADD_RESIDUAL, 0, "")
