@@ -12,6 +12,7 @@ enum { CDL_MAX_CONSTANTS = 20, CDL_MAX_PUSH_BYTES = 128, CDL_MAX_KERNELS = 32 };
 
 // What a choice of kernels needs to know of a device.
 struct cdl_caps {
+    uint32_t vendor_id, driver_id /* VkDriverId */, driver_version; // whose behaviour workarounds.h knows
     uint32_t subgroup_size;
     bool subgroup_shuffle; // subgroup basic + shuffle in compute, and the size above can be relied on
     bool software;         // a CPU driver: a subgroup is one vector register, loads are dear

@@ -1,9 +1,14 @@
 // features.c - see features.h.
 #include "vulkan/features.h"
 
+#include <stdlib.h>
+
+#include "kernels/workarounds.h"
 #include "vulkan/select.h"
 
-#include <stdlib.h>
+_Static_assert(CDL_DRIVER_SWIFTSHADER == (int)VK_DRIVER_ID_GOOGLE_SWIFTSHADER, "as Vulkan numbers it");
+_Static_assert(CDL_DRIVER_LAVAPIPE == (int)VK_DRIVER_ID_MESA_LLVMPIPE, "as Vulkan numbers it");
+_Static_assert(CDL_DRIVER_NVK == (int)VK_DRIVER_ID_MESA_NVK, "as Vulkan numbers it");
 
 // ---- what to enable
 
@@ -209,13 +214,23 @@ static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
     }
 }
 
+static void log_workarounds(const struct cdl_device *dev) {
+    for (int i = 0; i < cdl_num_workarounds; i++) {
+        const struct cdl_workaround *w = &cdl_workaround_table[i];
+        if (cdl_workaround_applies(w, &dev->caps))
+            cdl_logf(&dev->log, CDL_LOG_DEBUG, "%s, workaround: %s", dev->info.name, w->name);
+    }
+}
+
 void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+                                              .pNext = &driver};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
     if (f->sizes.subgroupSizeControl)
-        v11.pNext = &sizes;
+        driver.pNext = &sizes;
     dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     dev->timestamp_period = limits->timestampPeriod;
@@ -227,6 +242,9 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     dev->executable_statistics = f->executables.pipelineExecutableInfo;
 
     dev->caps = (struct cdl_caps){
+        .vendor_id = properties.properties.vendorID,
+        .driver_id = (uint32_t)driver.driverID,
+        .driver_version = properties.properties.driverVersion,
         .software = dev->info.software,
         .int64 = f->core.shaderInt64,
         .fp16_arithmetic = f->v12.shaderFloat16,
@@ -248,4 +266,5 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
     dev->memory = memory.memoryProperties;
+    log_workarounds(dev);
 }
