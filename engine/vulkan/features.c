@@ -12,8 +12,8 @@ _Static_assert(CDL_DRIVER_NVK == (int)VK_DRIVER_ID_MESA_NVK, "as Vulkan numbers 
 
 // ---- what to enable
 
-static bool take_extension(struct cdl_features *f, const struct cdl_device *dev, const char *name) {
-    if (!cdl_device_has_extension(&dev->instance, dev->physical, name))
+static bool take_extension(struct cdl_features *f, const struct cdl_extensions *offered, const char *name) {
+    if (!cdl_extensions_have(offered, name))
         return false;
     f->extensions[f->num_extensions++] = name;
     return true;
@@ -30,18 +30,19 @@ static void prepend(struct cdl_features *f, void *structure) {
     f->chain = structure;
 }
 
-static void choose_matrix_features(struct cdl_features *f, const struct cdl_device *dev) {
+static void choose_matrix_features(struct cdl_features *f, const struct cdl_device *dev,
+                                   const struct cdl_extensions *offered) {
     if (!f->v12.shaderFloat16 || !f->v12.vulkanMemoryModel)
         return; // the cooperative matrix shaders declare both
-    if (cdl_device_has_extension(&dev->instance, dev->physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
+    if (cdl_extensions_have(offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
         query(dev, &f->matrix);
         f->matrix.cooperativeMatrixRobustBufferAccess = VK_FALSE;
     }
     if (!f->matrix.cooperativeMatrix)
         return;
-    take_extension(f, dev, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    take_extension(f, offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     prepend(f, &f->matrix);
-    if (take_extension(f, dev, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) {
+    if (take_extension(f, offered, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) {
         query(dev, &f->matrix2);
         prepend(f, &f->matrix2);
     }
@@ -58,6 +59,7 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
         .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES},
         .executables = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR},
     };
+    struct cdl_extensions offered = cdl_device_extensions(&dev->instance, dev->physical);
     VkPhysicalDeviceVulkan12Features supported = out->v12;
     query(dev, &supported);
     VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
@@ -78,23 +80,24 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
         prepend(out, &out->maintenance4);
     }
     // Its functions and flags are core in 1.3, but a 1.2 driver may have it as an extension.
-    if (take_extension(out, dev, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         query(dev, &out->sizes);
         prepend(out, &out->sizes);
     }
-    if (take_extension(out, dev, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
         query(dev, &out->executables);
         prepend(out, &out->executables);
     }
-    if (take_extension(out, dev, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
         query(dev, &out->dot);
         out->int8_dot = out->dot.shaderIntegerDotProduct;
         prepend(out, &out->dot);
     }
-    out->pipeline_feedback = take_extension(out, dev, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
-    choose_matrix_features(out, dev);
+    out->pipeline_feedback = take_extension(out, &offered, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
+    choose_matrix_features(out, dev, &offered);
     // A device that lists it (MoltenVK) must have it enabled.
-    take_extension(out, dev, "VK_KHR_portability_subset");
+    take_extension(out, &offered, "VK_KHR_portability_subset");
+    free(offered.items);
 }
 
 // ---- what kernels may rely on
