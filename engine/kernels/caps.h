@@ -12,6 +12,8 @@ struct cdl_matrix_grain {
 };
 
 struct cdl_caps {
+    // Whose behaviour workarounds.h knows; driver_id is a VkDriverId.
+    uint32_t vendor_id, driver_id, driver_version;
     uint32_t subgroup_size;
     bool subgroup_shuffle; // subgroup basic + shuffle in compute, and the size above can be relied on
     bool software;         // a CPU driver: a subgroup is one vector register, loads are dear

@@ -1,6 +1,7 @@
 // rank.c - which kernel is tried first: all guesses about speed stand here. The tuner measures; without it, and to
 // choose what is worth measuring, the guess decides.
 #include "kernels/family.h"
+#include "kernels/workarounds.h"
 
 // All families: the only place that knows them. A new family is declared and entered here.
 #define FAMILIES(X) \
@@ -37,17 +38,15 @@ const struct cdl_kernel_family *const *cdl_families(int *count) {
     return families;
 }
 
-// SwiftShader has subgroups of 4: it does not profit from many sums, and conv_direct is faster there than conv_grouped.
-static bool is_narrow_cpu(const struct cdl_caps *caps) { return caps->software && caps->subgroup_size < 8; }
+static bool prefers_small_tiles(const struct cdl_caps *caps) { return cdl_workarounds(caps) & CDL_SMALL_TILES; }
 
-// So on mobile GPUs (Apple's, by Mesa's compiler), which are told by no more than twice the guaranteed shared memory.
-bool cdl_few_registers(const struct cdl_caps *caps) { return !caps->software && caps->max_shared_bytes <= 32768; }
+bool cdl_few_registers(const struct cdl_caps *caps) { return cdl_workarounds(caps) & CDL_FEW_REGISTERS; }
 
 static int base_rank(const struct cdl_kernel_family *family, const struct cdl_caps *caps) {
     size_t i = 0;
     while (families[i] != family)
         i++;
-    if (family == &cdl_conv_grouped && is_narrow_cpu(caps))
+    if (family == &cdl_conv_grouped && prefers_small_tiles(caps))
         return first_rank[i].cpu + 10;
     return caps->software ? first_rank[i].cpu : first_rank[i].gpu;
 }
@@ -78,7 +77,7 @@ double cdl_tile_cost(const struct cdl_shape *s, uint32_t m, uint32_t n, uint32_t
 // multiply-adds for each pixel and ten pixels' for each column.
 double cdl_lanes_cost(const struct cdl_shape *s, uint32_t rows, uint32_t columns) {
     const uint32_t lanes = s->caps->subgroup_size, pixels = (uint32_t)s->dst->height * (uint32_t)s->dst->width;
-    const uint32_t loads = is_narrow_cpu(s->caps) ? 0 : 3 * rows + 100 * columns;
+    const uint32_t loads = prefers_small_tiles(s->caps) ? 0 : 3 * rows + 100 * columns;
     return (double)cdl_div_up(pixels, rows) * cdl_div_up((uint32_t)s->dst_c4, lanes * columns) *
            (10 * rows * columns + loads);
 }

@@ -13,6 +13,7 @@
 #include "session/record.h"
 #include "session/results.h"
 #include "session/submit.h"
+#include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
 _Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
@@ -296,9 +297,8 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         return r;
 
     struct cdl_slot *slot = &s->slots[run->slot];
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
+    if ((r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
+        goto error;
     r = record(s, slot->preprocess, run);
     slot->state = CDL_SLOT_IDLE;
     if (r != CDL_OK) {

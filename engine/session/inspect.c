@@ -15,12 +15,12 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
     const size_t bytes = cdl_plan_image_bytes(&s->plan, value);
     struct cdl_buffer host;
     const VkBufferCopy region = {cdl_plan_value_at(&s->plan, value, image), 0, bytes};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     struct cdl_slot *slot = &s->slots[0];
     cdl_result r = cdl_buffer_create(&host, dev, bytes, CDL_MEMORY_READBACK, "a value");
     if (r != CDL_OK)
         return r;
-    CDL_VK(dev, BeginCommandBuffer(slot->preprocess, &begin));
+    if ((r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
+        goto error;
     cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     dev->vkd.CmdCopyBuffer(slot->preprocess, s->arena.handle, host.handle, 1, &region);

@@ -10,10 +10,7 @@ cdl_result cdl_take_results(struct cdl_session *s, struct cdl_slot *slot) {
     const uint32_t queries = (uint32_t)cdl_num_queries(s, slot->num_images);
     cdl_result r = cdl_buffer_invalidate(&slot->readback, dev);
     if (r == CDL_OK && slot->queries)
-        CDL_VK(dev,
-               GetQueryPoolResults(dev->handle, slot->queries, 0, queries, queries * sizeof *slot->ticks, slot->ticks,
-                                   sizeof *slot->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
-error:
+        r = cdl_timestamps_read(dev, slot->queries, queries, slot->ticks);
     return r;
 }
 

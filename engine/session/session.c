@@ -10,6 +10,8 @@
 #include "session/record.h"
 #include "session/submit.h"
 #include "tune/tuner.h"
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
 
 enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
 
@@ -67,21 +69,14 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
         .commandPool = s->pool,
         .commandBufferCount = 2,
     };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-        .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = (uint32_t)cdl_num_queries(s, s->info.max_batch),
-    };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
     slot->preprocess = commands[0];
     slot->network = commands[1];
-    CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &slot->done));
-    if (dev->timestamp_bits)
-        CDL_VK(dev, CreateQueryPool(dev->handle, &queries, NULL, &slot->queries));
-    slot->ticks = calloc((size_t)cdl_num_queries(s, s->info.max_batch), sizeof *slot->ticks);
+    const uint32_t queries = (uint32_t)cdl_num_queries(s, s->info.max_batch);
+    if ((r = cdl_timeline_create(&slot->done, dev)) != CDL_OK ||
+        (r = cdl_timestamps_create(&slot->queries, dev, queries)) != CDL_OK)
+        return r;
+    slot->ticks = calloc(queries, sizeof *slot->ticks);
     if (!slot->ticks)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     return cdl_record_network(s, slot, s->info.max_batch);
@@ -125,20 +120,15 @@ static cdl_result create_memory(struct cdl_session *s) {
     s->info.weight_bytes = s->plan.weights_bytes;
     s->info.live_bytes = s->plan.live_bytes + s->results.size;
     cdl_result r = cdl_buffer_create(&s->arena, dev, s->info.activation_bytes, CDL_MEMORY_DEVICE, "activations");
+    if (r == CDL_OK)
+        r = cdl_command_pool_create(&s->pool, dev);
     if (r != CDL_OK)
         return r;
-    const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = dev->queue_family,
-    };
-    CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &s->pool));
     s->slots = calloc((size_t)s->info.num_slots, sizeof *s->slots);
     if (!s->slots)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     for (int i = 0; r == CDL_OK && i < s->info.num_slots; i++)
         r = create_slot(s, &s->slots[i]);
-error:
     return r;
 }
 

@@ -33,12 +33,11 @@ static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const s
     struct cdl_session *s = st->s;
     struct cdl_device *dev = s->dev;
     const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
     cdl_result r = cdl_buffer_flush(&st->slot->staging, dev);
+    if (r == CDL_OK)
+        r = cdl_commands_begin(dev, st->slot->preprocess);
     if (r != CDL_OK)
         return r;
-    CDL_VK(dev, BeginCommandBuffer(st->slot->preprocess, &begin));
     cdl_record_begin(s, st->slot, st->slot->preprocess, first);
     cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
     CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));

@@ -1,14 +1,19 @@
 // features.c - see features.h.
 #include "vulkan/features.h"
 
+#include <stdlib.h>
+
+#include "kernels/workarounds.h"
 #include "vulkan/select.h"
 
-#include <stdlib.h>
+_Static_assert(CDL_DRIVER_SWIFTSHADER == (int)VK_DRIVER_ID_GOOGLE_SWIFTSHADER, "as Vulkan numbers it");
+_Static_assert(CDL_DRIVER_LAVAPIPE == (int)VK_DRIVER_ID_MESA_LLVMPIPE, "as Vulkan numbers it");
+_Static_assert(CDL_DRIVER_NVK == (int)VK_DRIVER_ID_MESA_NVK, "as Vulkan numbers it");
 
 // ---- what to enable
 
-static bool take_extension(struct cdl_features *f, const struct cdl_device *dev, const char *name) {
-    if (!cdl_device_has_extension(&dev->instance, dev->physical, name))
+static bool take_extension(struct cdl_features *f, const struct cdl_extensions *offered, const char *name) {
+    if (!cdl_extensions_have(offered, name))
         return false;
     f->extensions[f->num_extensions++] = name;
     return true;
@@ -25,18 +30,19 @@ static void prepend(struct cdl_features *f, void *structure) {
     f->chain = structure;
 }
 
-static void choose_matrix_features(struct cdl_features *f, const struct cdl_device *dev) {
+static void choose_matrix_features(struct cdl_features *f, const struct cdl_device *dev,
+                                   const struct cdl_extensions *offered) {
     if (!f->v12.shaderFloat16 || !f->v12.vulkanMemoryModel)
         return; // the cooperative matrix shaders declare both
-    if (cdl_device_has_extension(&dev->instance, dev->physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
+    if (cdl_extensions_have(offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
         query(dev, &f->matrix);
         f->matrix.cooperativeMatrixRobustBufferAccess = VK_FALSE;
     }
     if (!f->matrix.cooperativeMatrix)
         return;
-    take_extension(f, dev, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    take_extension(f, offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     prepend(f, &f->matrix);
-    if (take_extension(f, dev, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) {
+    if (take_extension(f, offered, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) {
         query(dev, &f->matrix2);
         prepend(f, &f->matrix2);
     }
@@ -53,6 +59,7 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
         .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES},
         .executables = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR},
     };
+    struct cdl_extensions offered = cdl_device_extensions(&dev->instance, dev->physical);
     VkPhysicalDeviceVulkan12Features supported = out->v12;
     query(dev, &supported);
     VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
@@ -73,23 +80,24 @@ void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev)
         prepend(out, &out->maintenance4);
     }
     // Its functions and flags are core in 1.3, but a 1.2 driver may have it as an extension.
-    if (take_extension(out, dev, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         query(dev, &out->sizes);
         prepend(out, &out->sizes);
     }
-    if (take_extension(out, dev, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
         query(dev, &out->executables);
         prepend(out, &out->executables);
     }
-    if (take_extension(out, dev, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+    if (take_extension(out, &offered, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
         query(dev, &out->dot);
         out->int8_dot = out->dot.shaderIntegerDotProduct;
         prepend(out, &out->dot);
     }
-    out->pipeline_feedback = take_extension(out, dev, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
-    choose_matrix_features(out, dev);
+    out->pipeline_feedback = take_extension(out, &offered, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
+    choose_matrix_features(out, dev, &offered);
     // A device that lists it (MoltenVK) must have it enabled.
-    take_extension(out, dev, "VK_KHR_portability_subset");
+    take_extension(out, &offered, "VK_KHR_portability_subset");
+    free(offered.items);
 }
 
 // ---- what kernels may rely on
@@ -209,13 +217,23 @@ static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
     }
 }
 
+static void log_workarounds(const struct cdl_device *dev) {
+    for (int i = 0; i < cdl_num_workarounds; i++) {
+        const struct cdl_workaround *w = &cdl_workaround_table[i];
+        if (cdl_workaround_applies(w, &dev->caps))
+            cdl_logf(&dev->log, CDL_LOG_DEBUG, "%s, workaround: %s", dev->info.name, w->name);
+    }
+}
+
 void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+                                              .pNext = &driver};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
     if (f->sizes.subgroupSizeControl)
-        v11.pNext = &sizes;
+        driver.pNext = &sizes;
     dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     dev->timestamp_period = limits->timestampPeriod;
@@ -227,6 +245,9 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     dev->executable_statistics = f->executables.pipelineExecutableInfo;
 
     dev->caps = (struct cdl_caps){
+        .vendor_id = properties.properties.vendorID,
+        .driver_id = (uint32_t)driver.driverID,
+        .driver_version = properties.properties.driverVersion,
         .software = dev->info.software,
         .int64 = f->core.shaderInt64,
         .fp16_arithmetic = f->v12.shaderFloat16,
@@ -248,4 +269,5 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
     dev->memory = memory.memoryProperties;
+    log_workarounds(dev);
 }

@@ -201,12 +201,8 @@ static cdl_result load_instance_functions(struct cdl_device *dev, const struct c
 }
 
 static cdl_result find_queue_family(struct cdl_device *dev, uint32_t family) {
-    VkQueueFamilyProperties families[32];
-    uint32_t count = 0;
-    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count,
-                                                             NULL); // SwiftShader tells it here alone
-    count = count < CDL_COUNT(families) ? count : CDL_COUNT(families);
-    dev->instance.vki.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
+    VkQueueFamilyProperties families[CDL_MAX_QUEUE_FAMILIES];
+    const uint32_t count = cdl_queue_families(&dev->instance, dev->physical, families);
     if (family >= count || !(families[family].queueFlags & VK_QUEUE_COMPUTE_BIT))
         return cdl_fail(&dev->log, CDL_ERR_INVALID, "%s: queue family %u is none of the device's, or cannot compute",
                         dev->info.name, family);

@@ -99,16 +99,21 @@ static bool has_validation_layer(struct cdl_instance *in) {
     return found;
 }
 
+bool cdl_extensions_have(const struct cdl_extensions *list, const char *name) {
+    for (uint32_t i = 0; i < list->count; i++)
+        if (!strcmp(list->items[i].extensionName, name))
+            return true;
+    return false;
+}
+
 static bool has_extension(struct cdl_instance *in, const char *name) {
-    uint32_t count = 0;
-    bool found = false;
-    if (in->vkg.EnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0 || count == 0)
+    struct cdl_extensions list = {0};
+    if (in->vkg.EnumerateInstanceExtensionProperties(NULL, &list.count, NULL) < 0 || list.count == 0)
         return false;
-    VkExtensionProperties *extensions = calloc(count, sizeof *extensions);
-    if (extensions && in->vkg.EnumerateInstanceExtensionProperties(NULL, &count, extensions) >= 0)
-        for (uint32_t i = 0; i < count; i++)
-            found = found || !strcmp(extensions[i].extensionName, name);
-    free(extensions);
+    list.items = calloc(list.count, sizeof *list.items);
+    const bool found = list.items && in->vkg.EnumerateInstanceExtensionProperties(NULL, &list.count, list.items) >= 0 &&
+                       cdl_extensions_have(&list, name);
+    free(list.items);
     return found;
 }
 

@@ -19,6 +19,13 @@ struct cdl_instance {
 cdl_result cdl_instance_create(struct cdl_instance *out, bool validate, const cdl_log *log);
 void cdl_instance_destroy(struct cdl_instance *instance);
 
+// What vkEnumerate...ExtensionProperties lists.
+struct cdl_extensions {
+    VkExtensionProperties *items; // malloc'd
+    uint32_t count;
+};
+bool cdl_extensions_have(const struct cdl_extensions *list, const char *name);
+
 const char *cdl_vk_result_name(VkResult result);
 
 #endif // CDL_VK_INSTANCE_H_

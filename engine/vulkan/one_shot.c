@@ -5,31 +5,19 @@
 #include "vulkan/queue.h"
 
 cdl_result cdl_once_create(struct cdl_once *out, struct cdl_device *dev) {
-    cdl_result r = CDL_OK;
-    const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = dev->queue_family,
-    };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    const VkQueryPoolCreateInfo queries = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-        .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = CDL_ONCE_QUERIES,
-    };
     *out = (struct cdl_once){.dev = dev};
-    CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &out->pool));
+    cdl_result r = cdl_command_pool_create(&out->pool, dev);
+    if (r != CDL_OK)
+        goto error;
     const VkCommandBufferAllocateInfo commands = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = out->pool,
         .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &out->commands));
-    CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &out->done));
-    if (dev->timestamp_bits)
-        CDL_VK(dev, CreateQueryPool(dev->handle, &queries, NULL, &out->queries));
+    if ((r = cdl_timeline_create(&out->done, dev)) != CDL_OK ||
+        (r = cdl_timestamps_create(&out->queries, dev, CDL_ONCE_QUERIES)) != CDL_OK)
+        goto error;
     return CDL_OK;
 error:
     cdl_once_destroy(out);
@@ -47,14 +35,9 @@ void cdl_once_destroy(struct cdl_once *once) {
 }
 
 cdl_result cdl_once_begin(struct cdl_once *once) {
-    struct cdl_device *dev = once->dev;
-    cdl_result r = CDL_OK;
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    CDL_VK(dev, BeginCommandBuffer(once->commands, &begin));
-    if (once->queries)
-        dev->vkd.CmdResetQueryPool(once->commands, once->queries, 0, CDL_ONCE_QUERIES);
-error:
+    const cdl_result r = cdl_commands_begin(once->dev, once->commands);
+    if (r == CDL_OK && once->queries)
+        once->dev->vkd.CmdResetQueryPool(once->commands, once->queries, 0, CDL_ONCE_QUERIES);
     return r;
 }
 
@@ -87,9 +70,7 @@ cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     if (r != CDL_OK)
         return r;
     if (once->queries && timestamps)
-        CDL_VK(dev, GetQueryPoolResults(dev->handle, once->queries, 0, timestamps, timestamps * sizeof *once->ticks,
-                                        once->ticks, sizeof *once->ticks,
-                                        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+        r = cdl_timestamps_read(dev, once->queries, timestamps, once->ticks);
 error:
     return r;
 }

@@ -44,6 +44,16 @@ cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *comma
     return cdl_queue_submit_with(dev, commands, count, &all);
 }
 
+cdl_result cdl_timeline_create(VkSemaphore *out, struct cdl_device *dev) {
+    cdl_result r = CDL_OK;
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    CDL_VK(dev, CreateSemaphore(dev->handle, &info, NULL, out));
+error:
+    return r;
+}
+
 cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns) {
     enum { MAX_TRIES = 1000 };
     const VkSemaphoreWaitInfo info = {

@@ -16,6 +16,7 @@ cdl_result cdl_queue_submit_with(struct cdl_device *dev, const VkCommandBuffer *
 // The same with one semaphore to signal.
 cdl_result cdl_queue_submit(struct cdl_device *dev, const VkCommandBuffer *commands, uint32_t count,
                             VkSemaphore semaphore, uint64_t value);
+cdl_result cdl_timeline_create(VkSemaphore *out, struct cdl_device *dev); // a timeline semaphore that begins at 0
 // Until `semaphore` (timeline) has `value`. CDL_NOT_READY: the timeout passed first.
 cdl_result cdl_timeline_wait(struct cdl_device *dev, VkSemaphore semaphore, uint64_t value, uint64_t timeout_ns);
 

@@ -5,33 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct extension_list {
-    VkExtensionProperties *items;
-    uint32_t count;
-};
-
-static struct extension_list list_extensions(const struct cdl_instance *in, VkPhysicalDevice physical) {
-    struct extension_list list = {0};
+struct cdl_extensions cdl_device_extensions(const struct cdl_instance *in, VkPhysicalDevice physical) {
+    struct cdl_extensions list = {0};
     if (in->vki.EnumerateDeviceExtensionProperties(physical, NULL, &list.count, NULL) < 0 || !list.count)
-        return (struct extension_list){0};
+        return (struct cdl_extensions){0};
     list.items = calloc(list.count, sizeof *list.items);
     if (!list.items || in->vki.EnumerateDeviceExtensionProperties(physical, NULL, &list.count, list.items) < 0)
         list.count = 0;
     return list;
-}
-
-static bool lists_extension(const struct extension_list *list, const char *name) {
-    for (uint32_t i = 0; i < list->count; i++)
-        if (!strcmp(list->items[i].extensionName, name))
-            return true;
-    return false;
-}
-
-bool cdl_device_has_extension(const struct cdl_instance *instance, VkPhysicalDevice physical, const char *name) {
-    struct extension_list list = list_extensions(instance, physical);
-    const bool found = lists_extension(&list, name);
-    free(list.items);
-    return found;
 }
 
 static enum cdl_device_type type_of(VkPhysicalDeviceType type) {
@@ -72,14 +53,14 @@ static void describe_memory(const struct cdl_instance *in, VkPhysicalDevice phys
 }
 
 static void describe_features(const struct cdl_instance *in, VkPhysicalDevice physical,
-                              const struct extension_list *extensions, struct cdl_device_info *out) {
+                              const struct cdl_extensions *extensions, struct cdl_device_info *out) {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &v12};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
-    if (lists_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
+    if (cdl_extensions_have(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
         out->api_version >= VK_API_VERSION_1_3)
         v12.pNext = &dot;
     in->vki.GetPhysicalDeviceFeatures2(physical, &features);
@@ -87,22 +68,28 @@ static void describe_features(const struct cdl_instance *in, VkPhysicalDevice ph
     out->storage16 = v11.storageBuffer16BitAccess;
     out->storage8 = v12.storageBuffer8BitAccess;
     out->int8_dot = dot.shaderIntegerDotProduct;
-    out->coop_matrix = lists_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    out->coop_matrix2 = lists_extension(extensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
+    out->coop_matrix = cdl_extensions_have(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    out->coop_matrix2 = cdl_extensions_have(extensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     if (!v12.bufferDeviceAddress)
         cdl_format_text(out->unusable, sizeof out->unusable, "lacks bufferDeviceAddress; a newer driver may have it");
     else if (!v12.timelineSemaphore)
         cdl_format_text(out->unusable, sizeof out->unusable, "lacks timelineSemaphore; a newer driver may have it");
 }
 
+uint32_t cdl_queue_families(const struct cdl_instance *instance, VkPhysicalDevice physical,
+                            VkQueueFamilyProperties out[CDL_MAX_QUEUE_FAMILIES]) {
+    uint32_t count = 0;
+    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL); // see workarounds.c
+    count = count < CDL_MAX_QUEUE_FAMILIES ? count : CDL_MAX_QUEUE_FAMILIES;
+    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, out);
+    return count;
+}
+
 bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family,
                              uint32_t *timestamp_bits) {
-    VkQueueFamilyProperties families[16];
-    uint32_t count = 0;
+    VkQueueFamilyProperties families[CDL_MAX_QUEUE_FAMILIES];
+    const uint32_t count = cdl_queue_families(instance, physical, families);
     bool found = false, found_graphics = false;
-    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL); // SwiftShader tells it here alone
-    count = count < CDL_COUNT(families) ? count : CDL_COUNT(families);
-    instance->vki.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         const bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
         if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || (found && (graphics || !found_graphics)))
@@ -143,8 +130,8 @@ void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physica
     format_uuid(v11.deviceUUID, out->uuid);
     out->subgroup_size = v11.subgroupSize;
 
-    struct extension_list extensions = list_extensions(in, physical);
-    describe_memory(in, physical, lists_extension(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), out);
+    struct cdl_extensions extensions = cdl_device_extensions(in, physical);
+    describe_memory(in, physical, cdl_extensions_have(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), out);
     describe_features(in, physical, &extensions, out);
     free(extensions.items);
     uint32_t family, timestamp_bits = 0;

@@ -21,11 +21,17 @@ cdl_result cdl_candidates(const struct cdl_instance *instance, struct cdl_candid
 const struct cdl_candidate *cdl_choose(const struct cdl_candidate *candidates, int count, const char *name,
                                        bool hardware_only, const cdl_log *log);
 
+// A device's queue families; returns how many.
+enum { CDL_MAX_QUEUE_FAMILIES = 32 };
+uint32_t cdl_queue_families(const struct cdl_instance *instance, VkPhysicalDevice physical,
+                            VkQueueFamilyProperties out[CDL_MAX_QUEUE_FAMILIES]);
+
 // The family with compute and the least else: on GPUs with an asynchronous compute queue that one keeps clear of a
 // desktop's graphics work. false: none.
 bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevice physical, uint32_t *family,
                              uint32_t *timestamp_bits);
 
-bool cdl_device_has_extension(const struct cdl_instance *instance, VkPhysicalDevice physical, const char *name);
+// The extensions that a device offers; none also where there is no memory. The caller frees the items.
+struct cdl_extensions cdl_device_extensions(const struct cdl_instance *instance, VkPhysicalDevice physical);
 
 #endif // CDL_VK_SELECT_H_
