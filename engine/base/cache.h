@@ -2,7 +2,8 @@
 //
 // A file belongs to one device, driver and set of shaders, which stand in its name and in its header with the
 // payload's size and a checksum over all. A file that is missing, damaged, outdated or another device's is ignored, and
-// its content made and written anew. A driver trusts the bytes of its pipeline cache, so nothing unchecked may reach it.
+// its content made and written anew. A driver trusts the bytes of its pipeline cache, so nothing unchecked may reach
+// it.
 #ifndef CDL_CACHE_H_
 #define CDL_CACHE_H_
 

@@ -10,7 +10,7 @@ enum { MAX_NODES = 1 << 22, MAX_CELLS = 1 << 23 };
 // ---- the globals a stream may name
 
 enum role {
-    ROLE_DICT,      // called with nothing or a list of pairs: a dictionary
+    ROLE_DICT,      // called with nothing or a list of [key, value]: a dictionary
     ROLE_TENSOR,    // called with (storage, offset, size, stride, ...): a tensor
     ROLE_PARAMETER, // called with (tensor, ...): that tensor
     ROLE_OPAQUE,    // data of a checkpoint that no tensor depends on; its content is dropped

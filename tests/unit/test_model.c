@@ -616,7 +616,7 @@ static void test_ownership(void **state) {
     struct bytes b = read_golden("legacy.pth");
     cdl_model *model;
     assert_int_equal(cdl_model_load_memory(&model, b.data, b.size - 1, count_call, &calls, NULL), CDL_ERR_FORMAT);
-    assert_int_equal(calls, 0); // still the caller's
+    assert_int_equal(calls, 0);                                                       // still the caller's
     struct bytes other = make_safetensors("{" ENTRY("a", "F32", "[2]", 0, 8) "}", 8); // read, but no known network
     assert_int_equal(cdl_model_load_memory(&model, other.data, other.size, count_call, &calls, NULL), CDL_ERR_FORMAT);
     assert_null(model);
