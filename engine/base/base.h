@@ -41,10 +41,10 @@ static inline size_t cdl_align_up(size_t n, size_t align) { return (n + align - 
 static inline uint32_t cdl_div_up(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 // Copies a caller's params struct, whose first member is its size_t struct_size, into out[size]: what an older
-// caller's shorter struct lacks is zero, what a newer one adds is not seen. in NULL: all zero. false: its size is 0.
+// caller's shorter struct lacks is zero, what a newer one adds is ignored. in NULL: all zero. false: its size is 0.
 bool cdl_read_params(void *out, size_t size, const void *in);
 
-// snprintf that always terminates, keeps whole what fits and never fails.
+// snprintf that always terminates the text, cuts off what does not fit, and never fails.
 void cdl_format_text(char *out, size_t size, const char *fmt, ...) CDL_PRINTF(3, 4);
 
 // Whole text to number, no trailing characters, independent of the locale; false otherwise.

@@ -8,7 +8,7 @@
 
 enum { VERSION = 1 };
 
-struct header { // in the machine's byte order: the file does not travel
+struct header { // in this machine's byte order: no other machine reads the file
     char magic[8];
     uint32_t version, header_size;
     char kind[16];

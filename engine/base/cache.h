@@ -1,8 +1,9 @@
 // cache.h - files that make the next start faster: a driver's compiled pipelines, the tuner's choices.
 //
 // A file belongs to one device, driver and set of shaders, which stand in its name and in its header with the
-// payload's size and a checksum over all. What is missing, damaged, foreign or outdated is as if it were not
-// there: it is made anew. A driver trusts the bytes of its pipeline cache, so nothing unchecked may reach it.
+// payload's size and a checksum over all. A file that is missing, damaged, outdated or another device's is ignored, and
+// its content made and written anew. A driver trusts the bytes of its pipeline cache, so nothing unchecked may reach
+// it.
 #ifndef CDL_CACHE_H_
 #define CDL_CACHE_H_
 
@@ -28,8 +29,8 @@ bool cdl_cache_path(char *out, size_t size, const char *folder, const char *kind
 void *cdl_cache_read(size_t *size, const char *folder, const char *kind, const struct cdl_cache_key *key,
                      const cdl_log *log);
 
-// Replaces the file, whole or not at all. Failure is no error of the caller's (a full disk, a folder that is
-// not there): logged at CDL_LOG_DEBUG, false.
+// Replaces the file, whole or not at all. Without it the program only starts more slowly, so a failure (a full disk,
+// a missing folder) is no error: false, logged at CDL_LOG_DEBUG.
 bool cdl_cache_write(const void *data, size_t size, const char *folder, const char *kind,
                      const struct cdl_cache_key *key, const cdl_log *log);
 

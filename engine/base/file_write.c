@@ -75,14 +75,13 @@ static void free_names(struct cdl_file_write *w) {
 cdl_result cdl_file_write_begin(struct cdl_file_write *w, const char *path, const cdl_log *log) {
     enum { MAX_TRIES = 100 };
     memset(w, 0, sizeof(*w));
-    size_t length = strlen(path), room = length + 16;
-    w->path = malloc(length + 1);
+    const size_t room = strlen(path) + 16;
+    w->path = cdl_copy_text(path);
     w->temporary = malloc(room);
     if (!w->path || !w->temporary) {
         free_names(w);
         return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", path);
     }
-    memcpy(w->path, path, length + 1);
     // A taken name is another writer's, or was left by a crash: try the next.
     for (int i = 0; i < MAX_TRIES && !w->file; i++) {
         cdl_format_text(w->temporary, room, "%s.tmp%d", path, i);

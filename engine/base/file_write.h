@@ -9,14 +9,14 @@
 struct cdl_file_write {
     FILE *file;
     char *path, *temporary; // malloc'd; `temporary` lies in the same folder
-    bool failed;            // sticky: a write came up short, errno was kept
+    bool failed;            // a write failed, with errno `error`; later writes do nothing
     int error;
 };
 
 // Starts a new file that shall become `path` (UTF-8). Every begin is followed by one
 // cdl_file_write_end. CDL_ERR_IO: the folder cannot be written to; the reason was logged.
 cdl_result cdl_file_write_begin(struct cdl_file_write *w, const char *path, const cdl_log *log);
-// Appends. A failure is kept and told by cdl_file_write_end.
+// Appends. A failure is remembered, and reported by cdl_file_write_end.
 void cdl_file_write_bytes(struct cdl_file_write *w, const void *data, size_t size);
 // keep: puts the finished file in its place, replacing what was there; on any failure logs, and
 // removes the temporary file. !keep: removes it and returns CDL_OK.

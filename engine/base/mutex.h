@@ -4,7 +4,7 @@
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
-#define NOUSER // names as INPUT and ERROR stay free
+#define NOUSER // leaves names such as INPUT and ERROR undefined
 #define NOGDI
 #define NOMINMAX
 #include <windows.h>

@@ -88,11 +88,12 @@ struct conv_spec {
     const char *conv, *norm; // module paths
     int src, residual;
     int kernel, stride; // padding is kernel / 2
-    int groups;         // 0: from the weight's second dimension
+    int groups;         // 0: as the weight's second dimension tells
     bool relu;
 };
 
-// Convolution, batch norm, residual, ReLU: one operation folded, two otherwise. *dst is the result's value.
+// Adds convolution, batch norm, residual addition and ReLU, as one operation when folding and as two otherwise. *dst
+// becomes the value that holds the result.
 static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *dst) {
     const struct cdl_value src = b->graph->values[s->src];
     const struct cdl_tensor *weight;

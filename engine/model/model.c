@@ -27,12 +27,12 @@ static void remove_common_prefix(struct cdl_tensor_list *list) {
             char *name = (char *)list->items[i].name;
             memmove(name, name + length, strlen(name + length) + 1);
         }
-        p = 0; // wrappers nest
+        p = 0; // a wrapper may hold another
     }
 }
 
-// Index of the first NaN or infinity of n packed elements, or -1. Works on exponent bits in blocks,
-// so that compilers vectorise it: a file of 350 MB passes here.
+// Index of the first NaN or infinity of n packed elements, or -1. Works on exponent bits in blocks, so that compilers
+// vectorise it: loading passes every weight through here.
 static int64_t find_non_finite(cdl_dtype dtype, const uint8_t *data, int64_t n) {
     enum { BLOCK = 2048 };
     const size_t size = cdl_dtype_size(dtype);
@@ -41,7 +41,7 @@ static int64_t find_non_finite(cdl_dtype dtype, const uint8_t *data, int64_t n) 
         const uint8_t *block = data + (size_t)start * size;
         int64_t bad = -1;
         if (dtype == CDL_DTYPE_F32) {
-            uint32_t bits[BLOCK], any = 0; // copied, as the file promises no alignment
+            uint32_t bits[BLOCK], any = 0; // copied, as tensors need not be aligned in the file
             memcpy(bits, block, (size_t)count * size);
             for (int64_t i = 0; i < count; i++)
                 any |= (bits[i] & 0x7f800000u) == 0x7f800000u;

@@ -10,7 +10,7 @@ enum { MAX_NODES = 1 << 22, MAX_CELLS = 1 << 23 };
 // ---- the globals a stream may name
 
 enum role {
-    ROLE_DICT,      // called with nothing or a list of pairs: a dictionary
+    ROLE_DICT,      // called with nothing or a list of [key, value]: a dictionary
     ROLE_TENSOR,    // called with (storage, offset, size, stride, ...): a tensor
     ROLE_PARAMETER, // called with (tensor, ...): that tensor
     ROLE_OPAQUE,    // data of a checkpoint that no tensor depends on; its content is dropped
@@ -64,8 +64,8 @@ static const struct global {
     {"numpy._core.multiarray", "_reconstruct", ROLE_OPAQUE},
 };
 
-// In module torch, and for tensors saved from a GPU torch.cuda. A node tells them apart from TABLE's
-// by counting on from its end.
+// Classes of module torch, or of torch.cuda for tensors saved from a GPU. A node of kind CDL_PICKLE_GLOBAL holds one
+// number for both tables: an index into TABLE, or CDL_COUNT(TABLE) plus an index into STORAGES.
 static const struct cdl_pickle_storage_type STORAGES[] = {
     {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F32, 4, "FloatStorage"},
     {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F16, 2, "HalfStorage"},
@@ -116,43 +116,34 @@ static cdl_result malformed(const struct cdl_pickle *p, const char *problem) {
                     p->what, problem, p->position);
 }
 
-static cdl_result short_of_memory(const struct cdl_pickle *p) {
-    return cdl_fail(p->log, CDL_ERR_NOMEM, "%s: out of memory while reading its pickle", p->what);
-}
-
-// Room for one more element of `size` bytes in *array.
-static cdl_result reserve(const struct cdl_pickle *p, void **array, size_t *capacity, size_t count, size_t size,
-                          size_t max) {
-    if (count < *capacity)
-        return CDL_OK;
-    if (count >= max) {
-        return cdl_fail(p->log, CDL_ERR_FORMAT,
-                        "%s: its pickle holds more than %zu objects, too many for a model; save only the "
-                        "weights: torch.save(model.state_dict(), FILE)",
-                        p->what, max);
+// As cdl_grow, but returns `items` in any case; *r tells whether there is room for one more. At most `max` elements.
+static void *reserve(const struct cdl_pickle *p, void *items, size_t count, size_t *capacity, size_t size, size_t max,
+                     cdl_result *r) {
+    *r = CDL_OK;
+    if (count >= max && count == *capacity) {
+        *r = cdl_fail(p->log, CDL_ERR_FORMAT,
+                      "%s: its pickle holds more than %zu objects, too many for a model; save only the "
+                      "weights: torch.save(model.state_dict(), FILE)",
+                      p->what, max);
+        return items;
     }
-    const size_t wanted = *capacity ? *capacity * 2 : 256;
-    void *grown = realloc(*array, wanted * size); // below max * 2 * size, far from overflow
+    void *grown = cdl_grow(items, count, capacity, size);
     if (!grown)
-        return short_of_memory(p);
-    *array = grown;
-    *capacity = wanted;
-    return CDL_OK;
+        *r = cdl_fail(p->log, CDL_ERR_NOMEM, "%s: out of memory while reading its pickle", p->what);
+    return grown ? grown : items;
 }
 
 static cdl_result push(struct cdl_pickle *p, uint32_t node) {
-    void *array = p->stack;
-    const cdl_result r = reserve(p, &array, &p->cap_stack, p->num_stack, sizeof(*p->stack), MAX_NODES);
-    p->stack = array;
+    cdl_result r;
+    p->stack = reserve(p, p->stack, p->num_stack, &p->cap_stack, sizeof(*p->stack), MAX_NODES, &r);
     if (r == CDL_OK)
         p->stack[p->num_stack++] = node;
     return r;
 }
 
 static cdl_result push_node(struct cdl_pickle *p, struct cdl_pickle_node node) {
-    void *array = p->nodes;
-    const cdl_result r = reserve(p, &array, &p->cap_nodes, p->num_nodes, sizeof(*p->nodes), MAX_NODES);
-    p->nodes = array;
+    cdl_result r;
+    p->nodes = reserve(p, p->nodes, p->num_nodes, &p->cap_nodes, sizeof(*p->nodes), MAX_NODES, &r);
     if (r != CDL_OK)
         return r;
     p->nodes[p->num_nodes] = node;
@@ -168,9 +159,8 @@ static cdl_result push_integer(struct cdl_pickle *p, enum cdl_pickle_kind kind, 
 }
 
 static cdl_result append_cell(struct cdl_pickle *p, uint32_t container, uint32_t item) {
-    void *array = p->cells;
-    const cdl_result r = reserve(p, &array, &p->cap_cells, p->num_cells, sizeof(*p->cells), MAX_CELLS);
-    p->cells = array;
+    cdl_result r;
+    p->cells = reserve(p, p->cells, p->num_cells, &p->cap_cells, sizeof(*p->cells), MAX_CELLS, &r);
     if (r != CDL_OK)
         return r;
     p->cells[p->num_cells++] = (struct cdl_pickle_cell){.node = item};
@@ -214,9 +204,7 @@ static bool take_number(struct cdl_pickle *p, size_t n, uint64_t *out) {
     const uint8_t *bytes;
     if (!take(p, n, &bytes))
         return false;
-    *out = 0;
-    for (size_t i = n; i-- > 0;)
-        *out = *out << 8 | bytes[i];
+    *out = cdl_load_little_endian(bytes, n);
     return true;
 }
 
@@ -290,9 +278,8 @@ static cdl_result op_text(struct cdl_pickle *p, uint8_t op) {
 
 static cdl_result op_mark(struct cdl_pickle *p, uint8_t op) {
     (void)op;
-    void *array = p->marks;
-    const cdl_result r = reserve(p, &array, &p->cap_marks, p->num_marks, sizeof(*p->marks), MAX_NODES);
-    p->marks = array;
+    cdl_result r;
+    p->marks = reserve(p, p->marks, p->num_marks, &p->cap_marks, sizeof(*p->marks), MAX_NODES, &r);
     if (r == CDL_OK)
         p->marks[p->num_marks++] = (uint32_t)p->num_stack;
     return r;
@@ -321,13 +308,13 @@ static cdl_result op_put(struct cdl_pickle *p, uint8_t op) { // BINPUT, LONG_BIN
         return malformed(p, "a memo number ends too early");
     if (num_available(p) == 0)
         return malformed(p, "the stack is empty");
-    // A pickler numbers its memo upwards, a byte or more of stream each: this bounds the memory.
+    // Picklers number memo entries upwards from 0 and spend at least one byte on each, so a sound number is below the
+    // position. This bounds the memory that a hostile number can ask for.
     if (slot >= p->position || slot >= MAX_NODES)
         return malformed(p, "a memo number is too large");
     while (p->num_memo <= slot) {
-        void *array = p->memo;
-        const cdl_result r = reserve(p, &array, &p->cap_memo, p->num_memo, sizeof(*p->memo), MAX_NODES);
-        p->memo = array;
+        cdl_result r;
+        p->memo = reserve(p, p->memo, p->num_memo, &p->cap_memo, sizeof(*p->memo), MAX_NODES, &r);
         if (r != CDL_OK)
             return r;
         p->memo[p->num_memo++] = 0;
@@ -354,7 +341,7 @@ static cdl_result op_empty(struct cdl_pickle *p, uint8_t op) {
                                     : CDL_PICKLE_SET);
 }
 
-// Appends stack[first...] to a container and takes them off.
+// Moves stack[first...] to the end of a container.
 static cdl_result append_from(struct cdl_pickle *p, uint32_t container, size_t first) {
     cdl_result r = CDL_OK;
     for (size_t i = first; i < p->num_stack && r == CDL_OK; i++)
@@ -363,7 +350,7 @@ static cdl_result append_from(struct cdl_pickle *p, uint32_t container, size_t f
     return r;
 }
 
-// A new container of stack[first...], in their place.
+// Replaces stack[first...] by a new container that holds them.
 static cdl_result build_container(struct cdl_pickle *p, enum cdl_pickle_kind kind, size_t first) {
     cdl_result r = push_kind(p, kind);
     if (r != CDL_OK)
@@ -396,22 +383,22 @@ static cdl_result op_container(struct cdl_pickle *p, uint8_t op) { // TUPLE, LIS
 }
 
 static cdl_result op_add(struct cdl_pickle *p, uint8_t op) { // APPEND(S), ADDITEMS, SETITEM(S)
-    const bool pairs = op == 's' || op == 'u';
+    const bool is_dict = op == 's' || op == 'u';             // elements come as key and value
     size_t first = p->num_stack;
     if (op == 'a' || op == 's') {
-        const size_t n = pairs ? 2 : 1;
+        const size_t n = is_dict ? 2 : 1;
         if (num_available(p) < n)
             return malformed(p, "an element is missing");
         first -= n;
     } else if (!pop_mark(p, &first)) {
         return malformed(p, "a list of elements has no start");
     }
-    if (pairs && (p->num_stack - first) % 2 != 0)
+    if (is_dict && (p->num_stack - first) % 2 != 0)
         return malformed(p, "a key has no value");
     if (first <= (p->num_marks ? p->marks[p->num_marks - 1] : 0))
         return malformed(p, "elements have no container");
     const uint32_t container = p->stack[first - 1], kind = p->nodes[container].kind;
-    if (kind == (pairs ? CDL_PICKLE_DICT : CDL_PICKLE_LIST))
+    if (kind == (is_dict ? CDL_PICKLE_DICT : CDL_PICKLE_LIST))
         return append_from(p, container, first);
     if (kind != CDL_PICKLE_OPAQUE && kind != CDL_PICKLE_SET)
         return malformed(p, "elements are added to something that is no container");
@@ -458,15 +445,15 @@ static cdl_result op_global(struct cdl_pickle *p, uint8_t op) {
     return push_global(p, (struct text){first->u.text, first->count}, (struct text){second->u.text, second->count});
 }
 
-// OrderedDict([[key, value], ...]), as Python 2 wrote it: the pairs become a dictionary's cells.
-static cdl_result add_pairs(struct cdl_pickle *p, uint32_t dict, const struct cdl_pickle_node *list) {
+// Fills a dictionary from a list of [key, value]: Python 2 pickled OrderedDict([[key, value], ...]) as a call with it.
+static cdl_result add_entries(struct cdl_pickle *p, uint32_t dict, const struct cdl_pickle_node *list) {
     if (list->kind != CDL_PICKLE_LIST)
         return malformed(p, "a dictionary is made from something that is no list");
     for (uint32_t cell = list->u.cells.first; cell; cell = p->cells[cell - 1].next) {
-        const struct cdl_pickle_node *pair = &p->nodes[p->cells[cell - 1].node];
-        if ((pair->kind != CDL_PICKLE_LIST && pair->kind != CDL_PICKLE_TUPLE) || pair->count != 2)
+        const struct cdl_pickle_node *entry = &p->nodes[p->cells[cell - 1].node];
+        if ((entry->kind != CDL_PICKLE_LIST && entry->kind != CDL_PICKLE_TUPLE) || entry->count != 2)
             return malformed(p, "a dictionary's entry is no pair");
-        const uint32_t key = p->cells[pair->u.cells.first - 1].node, value = p->cells[pair->u.cells.last - 1].node;
+        const uint32_t key = p->cells[entry->u.cells.first - 1].node, value = p->cells[entry->u.cells.last - 1].node;
         cdl_result r = append_cell(p, dict, key);
         if (r == CDL_OK)
             r = append_cell(p, dict, value);
@@ -476,7 +463,8 @@ static cdl_result add_pairs(struct cdl_pickle *p, uint32_t dict, const struct cd
     return CDL_OK;
 }
 
-// What a known function returns, without there being a function.
+// A call pushes the object that the named function would return, made from the arguments by the function's role in
+// TABLE. No code of the stream's choice runs.
 static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
     (void)op;
     if (num_available(p) < 2)
@@ -491,7 +479,7 @@ static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
         const uint32_t first_node = first ? (uint32_t)(first - p->nodes) : 0;
         cdl_result r = push_kind(p, CDL_PICKLE_DICT);
         if (r == CDL_OK && first)
-            r = add_pairs(p, p->stack[p->num_stack - 1], &p->nodes[first_node]);
+            r = add_entries(p, p->stack[p->num_stack - 1], &p->nodes[first_node]);
         return r;
     }
     case ROLE_TENSOR:
@@ -508,7 +496,7 @@ static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
     return push_kind(p, CDL_PICKLE_OPAQUE);
 }
 
-// An object's attributes, as the _metadata of a state dict: not needed.
+// BUILD gives attributes to an object, such as _metadata to a state dict. No tensor depends on them: they are dropped.
 static cdl_result op_build(struct cdl_pickle *p, uint8_t op) {
     (void)op;
     if (num_available(p) < 2)
@@ -518,6 +506,8 @@ static cdl_result op_build(struct cdl_pickle *p, uint8_t op) {
     return kind == CDL_PICKLE_DICT || kind == CDL_PICKLE_OPAQUE ? CDL_OK : malformed(p, "attributes have no object");
 }
 
+// A persistent id refers to what lies outside the pickle. torch.save writes such ids only for storages, as the tuple
+// ("storage", type, key, place, count[, view]), which becomes a node of kind CDL_PICKLE_STORAGE without its first cell.
 static cdl_result op_persistent_id(struct cdl_pickle *p, uint8_t op) {
     (void)op;
     if (num_available(p) < 1)
@@ -544,6 +534,7 @@ static cdl_result op_refused(struct cdl_pickle *p, uint8_t op) { // PERSID, INST
                     p->what, op);
 }
 
+// What to do at each opcode, named by its byte; NULL: refused as unknown.
 static cdl_result (*const OPS[256])(struct cdl_pickle *p, uint8_t op) = {
     [0x80] = op_proto,        [0x95] = op_frame,    ['N'] = op_constant,  [0x88] = op_constant, [0x89] = op_constant,
     ['J'] = op_int,           ['K'] = op_int,       ['M'] = op_int,       [0x8a] = op_long,     [0x8b] = op_long,

@@ -2,8 +2,8 @@
 //
 // Nothing is imported, called or executed. The virtual machine knows the opcodes that torch.save
 // emits, and the few globals of TABLE in pickle.c; whatever else a stream asks for is refused
-// by name. Time and memory are linear in the stream's length and capped, nothing recurses, and
-// cycles are harmless as no one walks the objects but by bounded steps.
+// by name. Time and memory are linear in the stream's length, and the number of objects is limited. Nothing recurses,
+// so neither deep nesting nor objects that contain themselves do harm.
 #ifndef CDL_MODEL_PICKLE_H_
 #define CDL_MODEL_PICKLE_H_
 
@@ -27,12 +27,15 @@ enum cdl_pickle_kind {
     CDL_PICKLE_OPAQUE,  // something harmless that a checkpoint may hold beside tensors
 };
 
-// Element types of storages, as far as they matter.
-enum cdl_pickle_type { CDL_PICKLE_TYPE_FLOAT, CDL_PICKLE_TYPE_KNOWN, CDL_PICKLE_TYPE_REFUSED };
+// What a storage's element type means for a model.
+enum cdl_pickle_type {
+    CDL_PICKLE_TYPE_FLOAT,   // weights
+    CDL_PICKLE_TYPE_KNOWN,   // integers and booleans: such tensors are skipped
+    CDL_PICKLE_TYPE_REFUSED, // double, complex, quantised: such weights cannot be read
+};
 struct cdl_pickle_storage_type {
-    enum cdl_pickle_type
-        use; // FLOAT: dtype is valid. KNOWN: integers and booleans. REFUSED: double, complex, quantised
-    cdl_dtype dtype;
+    enum cdl_pickle_type use;
+    cdl_dtype dtype;  // of CDL_PICKLE_TYPE_FLOAT
     int size;         // bytes of an element
     const char *name; // "DoubleStorage"
 };
@@ -50,8 +53,9 @@ struct cdl_pickle_node {
 };
 
 struct cdl_pickle_cell {
-    uint32_t node, next;
-}; // next as `first` above
+    uint32_t node;
+    uint32_t next; // 1 + index of the container's next cell; 0: none
+};
 
 struct cdl_pickle {
     struct cdl_pickle_node *nodes;

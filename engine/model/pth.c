@@ -1,5 +1,5 @@
-// torch.save files: since PyTorch 1.6 a zip archive with data.pkl and one entry a storage, before
-// that a row of pickles followed by the storages. Neither is documented; the reference is
+// torch.save files: since PyTorch 1.6 a zip archive of data.pkl and one entry for each storage, before
+// that several pickles followed by the storages. Neither format is documented; the reference is
 // torch/serialization.py (_save and _legacy_save).
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static struct storage *find_storage(const struct reader *r, const struct cdl_pic
     return r->num_storages ? bsearch(&wanted, r->storages, r->num_storages, sizeof(wanted), compare_storages) : NULL;
 }
 
-// Splits a storage node; false when it is malformed.
+// Reads key, type and count from a storage node; false when it is malformed.
 static bool read_storage_node(const struct reader *r, const struct cdl_pickle_node *node, struct storage *out) {
     const struct cdl_pickle_node *key = cdl_pickle_item(&r->pickle, node, 1),
                                  *count = cdl_pickle_item(&r->pickle, node, 3);
@@ -67,7 +67,7 @@ static bool read_storage_node(const struct reader *r, const struct cdl_pickle_no
         count->u.integer < 0)
         return false;
     out->count = (uint64_t)count->u.integer;
-    return out->count <= SIZE_MAX / 16; // so that its bytes fit
+    return out->count <= SIZE_MAX / 16; // so that its size in bytes fits size_t
 }
 
 // Sets storage->data to the bytes of a storage of the zip format.
@@ -161,7 +161,8 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
     }
     cdl_result result = CDL_OK;
     if (r->storages) {
-        const struct storage *found = find_storage(r, storage.key); // every storage node is there
+        const struct storage *found =
+            find_storage(r, storage.key); // never NULL: collect_storages took every storage node
         storage.data = found->data;
         if (!storage.data)
             return bad_tensor(r, name, "its storage is missing");
@@ -177,8 +178,8 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
     const char *problem = read_layout(r, tensor, storage.count, &t, &offset);
     if (problem)
         return bad_tensor(r, name, problem);
-    // Shared weights are fine, but a small file whose thousand tensors all view the same megabytes
-    // would keep us busy for hours.
+    // Tensors may share a storage. But a small file in which a great many tensors view the same large storage would
+    // take hours to check, so the sum is limited.
     r->bytes_viewed += (uint64_t)cdl_tensor_count(&t) * (uint64_t)storage.type->size;
     if (r->bytes_viewed > 2 * (uint64_t)r->size)
         return bad_tensor(r, name, "the tensors up to it are twice as large as the file");
@@ -215,7 +216,7 @@ static const char *copy_name(const struct cdl_pickle_node *key, char *out, size_
     return out;
 }
 
-// A dictionary without weights: tells what it holds instead.
+// Fails for a dictionary without weights; the message names the keys that it has.
 static cdl_result no_tensors(const struct reader *r, const struct cdl_pickle_node *dict) {
     char keys[256] = "", name[64];
     size_t used = 0;
@@ -334,7 +335,7 @@ static cdl_result bad_legacy(const struct reader *r, const char *problem) {
                     r->what, problem);
 }
 
-// Reads the pickle at *offset into *pickle and moves on.
+// Reads the pickle at *offset into *pickle, and moves *offset past it.
 static cdl_result next_pickle(const struct reader *r, size_t *offset, struct cdl_pickle *pickle) {
     const cdl_result result = cdl_pickle_read(pickle, r->data + *offset, r->size - *offset, r->what, r->log);
     *offset += pickle->position;
@@ -413,13 +414,11 @@ static cdl_result locate_storages(struct reader *r, size_t *offset) {
             result = bad_legacy(r, "the list of storages names an unknown one, or one twice");
             break;
         }
-        uint64_t count = 0;
         if (r->size - *offset < 8) {
             result = bad_legacy(r, "a storage is missing at the end");
             break;
         }
-        for (int i = 7; i >= 0; i--)
-            count = count << 8 | r->data[*offset + (size_t)i];
+        const uint64_t count = cdl_load_little_endian(r->data + *offset, 8);
         *offset += 8;
         const size_t bytes = (size_t)storage->count * (size_t)storage->type->size;
         if (count != storage->count || bytes > r->size - *offset) {

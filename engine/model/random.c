@@ -1,7 +1,7 @@
 // torchvision's ResNet architectures with seeded random weights, for benchmarks and tests.
 //
-// Same values on every machine: a counter-based integer generator, and floating-point operations
-// that IEEE 754 defines exactly (no libm, and no a * b + c that a compiler might fuse).
+// The values are the same on every machine: they come from a counter-based integer generator and floating-point
+// operations whose results IEEE 754 defines exactly (sqrt is one; there is no a * b + c that a compiler might fuse).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void fill_uniform(float *out, size_t n, uint64_t seed, int32_t low, int32
 
 // ---- tensors
 
-// The same walk over a network's tensors counts values (block NULL), then makes them.
+// add_network walks over all tensors twice: first, with block NULL, to count their values, then to make them.
 struct builder {
     struct cdl_model *model;
     float *block;
@@ -66,7 +66,7 @@ static float *add_tensor(struct builder *b, const char *name, int num_dims, cons
         return NULL;
     t.data = (const uint8_t *)values;
     b->result = cdl_tensor_list_add(&b->model->list, &t, b->log);
-    b->seed = cdl_random_bits(b->seed, 0); // each tensor a sequence of its own
+    b->seed = cdl_random_bits(b->seed, 0); // so that each tensor has a sequence of its own
     return b->result == CDL_OK ? values : NULL;
 }
 
@@ -80,8 +80,8 @@ static void add_conv(struct builder *b, const char *name, int out, int in_per_gr
         fill_normal(weight, (size_t)out * fan_in, b->seed, sqrt(2.0 / (double)fan_in));
 }
 
-// `branch_end`: before a residual addition. There a gain of 0.2 ... 0.5 for the 8 blocks of a ResNet-18,
-// and less in proportion for more blocks, keeps activations of the deepest network below 100 or so.
+// `branch_end`: the last batch norm before a residual addition. Its weights are 0.2 ... 0.5 in a ResNet-18, which has 8
+// blocks, and smaller in proportion in deeper networks: this keeps the activations of the deepest below 100 or so.
 static void add_norm(struct builder *b, const char *name, int channels, bool branch_end) {
     static const struct {
         const char *suffix;

@@ -68,15 +68,20 @@ static bool parse_three_floats(const char *value, float out[3]) {
     return true;
 }
 
-// ---- one setter a key. False: malformed
-
-static bool set_architecture(struct cdl_recipe *recipe, const char *value) {
-    if (!value[0] || strlen(value) >= sizeof(recipe->architecture))
-        return false;
-    for (const char *p = value; *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+// Names and labels go to terminals and logs, where control characters do harm.
+static bool is_plain_text(const char *text) {
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
             return false;
     }
+    return true;
+}
+
+// ---- one setter for each key; false: the value is malformed
+
+static bool set_architecture(struct cdl_recipe *recipe, const char *value) {
+    if (!value[0] || strlen(value) >= sizeof(recipe->architecture) || !is_plain_text(value))
+        return false;
     cdl_format_text(recipe->architecture, sizeof(recipe->architecture), "%s", value);
     return true;
 }
@@ -163,15 +168,6 @@ static void free_labels(char **labels, int count) {
     free(labels);
 }
 
-// A label goes to terminals and logs, where control characters do harm.
-static bool is_plain_text(const char *text) {
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 // Replaces the model's labels by those of the JSON text.
 static cdl_result set_labels(struct cdl_model *model, const char *value, const struct source *source) {
     json_error_t error;
@@ -195,11 +191,8 @@ static cdl_result set_labels(struct cdl_model *model, const char *value, const s
                          i);
             break;
         }
-        const size_t size = strlen(text) + 1;
-        labels[i] = malloc(size);
-        if (labels[i])
-            memcpy(labels[i], text, size);
-        else
+        labels[i] = cdl_copy_text(text);
+        if (!labels[i])
             r = cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
     }
     json_decref(array);
@@ -248,19 +241,19 @@ cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_mo
     set_defaults(&model->recipe);
     const struct source file = {model->what, CDL_ERR_FORMAT, &params->log};
     for (int i = 0; i < model->list.num_metadata; i++) {
-        const struct cdl_metadata_entry *pair = &model->list.metadata[i];
-        if (is_overridden(params, pair->key)) // so that a bad value of the file can be corrected
+        const struct cdl_metadata_entry *entry = &model->list.metadata[i];
+        if (is_overridden(params, entry->key)) // so that a bad value of the file can be corrected
             continue;
-        const cdl_result r = apply(model, pair->key, pair->value, &file);
+        const cdl_result r = apply(model, entry->key, entry->value, &file);
         if (r != CDL_OK)
             return r;
     }
     const struct source caller = {"parameters", CDL_ERR_INVALID, &params->log};
     for (int i = 0; i < params->num_metadata; i++) {
-        const struct cdl_pair *pair = &params->metadata[i];
-        cdl_result r = apply(model, pair->key, pair->value, &caller);
+        const struct cdl_pair *entry = &params->metadata[i];
+        cdl_result r = apply(model, entry->key, entry->value, &caller);
         if (r == CDL_OK)
-            r = cdl_tensor_list_set_metadata(&model->list, pair->key, pair->value, &params->log);
+            r = cdl_tensor_list_set_metadata(&model->list, entry->key, entry->value, &params->log);
         if (r != CDL_OK)
             return r;
     }
@@ -291,8 +284,8 @@ cdl_result cdl_model_collect_metadata(const struct cdl_model *model, struct cdl_
     cdl_result r = CDL_OK;
     for (size_t i = 0; i < CDL_COUNT(defaults) && r == CDL_OK; i++)
         r = cdl_tensor_list_set_metadata(out, defaults[i].key, defaults[i].value, log);
-    // What was given is kept to the letter: mean and std would not survive being printed as numbers
-    // in a locale with a decimal comma.
+    // What was given is saved as it was written: printed from their numbers, mean and std would have a decimal comma in
+    // some locales.
     for (int i = 0; i < model->list.num_metadata && r == CDL_OK; i++)
         r = cdl_tensor_list_set_metadata(out, model->list.metadata[i].key, model->list.metadata[i].value, log);
     return r;

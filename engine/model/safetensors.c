@@ -11,16 +11,11 @@ enum { PREFIX_SIZE = 8, MAX_HEADER = 100000000, MAX_METADATA = 4096 };
 
 // ---- reading
 
-static uint64_t load_u64(const uint8_t *p) {
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
+static uint64_t header_length(const uint8_t *data) { return cdl_load_little_endian(data, PREFIX_SIZE); }
 
 bool cdl_is_safetensors(const uint8_t *data, size_t size) {
-    // A header length above 2^40 is no truncated or hostile safetensors file but something else.
-    return size > PREFIX_SIZE && data[PREFIX_SIZE] == '{' && load_u64(data) < (uint64_t)1 << 40;
+    // Where the length would be 2^40 or more, these bytes are no length, and the file is of another format.
+    return size > PREFIX_SIZE && data[PREFIX_SIZE] == '{' && header_length(data) < (uint64_t)1 << 40;
 }
 
 enum use { USE_TENSOR, USE_SKIP, USE_REFUSE };
@@ -87,7 +82,7 @@ static cdl_result read_shape(const struct reader *r, const char *name, const jso
     int64_t stride = 1;
     for (int d = t->num_dims - 1; d >= 0; d--) {
         t->stride[d] = stride;
-        stride *= *count ? t->shape[d] : 0; // an empty tensor's other extents were not multiplied
+        stride *= *count ? t->shape[d] : 0; // an empty tensor's other extents may overflow
     }
     return CDL_OK;
 }
@@ -155,8 +150,8 @@ static int compare_spans(const void *a, const void *b) {
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-// The entries must cover the bytes exactly: an overlap is an attack or damage, and a gap could hide
-// something another reader sees.
+// The entries must cover the bytes exactly. An overlap means damage or an attack; the format forbids gaps so that no
+// file can be valid in two formats.
 static cdl_result check_coverage(const struct reader *r, struct span *spans, size_t count) {
     qsort(spans, count, sizeof(*spans), compare_spans);
     size_t end = 0;
@@ -199,7 +194,7 @@ static cdl_result read_header(const struct reader *r, json_t *header) {
 
 cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
                                  const cdl_log *log) {
-    const uint64_t length = size >= PREFIX_SIZE ? load_u64(data) : 0;
+    const uint64_t length = size >= PREFIX_SIZE ? header_length(data) : 0;
     if (length > MAX_HEADER) {
         return cdl_fail(log, CDL_ERR_FORMAT,
                         "%s: its header of %llu bytes is above the limit of %d; the file is damaged", what,
@@ -237,7 +232,8 @@ static const char *dtype_name(cdl_dtype dtype) {
     return dtype == CDL_DTYPE_F32 ? "F32" : dtype == CDL_DTYPE_F16 ? "F16" : "BF16";
 }
 
-static bool is_utf8(const char *text) { // or there is no memory to tell
+// Also true when memory runs out before the answer is known; make_header refuses malformed text, too.
+static bool is_utf8(const char *text) {
     json_t *checked = json_string(text), *unchecked = checked ? NULL : json_string_nocheck(text);
     const bool malformed = unchecked != NULL;
     json_decref(checked);
@@ -252,7 +248,7 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
     bool ok = root && texts;
     for (int i = 0; ok && i < metadata->num_metadata; i++)
         ok = json_object_set_new(texts, metadata->metadata[i].key, json_string(metadata->metadata[i].value)) == 0;
-    ok = json_object_set_new(root, "__metadata__", texts) == 0 && ok; // takes texts in any case
+    ok = json_object_set_new(root, "__metadata__", texts) == 0 && ok; // frees texts if it fails
     int64_t offset = 0;
     for (int i = 0; ok && i < model->list.count; i++) {
         const struct cdl_tensor *t = &model->list.items[i];
@@ -262,7 +258,7 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
             ok = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && ok;
         json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(dtype), "shape", shape, "data_offsets",
                                   (json_int_t)offset, (json_int_t)end);
-        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // takes entry in any case
+        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // frees entry if it fails
         offset = end;
     }
     char *text = NULL;
@@ -270,7 +266,7 @@ static char *make_header(const struct cdl_model *model, const struct cdl_tensor_
     const size_t padded = cdl_align_up(length, 8);
     if (length > 0)
         text = malloc(padded + 1);
-    if (text && json_dumpb(root, text, length, JSON_COMPACT) != length) { // the second time, memory may be short
+    if (text && json_dumpb(root, text, length, JSON_COMPACT) != length) { // it allocates, and so may fail this time
         free(text);
         text = NULL;
     }
@@ -301,7 +297,7 @@ static cdl_result write_tensors(struct cdl_file_write *w, const struct cdl_model
         const int64_t n = cdl_tensor_row_size(&model->list.items[i]);
         row_size = n > row_size ? n : row_size;
     }
-    float *row = malloc((size_t)row_size * sizeof(*row)); // the model's check had room for as much
+    float *row = malloc((size_t)row_size * sizeof(*row)); // no overflow: model.c refuses such tensors
     uint16_t *half = malloc((size_t)row_size * sizeof(*half));
     cdl_result r = row && half ? CDL_OK : cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", w->path);
     for (int i = 0; i < model->list.count && r == CDL_OK; i++) {

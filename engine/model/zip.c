@@ -7,9 +7,9 @@
 
 enum { LOCAL_SIZE = 30, CENTRAL_SIZE = 46, END_SIZE = 22, END64_SIZE = 56, LOCATOR64_SIZE = 20, MAX_COMMENT = 65535 };
 
-static uint16_t load_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-static uint32_t load_u32(const uint8_t *p) { return load_u16(p) | (uint32_t)load_u16(p + 2) << 16; }
-static uint64_t load_u64(const uint8_t *p) { return load_u32(p) | (uint64_t)load_u32(p + 4) << 32; }
+static uint16_t load_u16(const uint8_t *p) { return (uint16_t)cdl_load_little_endian(p, 2); }
+static uint32_t load_u32(const uint8_t *p) { return (uint32_t)cdl_load_little_endian(p, 4); }
+static uint64_t load_u64(const uint8_t *p) { return cdl_load_little_endian(p, 8); }
 
 static bool has_signature(const uint8_t *p, char a, char b) {
     return p[0] == 'P' && p[1] == 'K' && p[2] == a && p[3] == b;

@@ -251,7 +251,7 @@ static void test_opcodes(void **state) {
     }
 }
 
-// A list that holds itself, and 4 million levels of nesting: nothing follows them.
+// A list that holds itself, and 2 million levels of nesting: the reader does not recurse.
 static void test_cycles_and_depth(void **state) {
     (void)state;
     struct file f = begin_file();

@@ -42,9 +42,9 @@ extern "C" {
 // The versions are this header's. Before 1.0 a new minor version may change the interface; later only a new major one
 // does.
 
-#define CDL_VERSION_MAJOR 0 // with it the interface changes
-#define CDL_VERSION_MINOR 1 // with it the interface grows; before 1.0 it may change
-#define CDL_VERSION_PATCH 0 // with it only the library changes
+#define CDL_VERSION_MAJOR 0 // raised when the interface changes
+#define CDL_VERSION_MINOR 1 // raised when the interface grows; before 1.0 also when it changes
+#define CDL_VERSION_PATCH 0 // raised when only the library changes
 // One number to compare, by the preprocessor too: 1002003 is 1.2.3.
 #define CDL_VERSION_NUMBER (CDL_VERSION_MAJOR * 1000000 + CDL_VERSION_MINOR * 1000 + CDL_VERSION_PATCH)
 CDL_API const char *cdl_version(void); // of the library: "0.1.0"; static string
@@ -67,7 +67,7 @@ CDL_API const char *cdl_result_str(cdl_result r); // static string, never NULL
 typedef enum cdl_log_level {
     CDL_LOG_NONE,  // as cdl_log.level: nothing
     CDL_LOG_ERR,   // why a call failed
-    CDL_LOG_WARN,  // it went on, but not as well as it might
+    CDL_LOG_WARN,  // a call went on, with a drawback that the message names
     CDL_LOG_INFO,  // what was chosen
     CDL_LOG_DEBUG, // for those who work on Cardinal
 } cdl_log_level;
@@ -77,7 +77,7 @@ typedef struct cdl_log {
     // thread that is inside a cdl_ function. NULL: silent.
     void (*fn)(void *ctx, cdl_log_level level, const char *msg);
     void *ctx;           // handed to fn
-    cdl_log_level level; // the most talkative level that reaches fn
+    cdl_log_level level; // the least severe level that reaches fn
 } cdl_log;
 
 // ---- device. Thread-safety: Safe
@@ -96,7 +96,7 @@ struct cdl_device_params {                     // of cdl_device_create
                    // messages go to log as CDL_LOG_ERR / CDL_LOG_WARN
 };
 #ifndef __cplusplus
-// Parameters on the spot: cdl_device_params(.name = "llvmpipe")
+// Parameters written in the call: cdl_device_params(.name = "llvmpipe")
 #define cdl_device_params(...) \
     (&(struct cdl_device_params){.struct_size = sizeof(struct cdl_device_params), __VA_ARGS__})
 #endif
@@ -137,7 +137,7 @@ CDL_API void cdl_device_get_info(const cdl_device *dev, struct cdl_device_info *
 // No device is not an error: *num is 0 and the reason is logged.
 CDL_API cdl_result cdl_device_list(struct cdl_device_info *out, int cap, int *num, const cdl_log *log);
 
-// What small shaders that do nothing else reach: 1e9 operations (a multiply-add is two) or bytes (read and written)
+// What small shaders that do nothing else reach, in 1e9 operations (a multiply-add is two) or bytes (read and written)
 // a second. 0: the device cannot, or this build has no shader for it.
 struct cdl_peaks {
     double fp32_gflops, fp16_gflops; // multiply-adds of shaders
@@ -154,21 +154,21 @@ CDL_API cdl_result cdl_device_measure_peaks(cdl_device *dev, struct cdl_peaks *o
 // destroyed as soon as its sessions exist.
 typedef struct cdl_model cdl_model; // weights, and what they mean
 
-struct cdl_pair {            // of metadata
+struct cdl_pair {            // one entry of metadata
     const char *key, *value; // UTF-8
 };
 
 struct cdl_model_params {                     // of the functions that make a model
     size_t CDL_STRUCT_SIZE(cdl_model_params); // set by the macro
     cdl_log log;                              // of this call
-    // What the weights' shapes cannot tell; each pair replaces the file's own metadata of that
+    // What the weights' shapes cannot tell; each entry replaces the file's own metadata of that
     // key. Known keys: see cdl_model_save. An unknown key is kept and saved, a malformed
     // value of a known one is CDL_ERR_INVALID.
     const struct cdl_pair *metadata;
-    int num_metadata; // pairs
+    int num_metadata; // entries
 };
 #ifndef __cplusplus
-// Parameters on the spot: cdl_model_params(.metadata = &pair, .num_metadata = 1)
+// Parameters written in the call: cdl_model_params(.metadata = &pair, .num_metadata = 1)
 #define cdl_model_params(...) (&(struct cdl_model_params){.struct_size = sizeof(struct cdl_model_params), __VA_ARGS__})
 #endif
 
@@ -209,7 +209,7 @@ typedef enum cdl_dtype {
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
 
 struct cdl_model_info {    // what is known of a model
-    char architecture[64]; // metadata, or inferred: "resnext50_32x4d"; "resnext [2,2,2] 16x4d" for one's own
+    char architecture[64]; // metadata, or inferred: "resnext50_32x4d"; "resnext [2,2,2] 16x4d" for others
     int num_classes;       // outputs
     int num_labels;        // 0: unlabelled
     int input_width, input_height, resize_size; // pixels; resize_size is the short side before the crop
@@ -221,7 +221,7 @@ CDL_API const char *cdl_model_class_name(const cdl_model *model, int id);       
 
 // ---- session: one model at one shape. Thread-safety: one thread at a time
 typedef struct cdl_session cdl_session; // a model ready to run on a device: plan, pipelines, memory
-// Of weights and activations in device memory.
+// How weights and activations are stored in device memory.
 typedef enum cdl_precision {
     CDL_PRECISION_AUTO, // fp16 on GPUs that have it, else fp32
     CDL_PRECISION_FP32, // 32 bits
@@ -251,7 +251,7 @@ struct cdl_session_params {                     // of cdl_session_create
     bool vulkan; // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
 #ifndef __cplusplus
-// Parameters on the spot: cdl_session_params(.max_batch = 8)
+// Parameters written in the call: cdl_session_params(.max_batch = 8)
 #define cdl_session_params(...) \
     (&(struct cdl_session_params){.struct_size = sizeof(struct cdl_session_params), __VA_ARGS__})
 #endif
@@ -299,16 +299,16 @@ struct cdl_class {
 CDL_API cdl_result cdl_session_topk(const cdl_session *s, int slot, int image, struct cdl_class *out, int k);
 CDL_API const float *cdl_session_logits(const cdl_session *s, int slot, int image); // [num_classes]; NULL: none
 
-// What the classifier saw: the average-pooled features, float[num_features], for similarity search or a classifier of
-// one's own. NULL: no such run.
+// What the classifier saw: the average-pooled features, float[num_features], for similarity search or for a classifier
+// that you train on them. NULL: no such run.
 CDL_API const float *cdl_session_features(const cdl_session *s, int slot, int image);
 // Class activation map (Zhou et al. 2016, "Learning deep features for discriminative localization"): what each place of
 // the network's input adds to the logit of a class. out: float[cam_height][cam_width] of cdl_session_info, rows from
 // the top; their mean plus the class's bias is its logit. The session was created with `cam`. Computed on the calling
 // thread, num_features * cam_height * cam_width multiply-adds; neither submits nor allocates.
 CDL_API cdl_result cdl_session_cam(const cdl_session *s, int slot, int image, int class_id, float *out);
-// The upright picture's part that the network saw, in its pixels; may reach beyond its borders, which the network saw
-// black. Pure. CDL_ERR_INVALID: sides outside 1..65535.
+// The part of the upright picture that the network saw, in the picture's pixels. It may reach beyond the borders, where
+// the network saw black. Neither submits nor allocates. CDL_ERR_INVALID: sides outside 1..65535.
 struct cdl_region {
     float x, y;          // its left upper corner
     float width, height; // its size
@@ -344,7 +344,7 @@ struct cdl_session_info {                    // what a session is and holds
     uint64_t weight_bytes, activation_bytes, staging_bytes, live_bytes;
     int num_classes, num_features; // numbers of an image's results, and before the last layer
     int cam_width, cam_height;     // of a class activation map
-    int max_slices;                // into so many parts cdl_vk_record can cut a run
+    int max_slices;                // the most parts into which cdl_vk_record can cut a run
     // Pipelines that its creation made (those of earlier sessions on the device are shared), and how many of these
     // the driver had to compile because its cache did not have them; -1: the driver does not tell.
     int pipelines, pipelines_compiled;

@@ -18,8 +18,8 @@ extern "C" {
 #define CDL_VK_MIN_VERSION VK_API_VERSION_1_2 // of the instance and the device
 
 // What a device must have been created with, and what makes Cardinal faster where the device supports it: chains of
-// VkPhysicalDeviceFeatures2 and extension structures, to be and-ed with what vkGetPhysicalDeviceFeatures2 tells. The
-// chains hold VkPhysicalDeviceVulkan12Features, never the structures that it replaces.
+// VkPhysicalDeviceFeatures2 and extension structures, to be combined by AND with what vkGetPhysicalDeviceFeatures2
+// tells. The chains hold VkPhysicalDeviceVulkan12Features, never the structures that it replaces.
 CDL_API extern const VkPhysicalDeviceFeatures2 cdl_vk_required_features, cdl_vk_recommended_features;
 // To be enabled where the device lists them. Some of the recommended features need them.
 CDL_API extern const char *const cdl_vk_recommended_extensions[];
@@ -47,7 +47,7 @@ struct cdl_vk_import_params {                     // of cdl_vk_import
     const char *cache_dir;                          // as in cdl_device_params
 };
 #ifndef __cplusplus
-// Parameters on the spot: cdl_vk_import_params(.instance = instance, ...)
+// Parameters written in the call: cdl_vk_import_params(.instance = instance, ...)
 #define cdl_vk_import_params(...) \
     (&(struct cdl_vk_import_params){.struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__})
 #endif
@@ -81,7 +81,7 @@ struct cdl_vk_input {
     int orientation; // EXIF 1..8 of the cropped part; 0 is 1, upright
 
     // 2D, level 0 of the view, usage SAMPLED, any format that shaders read as floats. Components come in the order
-    // that the view gives (so BGRA needs no word), values are clamped to 0...1 and rounded to 8 bits.
+    // that the view gives (so BGRA needs no special care), values are clamped to 0...1 and rounded to 8 bits.
     VkImageView view;
     bool linear; // reads give linear light (an _SRGB format, a floating-point scene): encoded as sRGB, IEC 61966-2-1
     // NV12: `view` is the luma (R8_UNORM), this the chroma (R8G8_UNORM) of half the size, rounded up. BT.709, limited
@@ -111,7 +111,7 @@ struct cdl_vk_run {                     // of cdl_vk_record and cdl_vk_submit
     int slice, num_slices;
 };
 #ifndef __cplusplus
-// A run on the spot: cdl_vk_run(.inputs = &input, .count = 1)
+// A run written in the call: cdl_vk_run(.inputs = &input, .count = 1)
 #define cdl_vk_run(...) (&(struct cdl_vk_run){.struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__})
 #endif
 
@@ -127,7 +127,7 @@ struct cdl_vk_run {                     // of cdl_vk_record and cdl_vk_submit
 // the slice may be tried again, or the run given up with cdl_vk_retire.
 // CDL_ERR_INVALID: a rule above is broken, or the session was created without `vulkan`.
 CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *run);
-// Takes the results of a recorded run; the slot is idle afterwards, with or without. Does not wait. `cmd` must be done,
+// Takes the results of a recorded run; afterwards the slot is idle in any case. Does not wait. `cmd` must be done,
 // or will never be submitted: then `executed` is false, and there are no results.
 CDL_API cdl_result cdl_vk_retire(cdl_session *s, int slot, bool executed);
 
