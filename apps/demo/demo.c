@@ -185,7 +185,7 @@ void demo_close(struct demo *d) {
     renderer_destroy(&d->renderer);
     machine_close(&d->machine);
     if (d->surface)
-        d->vk.vki.DestroySurfaceKHR(d->vk.instance, d->surface, NULL);
+        vkDestroySurfaceKHR(d->vk.instance, d->surface, NULL);
     if (d->vk.validating && SDL_AtomicGet(&d->vk.validation_messages) > 0)
         d->status = EXIT_SOME_FAILED;
     if (d->vk.validating)

@@ -11,14 +11,14 @@
 static VkPhysicalDevice find_physical(const struct vulkan *vk, int index) {
     VkPhysicalDevice all[64];
     uint32_t count = 64;
-    if (vk->vki.EnumeratePhysicalDevices(vk->instance, &count, all) < 0)
+    if (vkEnumeratePhysicalDevices(vk->instance, &count, all) < 0)
         return VK_NULL_HANDLE;
     for (uint32_t i = 0; i < count; i++) {
         VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
         VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                                   .pNext = &id};
         char uuid[37], *at = uuid;
-        vk->vki.GetPhysicalDeviceProperties2(all[i], &properties);
+        vkGetPhysicalDeviceProperties2(all[i], &properties);
         for (int j = 0; j < (int)VK_UUID_SIZE; j++)
             at += snprintf(at, 4, j == 4 || j == 6 || j == 8 || j == 10 ? "-%02x" : "%02x", id.deviceUUID[j]);
         if (!strcmp(uuid, vk->gpus[index].uuid) && !strcmp(properties.properties.deviceName, vk->gpus[index].name))
@@ -31,14 +31,13 @@ static VkPhysicalDevice find_physical(const struct vulkan *vk, int index) {
 static bool find_family(struct gpu *gpu, VkSurfaceKHR surface) {
     VkQueueFamilyProperties families[32];
     uint32_t count = 32;
-    gpu->vk->vki.GetPhysicalDeviceQueueFamilyProperties(gpu->physical, &count, families);
+    vkGetPhysicalDeviceQueueFamilyProperties(gpu->physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         const VkQueueFlags needed = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT;
         VkBool32 presents = VK_TRUE;
         if ((families[i].queueFlags & needed) != needed)
             continue;
-        if (surface &&
-            (gpu->vk->vki.GetPhysicalDeviceSurfaceSupportKHR(gpu->physical, i, surface, &presents) < 0 || !presents))
+        if (surface && (vkGetPhysicalDeviceSurfaceSupportKHR(gpu->physical, i, surface, &presents) < 0 || !presents))
             continue;
         const uint32_t bits = families[i].timestampValidBits;
         gpu->family = i;
@@ -68,16 +67,13 @@ static VkResult create_device(struct gpu *gpu, bool present) {
         .enabledExtensionCount = (uint32_t)gpu->features->num_extensions,
         .ppEnabledExtensionNames = gpu->features->extensions,
     };
-    const VkResult result = gpu->vk->vki.CreateDevice(gpu->physical, &info, NULL, &gpu->device);
+    const VkResult result = vkCreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (result < 0)
         return result;
-#define LOAD(name) gpu->vkd.name = (PFN_vk##name)gpu->vk->vki.GetDeviceProcAddr(gpu->device, "vk" #name);
-    VULKAN_DEVICE_FUNCTIONS(LOAD)
-    VULKAN_SWAPCHAIN_FUNCTIONS(LOAD)
-#undef LOAD
-    gpu->vkd.GetDeviceQueue(gpu->device, gpu->family, 0, &gpu->queue);
-    gpu->vk->vki.GetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
-    gpu->vk->vki.GetPhysicalDeviceProperties2(gpu->physical, &properties);
+    volkLoadDeviceTable(&gpu->vkd, gpu->device);
+    gpu->vkd.vkGetDeviceQueue(gpu->device, gpu->family, 0, &gpu->queue);
+    vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
+    vkGetPhysicalDeviceProperties2(gpu->physical, &properties);
     gpu->timestamp_ns = gpu->timestamp_mask ? (double)properties.properties.limits.timestampPeriod : 0;
     gpu->max_image_side = (int)properties.properties.limits.maxImageDimension2D;
     return result;
@@ -111,8 +107,8 @@ struct gpu *gpu_open(const struct vulkan *vk, int index, VkSurfaceKHR surface, c
 void gpu_close(struct gpu **gpu) {
     if (!*gpu)
         return;
-    if ((*gpu)->device && (*gpu)->vkd.DestroyDevice)
-        (*gpu)->vkd.DestroyDevice((*gpu)->device, NULL);
+    if ((*gpu)->device)
+        (*gpu)->vkd.vkDestroyDevice((*gpu)->device, NULL);
     if ((*gpu)->lock)
         SDL_DestroyMutex((*gpu)->lock);
     free((*gpu)->features);
@@ -122,14 +118,14 @@ void gpu_close(struct gpu **gpu) {
 
 VkResult gpu_submit(struct gpu *gpu, uint32_t count, const VkSubmitInfo *submits, VkFence fence) {
     SDL_LockMutex(gpu->lock);
-    const VkResult result = gpu->vkd.QueueSubmit(gpu->queue, count, submits, fence);
+    const VkResult result = gpu->vkd.vkQueueSubmit(gpu->queue, count, submits, fence);
     SDL_UnlockMutex(gpu->lock);
     return result;
 }
 
 void gpu_wait_idle(struct gpu *gpu) {
     SDL_LockMutex(gpu->lock);
-    gpu->vkd.QueueWaitIdle(gpu->queue);
+    gpu->vkd.vkQueueWaitIdle(gpu->queue);
     SDL_UnlockMutex(gpu->lock);
 }
 
@@ -147,7 +143,7 @@ static VkResult allocate(struct gpu *gpu, const VkMemoryRequirements *needs, VkM
                 .allocationSize = needs->size,
                 .memoryTypeIndex = i,
             };
-            if (gpu->vkd.AllocateMemory(gpu->device, &info, NULL, out) >= 0)
+            if (gpu->vkd.vkAllocateMemory(gpu->device, &info, NULL, out) >= 0)
                 return VK_SUCCESS;
         }
     return VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -158,24 +154,24 @@ VkResult gpu_buffer_create(struct gpu *gpu, VkDeviceSize size, VkBufferUsageFlag
     const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = usage};
     VkMemoryRequirements needs;
     *out = (struct gpu_buffer){.size = size};
-    VkResult result = gpu->vkd.CreateBuffer(gpu->device, &info, NULL, &out->buffer);
+    VkResult result = gpu->vkd.vkCreateBuffer(gpu->device, &info, NULL, &out->buffer);
     if (result < 0)
         return result;
-    gpu->vkd.GetBufferMemoryRequirements(gpu->device, out->buffer, &needs);
+    gpu->vkd.vkGetBufferMemoryRequirements(gpu->device, out->buffer, &needs);
     result = allocate(gpu, &needs, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
                       readback ? VK_MEMORY_PROPERTY_HOST_CACHED_BIT : 0, &out->memory);
     if (result >= 0)
-        result = gpu->vkd.BindBufferMemory(gpu->device, out->buffer, out->memory, 0);
+        result = gpu->vkd.vkBindBufferMemory(gpu->device, out->buffer, out->memory, 0);
     if (result >= 0)
-        result = gpu->vkd.MapMemory(gpu->device, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped);
+        result = gpu->vkd.vkMapMemory(gpu->device, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped);
     if (result < 0)
         gpu_buffer_destroy(gpu, out);
     return result;
 }
 
 void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer) {
-    gpu->vkd.DestroyBuffer(gpu->device, buffer->buffer, NULL);
-    gpu->vkd.FreeMemory(gpu->device, buffer->memory, NULL);
+    gpu->vkd.vkDestroyBuffer(gpu->device, buffer->buffer, NULL);
+    gpu->vkd.vkFreeMemory(gpu->device, buffer->memory, NULL);
     *buffer = (struct gpu_buffer){0};
 }
 
@@ -193,13 +189,13 @@ VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int heigh
     };
     VkMemoryRequirements needs;
     *out = (struct gpu_image){.format = format, .width = width, .height = height};
-    VkResult result = gpu->vkd.CreateImage(gpu->device, &info, NULL, &out->image);
+    VkResult result = gpu->vkd.vkCreateImage(gpu->device, &info, NULL, &out->image);
     if (result < 0)
         return result;
-    gpu->vkd.GetImageMemoryRequirements(gpu->device, out->image, &needs);
+    gpu->vkd.vkGetImageMemoryRequirements(gpu->device, out->image, &needs);
     result = allocate(gpu, &needs, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, &out->memory);
     if (result >= 0)
-        result = gpu->vkd.BindImageMemory(gpu->device, out->image, out->memory, 0);
+        result = gpu->vkd.vkBindImageMemory(gpu->device, out->image, out->memory, 0);
     if (result >= 0) {
         const VkImageViewCreateInfo view = {
             .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
@@ -208,7 +204,7 @@ VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int heigh
             .format = format,
             .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
         };
-        result = gpu->vkd.CreateImageView(gpu->device, &view, NULL, &out->view);
+        result = gpu->vkd.vkCreateImageView(gpu->device, &view, NULL, &out->view);
     }
     if (result < 0)
         gpu_image_destroy(gpu, out);
@@ -216,8 +212,8 @@ VkResult gpu_image_create(struct gpu *gpu, VkFormat format, int width, int heigh
 }
 
 void gpu_image_destroy(struct gpu *gpu, struct gpu_image *image) {
-    gpu->vkd.DestroyImageView(gpu->device, image->view, NULL);
-    gpu->vkd.DestroyImage(gpu->device, image->image, NULL);
-    gpu->vkd.FreeMemory(gpu->device, image->memory, NULL);
+    gpu->vkd.vkDestroyImageView(gpu->device, image->view, NULL);
+    gpu->vkd.vkDestroyImage(gpu->device, image->image, NULL);
+    gpu->vkd.vkFreeMemory(gpu->device, image->memory, NULL);
     *image = (struct gpu_image){0};
 }

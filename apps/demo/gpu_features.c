@@ -55,7 +55,7 @@ static size_t append_supported(struct gpu_features *f, size_t used, const struct
     memset(supported, 0, size);
     supported->sType = wanted->sType;
     VkPhysicalDeviceFeatures2 query = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = supported};
-    gpu->vk->vki.GetPhysicalDeviceFeatures2(gpu->physical, &query);
+    vkGetPhysicalDeviceFeatures2(gpu->physical, &query);
     supported->pNext = NULL;
 
     VkBool32 *have = flags_behind(supported), any = VK_FALSE;
@@ -77,7 +77,7 @@ static size_t append_supported(struct gpu_features *f, size_t used, const struct
 static size_t merge(struct gpu_features *f, size_t used, const struct gpu *gpu,
                     const VkPhysicalDeviceFeatures2 *wanted) {
     VkPhysicalDeviceFeatures2 supported = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    gpu->vk->vki.GetPhysicalDeviceFeatures2(gpu->physical, &supported);
+    vkGetPhysicalDeviceFeatures2(gpu->physical, &supported);
     VkBool32 *enabled = (VkBool32 *)&f->enabled.features;
     const VkBool32 *have = (const VkBool32 *)&supported.features, *want = (const VkBool32 *)&wanted->features;
     for (size_t i = 0; i < sizeof(VkPhysicalDeviceFeatures) / sizeof(VkBool32); i++)
@@ -91,9 +91,9 @@ struct gpu_features *gpu_features_choose(const struct gpu *gpu, bool present) {
     struct gpu_features *f = calloc(1, sizeof *f);
     uint32_t count = 0;
     VkExtensionProperties *all = NULL;
-    if (f && gpu->vk->vki.EnumerateDeviceExtensionProperties(gpu->physical, NULL, &count, NULL) >= 0)
+    if (f && vkEnumerateDeviceExtensionProperties(gpu->physical, NULL, &count, NULL) >= 0)
         all = calloc(count ? count : 1, sizeof *all);
-    if (!all || gpu->vk->vki.EnumerateDeviceExtensionProperties(gpu->physical, NULL, &count, all) < 0) {
+    if (!all || vkEnumerateDeviceExtensionProperties(gpu->physical, NULL, &count, all) < 0) {
         free(all);
         free(f);
         return NULL;
@@ -132,7 +132,7 @@ static void unlock_queue(void *ctx, VkQueue queue) {
 cdl_result gpu_import(struct gpu *gpu, const char *cache_dir, cdl_log log, cdl_device **out) {
     return cdl_vk_import(
         out, cdl_vk_import_params(.log = log, .instance = gpu->vk->instance, .phys_device = gpu->physical,
-                                  .device = gpu->device, .get_proc_addr = gpu->vk->get_proc_addr,
+                                  .device = gpu->device, .get_proc_addr = vkGetInstanceProcAddr,
                                   .features = &gpu->features->enabled, .queue = gpu->queue, .queue_family = gpu->family,
                                   .api_version = INSTANCE_VERSION, .extensions = gpu->features->extensions,
                                   .num_extensions = gpu->features->num_extensions, .lock_queue = lock_queue,

@@ -33,9 +33,9 @@ void renderer_destroy(struct renderer *r) {
     gpu_buffer_destroy(gpu, &r->shot_pixels);
     for (int i = 0; i < FRAMES_IN_FLIGHT; i++) {
         struct renderer_frame *f = &r->frames[i];
-        gpu->vkd.DestroyFence(gpu->device, f->fence, NULL);
-        gpu->vkd.DestroySemaphore(gpu->device, f->acquired, NULL);
-        gpu->vkd.DestroyQueryPool(gpu->device, f->queries, NULL);
+        gpu->vkd.vkDestroyFence(gpu->device, f->fence, NULL);
+        gpu->vkd.vkDestroySemaphore(gpu->device, f->acquired, NULL);
+        gpu->vkd.vkDestroyQueryPool(gpu->device, f->queries, NULL);
         gpu_buffer_destroy(gpu, &f->picture);
         gpu_buffer_destroy(gpu, &f->small);
         gpu_buffer_destroy(gpu, &f->quads);
@@ -43,14 +43,14 @@ void renderer_destroy(struct renderer *r) {
     struct gpu_image *const images[] = {&r->luma, &r->chroma, &r->map, &r->colours, &r->atlas};
     for (int i = 0; i < 5; i++)
         gpu_image_destroy(gpu, images[i]);
-    gpu->vkd.DestroySampler(gpu->device, r->linear, NULL);
-    gpu->vkd.DestroySampler(gpu->device, r->nearest, NULL);
-    gpu->vkd.DestroyPipeline(gpu->device, r->picture_pipeline, NULL);
-    gpu->vkd.DestroyPipeline(gpu->device, r->ui_pipeline, NULL);
-    gpu->vkd.DestroyPipelineLayout(gpu->device, r->layout, NULL);
-    gpu->vkd.DestroyDescriptorPool(gpu->device, r->descriptors, NULL);
-    gpu->vkd.DestroyDescriptorSetLayout(gpu->device, r->set_layout, NULL);
-    gpu->vkd.DestroyCommandPool(gpu->device, r->pool, NULL);
+    gpu->vkd.vkDestroySampler(gpu->device, r->linear, NULL);
+    gpu->vkd.vkDestroySampler(gpu->device, r->nearest, NULL);
+    gpu->vkd.vkDestroyPipeline(gpu->device, r->picture_pipeline, NULL);
+    gpu->vkd.vkDestroyPipeline(gpu->device, r->ui_pipeline, NULL);
+    gpu->vkd.vkDestroyPipelineLayout(gpu->device, r->layout, NULL);
+    gpu->vkd.vkDestroyDescriptorPool(gpu->device, r->descriptors, NULL);
+    gpu->vkd.vkDestroyDescriptorSetLayout(gpu->device, r->set_layout, NULL);
+    gpu->vkd.vkDestroyCommandPool(gpu->device, r->pool, NULL);
     memset(r, 0, sizeof *r);
 }
 
@@ -65,8 +65,8 @@ void renderer_resize(struct renderer *r, int width, int height) {
 static void read_times(struct renderer *r, const struct renderer_frame *f) {
     uint64_t ticks[NUM_QUERIES];
     const uint32_t count = f->has_work ? 4 : 2;
-    if (!f->queries || r->gpu->vkd.GetQueryPoolResults(r->gpu->device, f->queries, 0, count, sizeof ticks, ticks,
-                                                       sizeof *ticks, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    if (!f->queries || r->gpu->vkd.vkGetQueryPoolResults(r->gpu->device, f->queries, 0, count, sizeof ticks, ticks,
+                                                         sizeof *ticks, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
         return;
     r->times.draw_ms =
         (double)((ticks[DRAW_END] - ticks[DRAW_BEGIN]) & r->gpu->timestamp_mask) * r->gpu->timestamp_ns / 1e6;
@@ -80,7 +80,7 @@ static void read_times(struct renderer *r, const struct renderer_frame *f) {
 static VkResult finish(struct renderer *r, struct renderer_frame *f, uint64_t timeout_ns) {
     if (!f->pending)
         return VK_SUCCESS;
-    const VkResult result = r->gpu->vkd.WaitForFences(r->gpu->device, 1, &f->fence, VK_TRUE, timeout_ns);
+    const VkResult result = r->gpu->vkd.vkWaitForFences(r->gpu->device, 1, &f->fence, VK_TRUE, timeout_ns);
     if (result != VK_SUCCESS)
         return result == VK_TIMEOUT ? VK_NOT_READY : result;
     read_times(r, f);
@@ -121,9 +121,9 @@ static void image_barrier(struct renderer *r, VkCommandBuffer commands, struct g
                                       : VK_IMAGE_LAYOUT_UNDEFINED,
         .newLayout = to_write ? VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL : VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
-    r->gpu->vkd.CmdPipelineBarrier(commands, to_write ? readers : VK_PIPELINE_STAGE_TRANSFER_BIT,
-                                   to_write ? VK_PIPELINE_STAGE_TRANSFER_BIT : readers, 0, 0, NULL, 0, NULL, 1,
-                                   &barrier);
+    r->gpu->vkd.vkCmdPipelineBarrier(commands, to_write ? readers : VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                     to_write ? VK_PIPELINE_STAGE_TRANSFER_BIT : readers, 0, 0, NULL, 0, NULL, 1,
+                                     &barrier);
     image->written = true;
 }
 
@@ -138,8 +138,8 @@ static void upload(struct renderer *r, VkCommandBuffer commands, struct gpu_imag
     };
     image_barrier(r, commands, image, true);
     if (rows > 0)
-        r->gpu->vkd.CmdCopyBufferToImage(commands, from->buffer, image->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1,
-                                         &copy);
+        r->gpu->vkd.vkCmdCopyBufferToImage(commands, from->buffer, image->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                                           1, &copy);
     image_barrier(r, commands, image, false);
 }
 
@@ -237,8 +237,8 @@ static VkResult acquire(struct renderer *r, struct renderer_frame *f) {
         r->image = 0;
         if (!r->surface)
             return VK_SUCCESS;
-        result = r->gpu->vkd.AcquireNextImageKHR(r->gpu->device, r->target.swapchain, 100000000, f->acquired,
-                                                 VK_NULL_HANDLE, &r->image);
+        result = r->gpu->vkd.vkAcquireNextImageKHR(r->gpu->device, r->target.swapchain, 100000000, f->acquired,
+                                                   VK_NULL_HANDLE, &r->image);
         if (result == VK_SUBOPTIMAL_KHR)
             return VK_SUCCESS; // shown all the same; presenting says it again
         if (result != VK_ERROR_OUT_OF_DATE_KHR)
@@ -253,14 +253,14 @@ static VkResult begin_commands(struct renderer *r, VkCommandBuffer commands) {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
-    return r->gpu->vkd.BeginCommandBuffer(commands, &info);
+    return r->gpu->vkd.vkBeginCommandBuffer(commands, &info);
 }
 
 static void stamp(struct renderer *r, VkCommandBuffer commands, bool begin, uint32_t query) {
     if (current(r)->queries)
-        r->gpu->vkd.CmdWriteTimestamp(commands,
-                                      begin ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                      current(r)->queries, query);
+        r->gpu->vkd.vkCmdWriteTimestamp(
+            commands, begin ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+            current(r)->queries, query);
 }
 
 VkResult renderer_begin(struct renderer *r) {
@@ -276,7 +276,7 @@ VkResult renderer_begin(struct renderer *r) {
     if (result < 0)
         return result;
     if (f->queries)
-        r->gpu->vkd.CmdResetQueryPool(f->draw, f->queries, 0, NUM_QUERIES);
+        r->gpu->vkd.vkCmdResetQueryPool(f->draw, f->queries, 0, NUM_QUERIES);
     stamp(r, f->draw, true, DRAW_BEGIN);
     return VK_SUCCESS;
 }
@@ -300,10 +300,10 @@ static void draw_picture(struct renderer *r, VkCommandBuffer commands, const str
         .orientation = r->shape.orientation,
         .nv12 = r->shape.format == FRAME_NV12,
     };
-    r->gpu->vkd.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->picture_pipeline);
-    r->gpu->vkd.CmdPushConstants(commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
-                                 sizeof push, &push);
-    r->gpu->vkd.CmdDraw(commands, 4, 1, 0, 0);
+    r->gpu->vkd.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->picture_pipeline);
+    r->gpu->vkd.vkCmdPushConstants(commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
+                                   sizeof push, &push);
+    r->gpu->vkd.vkCmdDraw(commands, 4, 1, 0, 0);
 }
 
 static void draw_into(struct renderer *r, const struct target *t, uint32_t image, const struct canvas *canvas,
@@ -321,20 +321,20 @@ static void draw_into(struct renderer *r, const struct target *t, uint32_t image
     const VkViewport viewport = {0, 0, (float)t->width, (float)t->height, 0, 1};
     const float size[2] = {viewport.width, viewport.height};
     const VkDeviceSize zero = 0;
-    r->gpu->vkd.CmdBeginRenderPass(f->draw, &begin, VK_SUBPASS_CONTENTS_INLINE);
-    r->gpu->vkd.CmdSetViewport(f->draw, 0, 1, &viewport);
-    r->gpu->vkd.CmdSetScissor(f->draw, 0, 1, &begin.renderArea);
-    r->gpu->vkd.CmdBindDescriptorSets(f->draw, VK_PIPELINE_BIND_POINT_GRAPHICS, r->layout, 0, 1, &f->set, 0, NULL);
+    r->gpu->vkd.vkCmdBeginRenderPass(f->draw, &begin, VK_SUBPASS_CONTENTS_INLINE);
+    r->gpu->vkd.vkCmdSetViewport(f->draw, 0, 1, &viewport);
+    r->gpu->vkd.vkCmdSetScissor(f->draw, 0, 1, &begin.renderArea);
+    r->gpu->vkd.vkCmdBindDescriptorSets(f->draw, VK_PIPELINE_BIND_POINT_GRAPHICS, r->layout, 0, 1, &f->set, 0, NULL);
     if (picture && r->shape.width > 0)
         draw_picture(r, f->draw, t, picture);
     if (canvas->num_quads > 0) {
-        r->gpu->vkd.CmdBindPipeline(f->draw, VK_PIPELINE_BIND_POINT_GRAPHICS, r->ui_pipeline);
-        r->gpu->vkd.CmdPushConstants(f->draw, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
-                                     sizeof size, size);
-        r->gpu->vkd.CmdBindVertexBuffers(f->draw, 0, 1, &f->quads.buffer, &zero);
-        r->gpu->vkd.CmdDraw(f->draw, 4, (uint32_t)canvas->num_quads, 0, 0);
+        r->gpu->vkd.vkCmdBindPipeline(f->draw, VK_PIPELINE_BIND_POINT_GRAPHICS, r->ui_pipeline);
+        r->gpu->vkd.vkCmdPushConstants(f->draw, r->layout, VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT, 0,
+                                       sizeof size, size);
+        r->gpu->vkd.vkCmdBindVertexBuffers(f->draw, 0, 1, &f->quads.buffer, &zero);
+        r->gpu->vkd.vkCmdDraw(f->draw, 4, (uint32_t)canvas->num_quads, 0, 0);
     }
-    r->gpu->vkd.CmdEndRenderPass(f->draw);
+    r->gpu->vkd.vkCmdEndRenderPass(f->draw);
 }
 
 // The frame once more, into an image that can be read.
@@ -360,10 +360,10 @@ static VkResult draw_shot(struct renderer *r, const struct canvas *canvas, const
         .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
         .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
     };
-    r->gpu->vkd.CmdCopyImageToBuffer(f->draw, r->shot.own.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL,
-                                     r->shot_pixels.buffer, 1, &copy);
-    r->gpu->vkd.CmdPipelineBarrier(f->draw, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
-                                   0, NULL, 0, NULL);
+    r->gpu->vkd.vkCmdCopyImageToBuffer(f->draw, r->shot.own.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL,
+                                       r->shot_pixels.buffer, 1, &copy);
+    r->gpu->vkd.vkCmdPipelineBarrier(f->draw, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+                                     &barrier, 0, NULL, 0, NULL);
     r->shot_serial = r->serial;
     return VK_SUCCESS;
 }
@@ -383,7 +383,7 @@ static VkResult submit(struct renderer *r, struct renderer_frame *f) {
         },
         {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &f->work},
     };
-    VkResult result = r->gpu->vkd.ResetFences(r->gpu->device, 1, &f->fence);
+    VkResult result = r->gpu->vkd.vkResetFences(r->gpu->device, 1, &f->fence);
     if (result >= 0)
         result = gpu_submit(r->gpu, f->has_work ? 2 : 1, submits, f->fence);
     f->pending = result >= 0;
@@ -400,7 +400,7 @@ static VkResult present(struct renderer *r) {
         .pImageIndices = &r->image,
     };
     SDL_LockMutex(r->gpu->lock);
-    const VkResult result = r->gpu->vkd.QueuePresentKHR(r->gpu->queue, &info);
+    const VkResult result = r->gpu->vkd.vkQueuePresentKHR(r->gpu->queue, &info);
     SDL_UnlockMutex(r->gpu->lock);
     if (result == VK_ERROR_OUT_OF_DATE_KHR || result == VK_SUBOPTIMAL_KHR) {
         r->resized = true;
@@ -424,9 +424,9 @@ VkResult renderer_end(struct renderer *r, struct canvas *canvas, const struct pl
     if (f->has_work)
         stamp(r, f->work, false, WORK_END);
     if (result >= 0)
-        result = r->gpu->vkd.EndCommandBuffer(f->draw);
+        result = r->gpu->vkd.vkEndCommandBuffer(f->draw);
     if (result >= 0 && f->has_work)
-        result = r->gpu->vkd.EndCommandBuffer(f->work);
+        result = r->gpu->vkd.vkEndCommandBuffer(f->work);
     if (result >= 0)
         result = submit(r, f);
     return result < 0 || !r->surface ? result : present(r);

@@ -34,8 +34,8 @@ static VkResult create_layouts(struct renderer *r) {
         .pushConstantRangeCount = 1,
         .pPushConstantRanges = &range,
     };
-    const VkResult result = r->gpu->vkd.CreateDescriptorSetLayout(r->gpu->device, &set, NULL, &r->set_layout);
-    return result < 0 ? result : r->gpu->vkd.CreatePipelineLayout(r->gpu->device, &layout, NULL, &r->layout);
+    const VkResult result = r->gpu->vkd.vkCreateDescriptorSetLayout(r->gpu->device, &set, NULL, &r->set_layout);
+    return result < 0 ? result : r->gpu->vkd.vkCreatePipelineLayout(r->gpu->device, &layout, NULL, &r->layout);
 }
 
 static VkResult create_sets(struct renderer *r) {
@@ -46,7 +46,7 @@ static VkResult create_sets(struct renderer *r) {
         .poolSizeCount = 1,
         .pPoolSizes = &size,
     };
-    VkResult result = r->gpu->vkd.CreateDescriptorPool(r->gpu->device, &pool, NULL, &r->descriptors);
+    VkResult result = r->gpu->vkd.vkCreateDescriptorPool(r->gpu->device, &pool, NULL, &r->descriptors);
     for (int i = 0; i < FRAMES_IN_FLIGHT && result >= 0; i++) {
         const VkDescriptorSetAllocateInfo info = {
             .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
@@ -54,7 +54,7 @@ static VkResult create_sets(struct renderer *r) {
             .descriptorSetCount = 1,
             .pSetLayouts = &r->set_layout,
         };
-        result = r->gpu->vkd.AllocateDescriptorSets(r->gpu->device, &info, &r->frames[i].set);
+        result = r->gpu->vkd.vkAllocateDescriptorSets(r->gpu->device, &info, &r->frames[i].set);
     }
     return result;
 }
@@ -76,14 +76,14 @@ void renderer_write_descriptors(struct renderer *r) {
                 .pImageInfo = &infos[j],
             };
         }
-        r->gpu->vkd.UpdateDescriptorSets(r->gpu->device, NUM_BINDINGS, writes, 0, NULL);
+        r->gpu->vkd.vkUpdateDescriptorSets(r->gpu->device, NUM_BINDINGS, writes, 0, NULL);
     }
 }
 
 static VkResult create_module(struct renderer *r, const uint32_t *code, size_t size, VkShaderModule *out) {
     const VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = size, .pCode = code};
-    return r->gpu->vkd.CreateShaderModule(r->gpu->device, &info, NULL, out);
+    return r->gpu->vkd.vkCreateShaderModule(r->gpu->device, &info, NULL, out);
 }
 
 static VkResult create_pipeline(struct renderer *r, VkShaderModule vertex, VkShaderModule fragment, bool ui,
@@ -162,7 +162,7 @@ static VkResult create_pipeline(struct renderer *r, VkShaderModule vertex, VkSha
         .layout = r->layout,
         .renderPass = r->target.pass,
     };
-    return r->gpu->vkd.CreateGraphicsPipelines(r->gpu->device, VK_NULL_HANDLE, 1, &info, NULL, out);
+    return r->gpu->vkd.vkCreateGraphicsPipelines(r->gpu->device, VK_NULL_HANDLE, 1, &info, NULL, out);
 }
 
 VkResult renderer_create_pipelines(struct renderer *r) {
@@ -178,8 +178,8 @@ VkResult renderer_create_pipelines(struct renderer *r) {
     };
     VkShaderModule modules[4] = {VK_NULL_HANDLE};
     VkResult result = VK_SUCCESS;
-    gpu->vkd.DestroyPipeline(gpu->device, r->picture_pipeline, NULL);
-    gpu->vkd.DestroyPipeline(gpu->device, r->ui_pipeline, NULL);
+    gpu->vkd.vkDestroyPipeline(gpu->device, r->picture_pipeline, NULL);
+    gpu->vkd.vkDestroyPipeline(gpu->device, r->ui_pipeline, NULL);
     r->picture_pipeline = r->ui_pipeline = VK_NULL_HANDLE;
     for (int i = 0; i < 4 && result >= 0; i++)
         result = create_module(r, sources[i].code, sources[i].size, &modules[i]);
@@ -188,7 +188,7 @@ VkResult renderer_create_pipelines(struct renderer *r) {
     if (result >= 0)
         result = create_pipeline(r, modules[2], modules[3], true, &r->ui_pipeline);
     for (int i = 0; i < 4; i++)
-        gpu->vkd.DestroyShaderModule(gpu->device, modules[i], NULL);
+        gpu->vkd.vkDestroyShaderModule(gpu->device, modules[i], NULL);
     r->pipeline_format = r->target.format;
     return result;
 }
@@ -209,9 +209,9 @@ static VkResult create_samplers(struct renderer *r) {
         .addressModeV = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
         .addressModeW = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
     };
-    VkResult result = r->gpu->vkd.CreateSampler(r->gpu->device, &info, NULL, &r->linear);
+    VkResult result = r->gpu->vkd.vkCreateSampler(r->gpu->device, &info, NULL, &r->linear);
     info.magFilter = info.minFilter = VK_FILTER_NEAREST;
-    return result < 0 ? result : r->gpu->vkd.CreateSampler(r->gpu->device, &info, NULL, &r->nearest);
+    return result < 0 ? result : r->gpu->vkd.vkCreateSampler(r->gpu->device, &info, NULL, &r->nearest);
 }
 
 static VkResult create_frame(struct renderer *r, struct renderer_frame *f) {
@@ -227,16 +227,16 @@ static VkResult create_frame(struct renderer *r, struct renderer_frame *f) {
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
     const VkQueryPoolCreateInfo queries = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 4};
-    VkResult result = gpu->vkd.AllocateCommandBuffers(gpu->device, &commands, buffers);
+    VkResult result = gpu->vkd.vkAllocateCommandBuffers(gpu->device, &commands, buffers);
     if (result < 0)
         return result;
     f->draw = buffers[0];
     f->work = buffers[1];
-    result = gpu->vkd.CreateFence(gpu->device, &fence, NULL, &f->fence);
+    result = gpu->vkd.vkCreateFence(gpu->device, &fence, NULL, &f->fence);
     if (result >= 0)
-        result = gpu->vkd.CreateSemaphore(gpu->device, &semaphore, NULL, &f->acquired);
+        result = gpu->vkd.vkCreateSemaphore(gpu->device, &semaphore, NULL, &f->acquired);
     if (result >= 0 && gpu->timestamp_ns > 0)
-        result = gpu->vkd.CreateQueryPool(gpu->device, &queries, NULL, &f->queries);
+        result = gpu->vkd.vkCreateQueryPool(gpu->device, &queries, NULL, &f->queries);
     if (result >= 0)
         result = gpu_buffer_create(gpu, SMALL_BYTES, VK_BUFFER_USAGE_TRANSFER_SRC_BIT, false, &f->small);
     if (result >= 0)
@@ -252,7 +252,7 @@ VkResult renderer_setup(struct renderer *r) {
         .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = gpu->family,
     };
-    VkResult result = gpu->vkd.CreateCommandPool(gpu->device, &pool, NULL, &r->pool);
+    VkResult result = gpu->vkd.vkCreateCommandPool(gpu->device, &pool, NULL, &r->pool);
     for (int i = 0; i < FRAMES_IN_FLIGHT && result >= 0; i++)
         result = create_frame(r, &r->frames[i]);
     if (result >= 0)

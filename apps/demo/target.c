@@ -46,14 +46,14 @@ static VkResult create_pass(struct gpu *gpu, struct target *t) {
         .dependencyCount = 2,
         .pDependencies = dependencies,
     };
-    return gpu->vkd.CreateRenderPass(gpu->device, &info, NULL, &t->pass);
+    return gpu->vkd.vkCreateRenderPass(gpu->device, &info, NULL, &t->pass);
 }
 
 // 8 bits a colour, stored as they are: what is drawn is sRGB already.
 static VkResult choose_format(struct gpu *gpu, struct target *t, VkSurfaceFormatKHR *out) {
     VkSurfaceFormatKHR formats[64];
     uint32_t count = 64;
-    const VkResult result = gpu->vk->vki.GetPhysicalDeviceSurfaceFormatsKHR(gpu->physical, t->surface, &count, formats);
+    const VkResult result = vkGetPhysicalDeviceSurfaceFormatsKHR(gpu->physical, t->surface, &count, formats);
     if (result < 0 || count == 0)
         return result < 0 ? result : VK_ERROR_INITIALIZATION_FAILED;
     *out = formats[0];
@@ -70,7 +70,7 @@ static VkResult choose_format(struct gpu *gpu, struct target *t, VkSurfaceFormat
 static VkPresentModeKHR choose_mode(struct gpu *gpu, struct target *t) {
     VkPresentModeKHR modes[16];
     uint32_t count = 16;
-    if (gpu->vk->vki.GetPhysicalDeviceSurfacePresentModesKHR(gpu->physical, t->surface, &count, modes) < 0)
+    if (vkGetPhysicalDeviceSurfacePresentModesKHR(gpu->physical, t->surface, &count, modes) < 0)
         count = 0;
     for (uint32_t i = 0; i < count; i++)
         if (modes[i] == VK_PRESENT_MODE_MAILBOX_KHR)
@@ -81,7 +81,7 @@ static VkPresentModeKHR choose_mode(struct gpu *gpu, struct target *t) {
 static VkResult create_swapchain(struct gpu *gpu, struct target *t, int width, int height) {
     VkSurfaceCapabilitiesKHR caps;
     VkSurfaceFormatKHR format;
-    VkResult result = gpu->vk->vki.GetPhysicalDeviceSurfaceCapabilitiesKHR(gpu->physical, t->surface, &caps);
+    VkResult result = vkGetPhysicalDeviceSurfaceCapabilitiesKHR(gpu->physical, t->surface, &caps);
     if (result >= 0)
         result = choose_format(gpu, t, &format);
     if (result < 0)
@@ -115,10 +115,10 @@ static VkResult create_swapchain(struct gpu *gpu, struct target *t, int width, i
     t->format = format.format;
     t->width = (int)extent.width;
     t->height = (int)extent.height;
-    result = gpu->vkd.CreateSwapchainKHR(gpu->device, &info, NULL, &t->swapchain);
+    result = gpu->vkd.vkCreateSwapchainKHR(gpu->device, &info, NULL, &t->swapchain);
     count = MAX_TARGET_IMAGES;
     if (result >= 0)
-        result = gpu->vkd.GetSwapchainImagesKHR(gpu->device, t->swapchain, &count, t->images);
+        result = gpu->vkd.vkGetSwapchainImagesKHR(gpu->device, t->swapchain, &count, t->images);
     if (result == VK_INCOMPLETE)
         result = VK_ERROR_INITIALIZATION_FAILED;
     t->num_images = (int)count;
@@ -136,9 +136,9 @@ static VkResult create_framebuffer(struct gpu *gpu, struct target *t, int i) {
             .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1},
         };
         const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
-        result = gpu->vkd.CreateImageView(gpu->device, &view, NULL, &t->views[i]);
+        result = gpu->vkd.vkCreateImageView(gpu->device, &view, NULL, &t->views[i]);
         if (result >= 0)
-            result = gpu->vkd.CreateSemaphore(gpu->device, &semaphore, NULL, &t->drawn[i]);
+            result = gpu->vkd.vkCreateSemaphore(gpu->device, &semaphore, NULL, &t->drawn[i]);
     }
     const VkFramebufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO,
@@ -149,7 +149,7 @@ static VkResult create_framebuffer(struct gpu *gpu, struct target *t, int i) {
         .height = (uint32_t)t->height,
         .layers = 1,
     };
-    return result < 0 ? result : gpu->vkd.CreateFramebuffer(gpu->device, &info, NULL, &t->framebuffers[i]);
+    return result < 0 ? result : gpu->vkd.vkCreateFramebuffer(gpu->device, &info, NULL, &t->framebuffers[i]);
 }
 
 VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, int width, int height,
@@ -178,13 +178,13 @@ VkResult target_create(struct gpu *gpu, VkSurfaceKHR surface, VkFormat format, i
 
 void target_destroy(struct gpu *gpu, struct target *t) {
     for (int i = 0; i < t->num_images; i++) {
-        gpu->vkd.DestroyFramebuffer(gpu->device, t->framebuffers[i], NULL);
-        gpu->vkd.DestroyImageView(gpu->device, t->views[i], NULL);
-        gpu->vkd.DestroySemaphore(gpu->device, t->drawn[i], NULL);
+        gpu->vkd.vkDestroyFramebuffer(gpu->device, t->framebuffers[i], NULL);
+        gpu->vkd.vkDestroyImageView(gpu->device, t->views[i], NULL);
+        gpu->vkd.vkDestroySemaphore(gpu->device, t->drawn[i], NULL);
     }
-    gpu->vkd.DestroyRenderPass(gpu->device, t->pass, NULL);
+    gpu->vkd.vkDestroyRenderPass(gpu->device, t->pass, NULL);
     if (t->swapchain)
-        gpu->vkd.DestroySwapchainKHR(gpu->device, t->swapchain, NULL);
+        gpu->vkd.vkDestroySwapchainKHR(gpu->device, t->swapchain, NULL);
     if (t->own.image)
         gpu_image_destroy(gpu, &t->own);
     memset(t, 0, sizeof *t);

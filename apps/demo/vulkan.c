@@ -1,4 +1,5 @@
 // vulkan.c - the loader, the instance with validation when asked, and the list of GPUs.
+#define VOLK_IMPLEMENTATION // here is volk's code; all others include its header alone
 #include "vulkan.h"
 
 #include <ctype.h>
@@ -10,14 +11,6 @@
 
 #include "app.h"
 #include "parse.h"
-
-#if defined(_WIN32)
-static const char *const loader_names[] = {"vulkan-1.dll"};
-#elif defined(__APPLE__)
-static const char *const loader_names[] = {"libvulkan.1.dylib", "libvulkan.dylib", "libMoltenVK.dylib"};
-#else
-static const char *const loader_names[] = {"libvulkan.so.1", "libvulkan.so"};
-#endif
 
 const char *vulkan_result_name(VkResult result) {
     switch (result) {
@@ -34,28 +27,23 @@ const char *vulkan_result_name(VkResult result) {
     }
 }
 
-static bool open_loader(struct vulkan *vk, SDL_Window *window, char *error, size_t error_size) {
+// A window brings the loader that SDL opened for it.
+static bool open_loader(SDL_Window *window, char *error, size_t error_size) {
     if (window) {
+        PFN_vkGetInstanceProcAddr get_proc_addr;
         void *address = SDL_Vulkan_GetVkGetInstanceProcAddr();
-        memcpy(&vk->get_proc_addr, &address, sizeof address); // ISO C has no cast for it
+        memcpy(&get_proc_addr, &address, sizeof address); // ISO C has no cast for it
+        if (get_proc_addr) {
+            volkInitializeCustom(get_proc_addr);
+            return true;
+        }
+    } else if (volkInitialize() == VK_SUCCESS) {
+        return true;
     }
-    for (size_t i = 0; !window && i < sizeof loader_names / sizeof *loader_names && !vk->library; i++)
-        vk->library = SDL_LoadObject(loader_names[i]);
-    if (vk->library) {
-        void *address = SDL_LoadFunction(vk->library, "vkGetInstanceProcAddr");
-        memcpy(&vk->get_proc_addr, &address, sizeof address);
-    }
-    if (!vk->get_proc_addr) {
-        snprintf(error, error_size,
-                 "no Vulkan loader (%s) on this machine; install it (Debian/Ubuntu: apt install libvulkan1 "
-                 "mesa-vulkan-drivers) or the GPU vendor's driver",
-                 loader_names[0]);
-        return false;
-    }
-#define LOAD(name) vk->vkg.name = (PFN_vk##name)vk->get_proc_addr(NULL, "vk" #name);
-    VULKAN_GLOBAL_FUNCTIONS(LOAD)
-#undef LOAD
-    return true;
+    snprintf(error, error_size,
+             "no Vulkan loader (libvulkan.so.1, vulkan-1.dll) on this machine; install it (Debian/Ubuntu: apt install "
+             "libvulkan1 mesa-vulkan-drivers) or the GPU vendor's driver");
+    return false;
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
@@ -70,26 +58,26 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     return VK_FALSE;
 }
 
-static bool has_validation_layer(const struct vulkan *vk) {
+static bool has_validation_layer(void) {
     uint32_t count = 0;
     bool found = false;
-    if (vk->vkg.EnumerateInstanceLayerProperties(&count, NULL) < 0 || count == 0)
+    if (vkEnumerateInstanceLayerProperties(&count, NULL) < 0 || count == 0)
         return false;
     VkLayerProperties *layers = calloc(count, sizeof *layers);
-    if (layers && vk->vkg.EnumerateInstanceLayerProperties(&count, layers) >= 0)
+    if (layers && vkEnumerateInstanceLayerProperties(&count, layers) >= 0)
         for (uint32_t i = 0; i < count; i++)
             found = found || !strcmp(layers[i].layerName, "VK_LAYER_KHRONOS_validation");
     free(layers);
     return found;
 }
 
-static bool has_instance_extension(const struct vulkan *vk, const char *name) {
+static bool has_instance_extension(const char *name) {
     uint32_t count = 0;
     bool found = false;
-    if (vk->vkg.EnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0 || count == 0)
+    if (vkEnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0 || count == 0)
         return false;
     VkExtensionProperties *all = calloc(count, sizeof *all);
-    if (all && vk->vkg.EnumerateInstanceExtensionProperties(NULL, &count, all) >= 0)
+    if (all && vkEnumerateInstanceExtensionProperties(NULL, &count, all) >= 0)
         for (uint32_t i = 0; i < count; i++)
             found = found || !strcmp(all[i].extensionName, name);
     free(all);
@@ -135,37 +123,27 @@ static VkResult create_instance(struct vulkan *vk, SDL_Window *window) {
         info.ppEnabledLayerNames = &layer;
         info.pNext = &features;
     }
-    if (has_instance_extension(vk, "VK_KHR_portability_enumeration")) { // MoltenVK is listed only so
+    if (has_instance_extension("VK_KHR_portability_enumeration")) { // MoltenVK is listed only so
         extensions[count++] = "VK_KHR_portability_enumeration";
         info.flags |= 1; // VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR
     }
     info.enabledExtensionCount = count;
-    const VkResult result = vk->vkg.CreateInstance(&info, NULL, &vk->instance);
+    const VkResult result = vkCreateInstance(&info, NULL, &vk->instance);
     if (result < 0)
         return result;
-#define LOAD(name) vk->vki.name = (PFN_vk##name)vk->get_proc_addr(vk->instance, "vk" #name);
-    VULKAN_INSTANCE_FUNCTIONS(LOAD)
-    VULKAN_SURFACE_FUNCTIONS(LOAD)
-#undef LOAD
-    if (!vk->validating)
-        return result;
-    PFN_vkCreateDebugUtilsMessengerEXT create =
-        (PFN_vkCreateDebugUtilsMessengerEXT)vk->get_proc_addr(vk->instance, "vkCreateDebugUtilsMessengerEXT");
-    return create ? create(vk->instance, &messenger, NULL, &vk->messenger) : result;
+    volkLoadInstanceOnly(vk->instance);
+    return vk->validating ? vkCreateDebugUtilsMessengerEXT(vk->instance, &messenger, NULL, &vk->messenger) : result;
 }
 
 bool vulkan_open(struct vulkan *out, SDL_Window *window, bool validate, char *error, size_t error_size) {
     memset(out, 0, sizeof *out);
-    if (!open_loader(out, window, error, error_size))
+    if (!open_loader(window, error, error_size))
         return false;
-    uint32_t version = VK_API_VERSION_1_0;
-    if (out->vkg.EnumerateInstanceVersion)
-        out->vkg.EnumerateInstanceVersion(&version);
-    if (version < VK_API_VERSION_1_2) {
+    if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
         snprintf(error, error_size, "the Vulkan loader is too old, 1.2 is needed; update it");
         return false;
     }
-    out->validating = validate && has_validation_layer(out);
+    out->validating = validate && has_validation_layer();
     if (validate && !out->validating) {
         snprintf(error, error_size,
                  "--validate: VK_LAYER_KHRONOS_validation is not installed (Debian/Ubuntu: vulkan-validationlayers)");
@@ -189,16 +167,10 @@ bool vulkan_open(struct vulkan *out, SDL_Window *window, bool validate, char *er
 }
 
 void vulkan_close(struct vulkan *vk) {
-    if (vk->messenger) {
-        PFN_vkDestroyDebugUtilsMessengerEXT destroy =
-            (PFN_vkDestroyDebugUtilsMessengerEXT)vk->get_proc_addr(vk->instance, "vkDestroyDebugUtilsMessengerEXT");
-        if (destroy)
-            destroy(vk->instance, vk->messenger, NULL);
-    }
-    if (vk->instance && vk->vki.DestroyInstance)
-        vk->vki.DestroyInstance(vk->instance, NULL);
-    if (vk->library)
-        SDL_UnloadObject(vk->library);
+    if (vk->messenger)
+        vkDestroyDebugUtilsMessengerEXT(vk->instance, vk->messenger, NULL);
+    if (vk->instance)
+        vkDestroyInstance(vk->instance, NULL);
     memset(vk, 0, sizeof *vk);
 }
 

@@ -1,5 +1,6 @@
-// vulkan.h - Vulkan as the demo uses it: functions through the loader, the instance, the list of GPUs, and one GPU with
-// its queue, buffers and images. Nothing is linked; a machine without Vulkan gets a message.
+// vulkan.h - Vulkan as the demo uses it: the instance, the GPUs, and one GPU with its queue, buffers and images.
+// volk loads the functions at run time, those of the instance as its globals. No Vulkan library is linked, so that a
+// machine without Vulkan gets a message.
 #ifndef DEMO_VULKAN_H_
 #define DEMO_VULKAN_H_
 
@@ -9,66 +10,15 @@
 
 #include <SDL.h>
 
-#define VK_NO_PROTOTYPES
-#include <vulkan/vulkan_core.h>
+#include <volk.h>
 
 #include "cdl/cdl.h"
-
-#define VULKAN_GLOBAL_FUNCTIONS(X) \
-    X(CreateInstance) \
-    X(EnumerateInstanceVersion) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceExtensionProperties)
-#define VULKAN_INSTANCE_FUNCTIONS(X) \
-    X(DestroyInstance) \
-    X(EnumeratePhysicalDevices) \
-    X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties) \
-        X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
-            X(GetDeviceProcAddr)
-// NULL where their extensions are not enabled
-#define VULKAN_SURFACE_FUNCTIONS(X) \
-    X(DestroySurfaceKHR) \
-    X(GetPhysicalDeviceSurfaceSupportKHR) \
-    X(GetPhysicalDeviceSurfaceCapabilitiesKHR) X(GetPhysicalDeviceSurfaceFormatsKHR) \
-        X(GetPhysicalDeviceSurfacePresentModesKHR)
-#define VULKAN_DEVICE_FUNCTIONS(X) \
-    X(DestroyDevice) \
-    X(GetDeviceQueue) \
-    X(DeviceWaitIdle) X(QueueWaitIdle) X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(CreateBuffer) \
-        X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory) X(CreateImage) X(DestroyImage) \
-            X(GetImageMemoryRequirements) X(BindImageMemory) X(CreateImageView) X(DestroyImageView) X(CreateSampler) \
-                X(DestroySampler) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) \
-                    X(DestroyPipelineLayout) X(CreateGraphicsPipelines) X(DestroyPipeline) \
-                        X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) \
-                            X(DestroyDescriptorPool) X(AllocateDescriptorSets) X(UpdateDescriptorSets) \
-                                X(CreateRenderPass) X(DestroyRenderPass) X(CreateFramebuffer) X(DestroyFramebuffer) \
-                                    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
-                                        X(BeginCommandBuffer) X(EndCommandBuffer) X(CreateFence) X(DestroyFence) \
-                                            X(WaitForFences) X(ResetFences) X(GetFenceStatus) X(CreateSemaphore) \
-                                                X(DestroySemaphore) X(CreateQueryPool) X(DestroyQueryPool) \
-                                                    X(GetQueryPoolResults) X(CmdResetQueryPool) X(CmdWriteTimestamp) \
-                                                        X(CmdPipelineBarrier) X(CmdCopyBufferToImage) \
-                                                            X(CmdCopyImageToBuffer) X(CmdBeginRenderPass) \
-                                                                X(CmdEndRenderPass) X(CmdBindPipeline) \
-                                                                    X(CmdBindDescriptorSets) X(CmdBindVertexBuffers) \
-                                                                        X(CmdPushConstants) X(CmdSetViewport) \
-                                                                            X(CmdSetScissor) X(CmdDraw)
-#define VULKAN_SWAPCHAIN_FUNCTIONS(X) \
-    X(CreateSwapchainKHR) X(DestroySwapchainKHR) X(GetSwapchainImagesKHR) X(AcquireNextImageKHR) X(QueuePresentKHR)
-
-#define VULKAN_MEMBER(name) PFN_vk##name name;
 
 enum { MAX_GPUS = 16 };
 #define INSTANCE_VERSION VK_API_VERSION_1_3
 
 struct vulkan {
-    void *library; // NULL: SDL's
-    PFN_vkGetInstanceProcAddr get_proc_addr;
     VkInstance instance;
-    struct {
-        VULKAN_GLOBAL_FUNCTIONS(VULKAN_MEMBER)
-    } vkg;
-    struct {
-        VULKAN_INSTANCE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SURFACE_FUNCTIONS(VULKAN_MEMBER)
-    } vki;
     VkDebugUtilsMessengerEXT messenger;
     bool validating;
     SDL_atomic_t validation_messages;
@@ -90,10 +40,8 @@ int vulkan_find_gpu(const struct vulkan *vk, const char *name, char *error, size
 
 struct gpu {
     const struct vulkan *vk;
-    struct {
-        VULKAN_DEVICE_FUNCTIONS(VULKAN_MEMBER) VULKAN_SWAPCHAIN_FUNCTIONS(VULKAN_MEMBER)
-    } vkd;
-    int index; // in vk->gpus
+    struct VolkDeviceTable vkd; // not volk's globals: while a GPU is exchanged there are two devices
+    int index;                  // in vk->gpus
     VkPhysicalDevice physical;
     VkDevice device;
     VkQueue queue; // one, for drawing, classifying and presenting
