@@ -8,6 +8,7 @@
 #   libexif         libexif-dev            optional; else orientation tags are not seen
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
 #   stb_image       libstb-dev             required by the program
+#   volk            libvulkan-volk-dev     required by the demo and the example host, which are left out without it
 #   cmocka          libcmocka-dev          required by the tests
 #   SDL2            libsdl2-dev            required by the demo, which is left out where one of these is missing
 #   SDL2_ttf        libsdl2-ttf-dev
@@ -45,6 +46,10 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
     message(FATAL_ERROR "stb/stb_image.h not found: install libstb-dev")
   endif()
   set(STB_INCLUDE_DIR ${CARDINAL_STB_INCLUDE_DIR})
+  # volk is two files, volk.h and the volk.c that it includes; the Vulkan SDK has them in a folder.
+  find_path(CARDINAL_VOLK_INCLUDE_DIR volk.h HINTS $ENV{VULKAN_SDK}/include PATH_SUFFIXES volk Volk)
+  mark_as_advanced(CARDINAL_VOLK_INCLUDE_DIR)
+  set(VOLK_INCLUDE_DIR ${CARDINAL_VOLK_INCLUDE_DIR})
   pkg_check_modules(LIBJPEG IMPORTED_TARGET libjpeg)
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)
@@ -60,13 +65,13 @@ if(CARDINAL_APPS AND CARDINAL_DEMO)
   pkg_check_modules(SDL2 IMPORTED_TARGET sdl2>=2.0.18)
   pkg_check_modules(SDL2_TTF IMPORTED_TARGET SDL2_ttf>=2.0.18)
   pkg_check_modules(FFMPEG IMPORTED_TARGET libavdevice>=58 libavformat>=58 libavcodec>=58 libswscale>=5 libavutil>=56)
-  if(SDL2_FOUND AND SDL2_TTF_FOUND AND FFMPEG_FOUND)
+  if(SDL2_FOUND AND SDL2_TTF_FOUND AND FFMPEG_FOUND AND VOLK_INCLUDE_DIR)
     set(CARDINAL_DEMO_FOUND TRUE)
   elseif(CARDINAL_DEMO STREQUAL AUTO)
-    message(STATUS "SDL2, SDL2_ttf or FFmpeg not found: building without the demo")
+    message(STATUS "SDL2, SDL2_ttf, FFmpeg or volk not found: building without the demo")
   else()
-    message(FATAL_ERROR "CARDINAL_DEMO: SDL2, SDL2_ttf or FFmpeg not found: install libsdl2-dev libsdl2-ttf-dev libavdevice-dev libavformat-dev "
-                        "libavcodec-dev libswscale-dev")
+    message(FATAL_ERROR "CARDINAL_DEMO: SDL2, SDL2_ttf, FFmpeg or volk not found: install libsdl2-dev libsdl2-ttf-dev "
+                        "libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev libvulkan-volk-dev")
   endif()
 endif()
 

@@ -49,12 +49,13 @@ cp "$folder/prefix/bin/cmocka.dll" "$folder/"
 
 # Of the headers without a library: apart, so that no other of this system's headers is seen.
 mkdir -p "$folder/headers"
-cp -r /usr/include/stb /usr/include/vulkan /usr/include/vk_video "$folder/headers/"
+cp -r /usr/include/stb /usr/include/vulkan /usr/include/vk_video /usr/include/volk.[ch] "$folder/headers/"
 
 export PKG_CONFIG_LIBDIR=$folder/prefix/lib/pkgconfig
 {
     cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_FIND_ROOT_PATH="$folder/prefix" -DCARDINAL_WERROR=ON \
-        -DCARDINAL_VULKAN_INCLUDE_DIR="$folder/headers" -DCARDINAL_STB_INCLUDE_DIR="$folder/headers" "$@"
+        -DCARDINAL_VULKAN_INCLUDE_DIR="$folder/headers" -DCARDINAL_STB_INCLUDE_DIR="$folder/headers" \
+        -DCARDINAL_VOLK_INCLUDE_DIR="$folder/headers" "$@"
     ninja -C "$folder"
 } 2>&1 | tee "$folder/build.log"
 ! grep -i warning "$folder/build.log" || { echo "FAILED: the build warns"; exit 1; }

@@ -18,12 +18,12 @@ static int list_cameras(void) {
 }
 
 static void run(struct demo *d) {
-    while (!d->quit) {
+    while (!d->ui.quit) {
         SDL_Event event;
         // Work that ends on the GPU wakes nobody: it is looked after.
         const bool busy =
-            d->classifier.running || d->renderer.shot_serial || classifier_wants(&d->classifier, &d->frame);
-        const double pause = d->next_draw - now_ms();
+            d->classifier.running || d->renderer.shot_serial || classifier_wants(&d->classifier, &d->sources.frame);
+        const double pause = d->ui.next_draw - now_ms();
         const int timeout = busy ? 1 : pause < 1 ? 1 : pause > 100 ? 100 : (int)pause;
         if (SDL_WaitEventTimeout(&event, timeout))
             do
@@ -36,7 +36,7 @@ static void run(struct demo *d) {
     }
     if (d->renderer.shot_serial) { // of the last frame
         renderer_wait(&d->renderer);
-        screenshot_poll(d);
+        screenshots_poll(&d->screenshots, &d->renderer, &d->ui);
     }
 }
 
@@ -57,7 +57,6 @@ int main(int argc, char **argv) {
         run(&demo);
     if (opened && demo.options.stats && demo.machine)
         demo_print_stats(&demo);
-    const enum exit_status status = demo.status;
     demo_close(&demo);
-    return demo.status ? demo.status : status;
+    return demo_status(&demo);
 }

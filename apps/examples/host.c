@@ -17,14 +17,14 @@
 //     bit --validate   with the Khronos validation layer and its synchronization checks; any message fails the program
 //     --png FILE   writes the last frame, to look at
 // Exit status: 0, 1 when something failed or a check found a difference, 2 for wrong usage.
+#include "scene.h" // brings volk, which must come before other headers of Vulkan
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <cdl/cdl_vulkan.h>
-
-#include "scene.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>

@@ -1,4 +1,5 @@
 // host_device.c - see host_device.h. The part that matters to Cardinal is choose_features.
+#define VOLK_IMPLEMENTATION // here is volk's code; all others include its header alone
 #include "host_device.h"
 
 #include <stdio.h>
@@ -56,9 +57,11 @@ static bool create_instance(struct host_device *out, bool validate) {
         .pfnUserCallback = on_message,
         .pUserData = out,
     };
-    uint32_t version = 0;
-    vkEnumerateInstanceVersion(&version);
-    out->api_version = version < VK_API_VERSION_1_3 ? CDL_VK_MIN_VERSION : VK_API_VERSION_1_3;
+    if (volkInitialize() != VK_SUCCESS) {
+        fprintf(stderr, "no Vulkan loader\n");
+        return false;
+    }
+    out->api_version = volkGetInstanceVersion() < VK_API_VERSION_1_3 ? CDL_VK_MIN_VERSION : VK_API_VERSION_1_3;
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pApplicationName = "host of Cardinal",
@@ -81,11 +84,11 @@ static bool create_instance(struct host_device *out, bool validate) {
         fprintf(stderr, "no Vulkan driver\n");
         return false;
     }
+    // Functions that serve any device, by way of the loader. With one device, volkLoadDevice would spare that way.
+    volkLoadInstance(out->instance);
     if (validate) {
-        PFN_vkCreateDebugUtilsMessengerEXT create =
-            (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(out->instance, "vkCreateDebugUtilsMessengerEXT");
         messenger.pNext = NULL;
-        HOST_VK(create(out->instance, &messenger, NULL, &out->messenger));
+        HOST_VK(vkCreateDebugUtilsMessengerEXT(out->instance, &messenger, NULL, &out->messenger));
     }
     return true;
 }
@@ -164,7 +167,7 @@ static void take_extensions(struct host_device *out) {
 }
 
 // Copies the structures of `wanted`, and keeps of their features those that the device supports. A game that needs
-// features itself has structures of its own here; it ors Cardinal's into them, as no type may be in the chain twice.
+// features itself already has structures here; it ors Cardinal's into them, as no type may be in the chain twice.
 static void choose_features(struct host_device *out, const VkPhysicalDeviceFeatures2 *wanted) {
     const size_t head = sizeof(VkBaseOutStructure); // all that follows in such a structure is VkBool32
     uint8_t *at = (uint8_t *)out->storage, *end = at + sizeof out->storage;
@@ -230,11 +233,8 @@ bool host_device_create(struct host_device *out, bool validate, const char *name
 void host_device_destroy(struct host_device *dev) {
     if (dev->device)
         vkDestroyDevice(dev->device, NULL);
-    if (dev->messenger) {
-        PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
-            dev->instance, "vkDestroyDebugUtilsMessengerEXT");
-        destroy(dev->instance, dev->messenger, NULL);
-    }
+    if (dev->messenger)
+        vkDestroyDebugUtilsMessengerEXT(dev->instance, dev->messenger, NULL);
     if (dev->instance)
         vkDestroyInstance(dev->instance, NULL);
     dev->device = VK_NULL_HANDLE;

@@ -1,14 +1,17 @@
 // host_device.h - what every Vulkan application has: an instance, a device, a queue.
 //
-// Of Cardinal there is nothing in it but the features and extensions that host_device_create asks for. The tests of
+// Of Cardinal there is nothing in it but the features and extensions that host_device_create asks for. It is a program
+// to copy from, so it shares no helper with the demo or the engine, though they have similar ones. The tests of
 // cdl_vulkan.h use it too.
 #ifndef HOST_DEVICE_H_
 #define HOST_DEVICE_H_
 
+// volk before any header of Vulkan: it makes Vulkan's functions variables, filled when the loader, the instance and the
+// device are there. Cardinal does not use them; its own tables come from the get_proc_addr that it is given.
+#include <volk.h>
+
 #include <stdbool.h>
 #include <stdint.h>
-
-#include <vulkan/vulkan.h>
 
 struct host_device {
     VkInstance instance;

@@ -1,11 +1,9 @@
-// hook.c - see hook.h. The functions behind the wrappers are the loader's, by name.
+// hook.c - see hook.h. The functions behind the wrappers are volk's, as host_device.c loaded them.
 #include "support/hook.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <vulkan/vulkan.h>
 
 #include "base/mutex.h"
 

@@ -4,7 +4,7 @@
 #ifndef CDL_RIG_H_
 #define CDL_RIG_H_
 
-#include "host_device.h" // first: the engine's own headers hide Vulkan's prototypes
+#include "host_device.h" // first: volk must come before other headers of Vulkan
 
 #include "support/harness.h"
 #include "support/hook.h"

@@ -1,12 +1,12 @@
 // inputs.c - see inputs.h.
 #include "inputs/inputs.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inputs/folder.h"
+#include "paths.h"
 
 enum { MAX_LINE = 32768 }; // bytes of one path read from a list
 
@@ -29,20 +29,6 @@ struct input_stream {
     uint64_t skipped;
     bool no_memory;
 };
-
-static bool has_extension(const char *name, const char *const *extensions) {
-    size_t length = strlen(name);
-    for (; *extensions; ++extensions) {
-        size_t n = strlen(*extensions), i = 0;
-        if (length < n)
-            continue;
-        while (i < n && tolower((unsigned char)name[length - n + i]) == (*extensions)[i])
-            ++i;
-        if (i == n)
-            return true;
-    }
-    return false;
-}
 
 static bool is_wanted(struct input_stream *s, const char *name) {
     static const char *const labelled[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", NULL};

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "paths.h"
+
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -27,13 +29,6 @@ bool program_path(char *out, size_t size) {
 }
 #endif
 
-static bool readable(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file)
-        fclose(file);
-    return file != NULL;
-}
-
 bool find_data_file(const char *name, char *path, size_t size) {
     char folder[2048] = ".";
     if (program_path(folder, sizeof folder)) {
@@ -45,8 +40,8 @@ bool find_data_file(const char *name, char *path, size_t size) {
             *end = 0;
     }
     snprintf(path, size, "%s/%s", folder, name); // a build folder, or everything in one folder
-    if (readable(path))
+    if (file_readable(path))
         return true;
     snprintf(path, size, "%s/" CARDINAL_DATA "/%s", folder, name);
-    return readable(path);
+    return file_readable(path);
 }
