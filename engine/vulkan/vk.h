@@ -11,34 +11,29 @@
 #include "tune/table.h"
 #include "vulkan/compat.h"
 
+// clang-format off: it would indent every line of these lists deeper than the one before
 #define CDL_VK_GLOBAL_FUNCTIONS(X) \
-    X(EnumerateInstanceVersion) \
-    X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) X(CreateInstance)
+    X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) \
+    X(CreateInstance)
 
 #define CDL_VK_INSTANCE_FUNCTIONS(X) \
-    X(DestroyInstance) \
-    X(EnumeratePhysicalDevices) \
-    X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties2) \
-        X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
-            X(GetDeviceProcAddr)
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
+    X(GetPhysicalDeviceMemoryProperties2) X(GetPhysicalDeviceQueueFamilyProperties) \
+    X(EnumerateDeviceExtensionProperties) X(CreateDevice) X(GetDeviceProcAddr)
 
 #define CDL_VK_DEVICE_FUNCTIONS(X) \
-    X(DestroyDevice) \
-    X(GetDeviceQueue) \
-    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(AllocateMemory) X(FreeMemory) \
-        X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
-            X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) \
-                X(DestroyPipelineLayout) X(CreateComputePipelines) X(DestroyPipeline) X(CreatePipelineCache) \
-                    X(DestroyPipelineCache) X(GetPipelineCacheData) X(CreateDescriptorSetLayout) \
-                        X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) \
-                            X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CmdBindDescriptorSets) \
-                                X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) \
-                                    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) \
-                                        X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdFillBuffer) \
-                                            X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool) \
-                                                X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateSemaphore) \
-                                                    X(DestroySemaphore) X(WaitSemaphores) X(QueueSubmit) \
-                                                        X(DeviceWaitIdle)
+    X(DestroyDevice) X(GetDeviceQueue) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) \
+    X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(FlushMappedMemoryRanges) \
+    X(InvalidateMappedMemoryRanges) X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) \
+    X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreateComputePipelines) X(DestroyPipeline) \
+    X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData) X(CreateDescriptorSetLayout) \
+    X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) X(AllocateDescriptorSets) \
+    X(UpdateDescriptorSets) X(CmdBindDescriptorSets) X(CreateCommandPool) X(DestroyCommandPool) \
+    X(AllocateCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) \
+    X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdFillBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) \
+    X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateSemaphore) X(DestroySemaphore) \
+    X(WaitSemaphores) X(QueueSubmit) X(DeviceWaitIdle)
+// clang-format on
 
 #define CDL_VK_DECLARE(name) PFN_vk##name name;
 struct cdl_vk_global {

@@ -25,14 +25,12 @@ struct golden_case {
     size_t num_samples;
 };
 
-static inline void golden_path(char *out, size_t size, const char *file)
-{
+static inline void golden_path(char *out, size_t size, const char *file) {
     snprintf(out, size, "%s/pictures/%s", CDL_GOLDEN_DIR, file);
 }
 
 // The next case, its samples malloc'd; false at the end of the file.
-static inline bool golden_next(FILE *f, struct golden_case *c)
-{
+static inline bool golden_next(FILE *f, struct golden_case *c) {
     memset(c, 0, sizeof(*c));
     if (fscanf(f, "%63s %d %d %d %19s %d %d %d %19s ", c->file, &c->width, &c->height, &c->orientation, c->decoded,
                &c->resize, &c->crop_width, &c->crop_height, c->cropped) != 9)
@@ -58,8 +56,7 @@ static inline uint64_t golden_hash(uint64_t hash, const uint8_t *data, size_t si
     return hash;
 }
 
-static inline bool golden_hash_is(uint64_t hash, const char *expected)
-{
+static inline bool golden_hash_is(uint64_t hash, const char *expected) {
     char text[20];
     snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
     return strcmp(text, expected) == 0;
@@ -67,8 +64,7 @@ static inline bool golden_hash_is(uint64_t hash, const char *expected)
 
 // *equal: the crop's every byte is as expected. Else true still when of the samples 99.9 % are and
 // none is off by more than 1; another decoder version may round elsewhere.
-static inline bool golden_crop_ok(const struct golden_case *c, const uint8_t *rgb, bool *equal)
-{
+static inline bool golden_crop_ok(const struct golden_case *c, const uint8_t *rgb, bool *equal) {
     size_t bytes = (size_t)c->crop_width * (size_t)c->crop_height * 3, differing = 0;
     int worst = 0;
     for (size_t i = 0; i < c->num_samples; ++i) {

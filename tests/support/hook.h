@@ -11,17 +11,17 @@
 #include <vulkan/vulkan_core.h>
 
 // Functions that may fail, and with what: H host memory, D device memory, L device lost, P the pool is exhausted.
+// clang-format off: it would indent every line of this list deeper than the one before
 #define HOOK_FAILING(X) \
-    X(EnumerateDeviceExtensionProperties, "H") \
-    X(CreateBuffer, "HD") \
-    X(AllocateMemory, "HD") X(BindBufferMemory, "HD") X(MapMemory, "HD") X(FlushMappedMemoryRanges, "HD") \
-        X(InvalidateMappedMemoryRanges, "HD") X(CreateShaderModule, "HD") X(CreatePipelineLayout, "HD") \
-            X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") \
-                X(CreateDescriptorSetLayout, "HD") X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") \
-                    X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") X(BeginCommandBuffer, "HD") \
-                        X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") \
-                            X(CreateSemaphore, "HD") X(WaitSemaphores, "HDL") X(QueueSubmit, "HDL") \
-                                X(DeviceWaitIdle, "HDL")
+    X(EnumerateDeviceExtensionProperties, "H") X(CreateBuffer, "HD") X(AllocateMemory, "HD") \
+    X(BindBufferMemory, "HD") X(MapMemory, "HD") X(FlushMappedMemoryRanges, "HD") \
+    X(InvalidateMappedMemoryRanges, "HD") X(CreateShaderModule, "HD") X(CreatePipelineLayout, "HD") \
+    X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") \
+    X(CreateDescriptorSetLayout, "HD") X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") \
+    X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") X(BeginCommandBuffer, "HD") X(EndCommandBuffer, "HD") \
+    X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") X(CreateSemaphore, "HD") X(WaitSemaphores, "HDL") \
+    X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
+// clang-format on
 
 #define HOOK_ENUM(name, codes) HOOK_##name,
 enum hook_function { HOOK_FAILING(HOOK_ENUM) HOOK_COUNT };
