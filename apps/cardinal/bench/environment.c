@@ -1,4 +1,4 @@
-// bench_environment.c - what a reader of the figures must know of the machine. "not available" where it cannot
+// environment.c - what a reader of the figures must know of the machine. "not available" where it cannot
 // be read, never a made-up 0.
 #include <stdio.h>
 #include <string.h>

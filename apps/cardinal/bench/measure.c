@@ -1,4 +1,4 @@
-// bench_measure.c - one row: latency, throughput, and the time of every layer.
+// measure.c - one row: latency, throughput, and the time of every layer.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-// bench_report.c - rows and layers as text and JSON.
+// report.c - rows and layers as text and JSON.
 #include <string.h>
 
 #include "bench/bench.h"

@@ -1,4 +1,4 @@
-// bench_start.c - the time from nothing to a first result, by a child process: in this one the driver is loaded and
+// start.c - the time from nothing to a first result, by a child process: in this one the driver is loaded and
 // its compiler warm already.
 #ifndef _WIN32
 #define _XOPEN_SOURCE 700
