@@ -5,30 +5,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "system/cache_folder.h"
 #include "pretrained/imagenet_labels.h"
 #include "pretrained/pretrained.h"
+#include "system/files.h"
 #include "system/program_folder.h"
-
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#include <windows.h>
-double now_ms(void) {
-    LARGE_INTEGER ticks, frequency;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&frequency);
-    return 1e3 * (double)ticks.QuadPart / (double)frequency.QuadPart;
-}
-#else
-double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-#endif
 
 #define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
 
@@ -127,9 +109,9 @@ static char *read_label_file(const char *path) {
     return text;
 }
 
-static bool file_exists(const char *path) { // not opened: a FIFO would block
-    struct stat status;
-    return stat(path, &status) == 0;
+static bool file_exists(const char *path) {
+    struct file_status status;
+    return get_file_status(path, &status);
 }
 
 // The file that `name` means, downloaded if need be, and the recipe that goes with it.

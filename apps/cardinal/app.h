@@ -6,6 +6,8 @@
 
 #include "cdl/cdl.h"
 
+#include "system/clock.h"
+
 enum exit_status {
     EXIT_ALL_DONE = 0,
     EXIT_SOME_FAILED = 1, // the other inputs were done
@@ -73,7 +75,6 @@ enum exit_status open_device(cdl_device **out, const struct options *options, st
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
 const char *precision_name(cdl_precision p); // "fp32"
-double now_ms(void);                         // monotonic
 
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);

@@ -3,6 +3,7 @@
 
 #include "bench/bench.h"
 #include "commands/report.h"
+#include "system/text.h"
 
 static bool is_ok(const struct bench_row *row) { return !strcmp(row->status, "ok"); }
 static double rate(double amount, double us) { return us > 0 ? amount / us / 1e3 : 0; } // 1e9 a second
@@ -37,14 +38,8 @@ static void print_start(FILE *file, const char *what, const struct bench_start *
         fprintf(file, ", the driver does not tell how many it compiled\n");
 }
 
-// A file without its folder.
-static const char *short_name(const char *network) {
-    const char *slash = strrchr(network, '/');
-    return slash ? slash + 1 : network;
-}
-
 void bench_print_row(FILE *file, const struct bench_row *row) {
-    fprintf(file, "%-20s %5d %5s ", short_name(row->network), row->batch, precision_name(row->precision));
+    fprintf(file, "%-20s %5d %5s ", path_name(row->network), row->batch, precision_name(row->precision));
     if (!is_ok(row)) {
         fprintf(file, "%s\n", row->status);
         if (!strcmp(row->status, "unsupported"))
@@ -105,7 +100,7 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
     if (total <= 0)
         return;
     fprintf(file, "\n%s, batch %d, %s: layers one after another, without overlap; %% of the measured peaks\n",
-            short_name(row->network), row->batch, precision_name(row->precision));
+            path_name(row->network), row->batch, precision_name(row->precision));
     fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%",
             "GB/s", "%", "kernel");
     for (int i = 0; i < row->num_layers; i++) {

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "system/cache_folder.h"
 #include "picture/overlay.h"
+#include "system/cache_folder.h"
+#include "system/text.h"
 
 struct cam_files {
     const char *folder;
@@ -46,13 +47,8 @@ void cam_files_close(struct cam_files **c) {
     *c = NULL;
 }
 
-static bool is_separator(char c) { return c == '/' || c == '\\'; }
-
 static void name_file(struct cam_files *c, const char *picture, char *path, size_t size) {
-    const char *name = picture;
-    for (const char *at = picture; *at; at++)
-        if (is_separator(*at))
-            name = at + 1;
+    const char *name = path_name(picture);
     const char *dot = strrchr(name, '.');
     char stem[1024];
     snprintf(stem, sizeof stem, "%.*s", dot && dot != name ? (int)(dot - name) : (int)strlen(name), name);

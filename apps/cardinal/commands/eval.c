@@ -1,16 +1,9 @@
 // eval.c - cardinal eval: accuracy over a folder of class folders.
 #include "commands/report.h"
 #include "commands/workspace.h"
+#include "system/files.h"
 
 #include <string.h>
-
-#ifdef _WIN32
-#include <io.h>
-#define isatty _isatty
-#define fileno _fileno
-#else
-#include <unistd.h>
-#endif
 
 enum { DEFAULT_BATCH = 32 };
 
@@ -136,7 +129,7 @@ static enum exit_status evaluate(const struct options *options, struct workspace
 int command_eval(const struct options *options) {
     char error[512];
     struct workspace w = {0};
-    struct eval e = {.progress = !options->quiet && isatty(fileno(stderr))};
+    struct eval e = {.progress = !options->quiet && stderr_is_terminal()};
     if (options->num_inputs != 1) {
         complain("eval needs one folder, with a folder for every class in it; see cardinal eval --help");
         return EXIT_USAGE;

@@ -18,19 +18,13 @@
 #include <sys/types.h>
 #endif
 
+#include "system/text.h"
+
 void name_list_clear(struct name_list *l) {
     for (size_t i = 0; i < l->count; ++i)
         free(l->names[i]);
     free(l->names);
     memset(l, 0, sizeof(*l));
-}
-
-static char *copy_text(const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    if (copy)
-        memcpy(copy, text, size);
-    return copy;
 }
 
 // Takes `name` in any case; NULL, from a failed allocation, fails.

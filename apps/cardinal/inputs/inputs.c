@@ -1,12 +1,12 @@
 // inputs.c - see inputs.h.
 #include "inputs/inputs.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inputs/folder.h"
+#include "system/text.h"
 
 enum { MAX_LINE = 32768 }; // bytes of one path read from a list
 
@@ -31,17 +31,9 @@ struct input_stream {
 };
 
 static bool has_extension(const char *name, const char *const *extensions) {
-    size_t length = strlen(name);
-    for (; *extensions; ++extensions) {
-        size_t n = strlen(*extensions), i = 0;
-        if (length < n)
-            continue;
-        while (i < n && tolower((unsigned char)name[length - n + i]) == (*extensions)[i])
-            ++i;
-        if (i == n)
-            return true;
-    }
-    return false;
+    while (*extensions && !ends_in_any_case(name, *extensions))
+        ++extensions;
+    return *extensions != NULL;
 }
 
 static bool is_wanted(struct input_stream *s, const char *name) {
@@ -57,19 +49,11 @@ static bool is_wanted(struct input_stream *s, const char *name) {
     return false;
 }
 
-static char *copy_text(const char *text) {
-    char *copy = malloc(strlen(text) + 1);
-    return copy ? strcpy(copy, text) : NULL;
-}
-
-static void write_error(char *error, size_t size, const char *path, const char *text) {
-    if (size == 0)
-        return;
-    size_t length = strlen(path), most = size / 2;
-    snprintf(error, size, "%s%s: %s", length > most ? "..." : "", length > most ? path + (length - most) : path, text);
-    for (char *c = error; *c; ++c) // a path may hold a newline; the error is one line
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
+static void write_error(char *error, size_t size, const char *path, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    write_path_error(error, size, path, fmt, args);
+    va_end(args);
 }
 
 // Takes `path`; NULL means that memory ran out, which ends the stream with one last error.
@@ -79,7 +63,7 @@ static bool give(struct input_stream *s, char *path, const char *error, struct i
         path = copy_text("");
         snprintf(out->error, sizeof(out->error), "not enough memory to list the inputs");
     } else if (error) {
-        write_error(out->error, sizeof(out->error), path, error);
+        write_error(out->error, sizeof(out->error), path, "%s", error);
     }
     out->path = path;
     out->class_index = s->labelled ? s->class_index : -1;
@@ -252,7 +236,7 @@ struct input_stream *inputs_open_labelled(const char *folder, char *error, size_
     s->labelled = true;
     int failure = folder_list(folder, FOLDER_FOLDERS, &s->classes);
     if (failure || s->classes.count == 0) {
-        write_error(error, error_size, folder,
+        write_error(error, error_size, folder, "%s",
                     failure ? strerror(failure) : "no class folders in it; one subfolder per class is expected");
         inputs_close(&s);
     }
