@@ -4,7 +4,7 @@
 #
 #   tests/bare_root.sh [FOLDER]     FOLDER: where the root is made and removed again, default /var/tmp
 # Clones HEAD, so commit first. Needs root, debootstrap, about 6 GB and the network; installs from the mirror that apt is
-# configured with on this machine. It takes half an hour and is therefore no step of .ci/run. Exit status 0: both commands
+# configured with on this machine. It takes half an hour, and is no step of .ci/run for that. Exit status 0: both commands
 # passed; 77: nothing was done, and why.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,6 +20,7 @@ mirror=$(awk -v suite=$suite '$2 == suite { print $1; exit }' <<<"$sources")
 [ -n "$mirror" ] || skip "apt is configured with no mirror of $suite here"
 
 bare=$(mktemp -d "${1:-/var/tmp}/bare-root-XXXXXX")
+chmod 755 "$bare" # it becomes /, which every user may enter
 mounts=(proc dev/pts dev/shm)
 # shellcheck disable=SC2317
 clean_up() {
