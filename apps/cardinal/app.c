@@ -43,9 +43,11 @@ static void report(struct diagnostics *d, const char *fmt, ...) {
 
 cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->level}; }
 
-const char *precision_name(cdl_precision p) {
-    return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto";
-}
+const char *const precision_names[3] = {"auto", "fp32", "fp16"};
+const char *const tune_names[3] = {"off", "quick", "full"};
+const char *const input_names[2] = {"pixels", "tensor"};
+
+const char *precision_name(cdl_precision p) { return precision_names[p]; }
 
 enum exit_status status_of(cdl_result r) {
     return r == CDL_OK                              ? EXIT_ALL_DONE

@@ -74,6 +74,8 @@ const char *class_label(const struct loaded_model *m, int id); // "" where it ha
 enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d);
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
+// As --precision, --tune and --input take them, by the values of their enumerations.
+extern const char *const precision_names[3], *const tune_names[3], *const input_names[2];
 const char *precision_name(cdl_precision p); // "fp32"
 
 int command_bench(const struct options *options);

@@ -6,10 +6,9 @@
 #include "app.h"
 #include "parse.h"
 
-static bool parse_precision(const char *text, void *out) {
-    static const char *const names[] = {"auto", "fp32", "fp16"};
-    return parse_choice(text, names, 3, out);
-}
+static bool parse_precision(const char *text, void *out) { return parse_choice(text, precision_names, 3, out); }
+static bool parse_tune(const char *text, void *out) { return parse_choice(text, tune_names, 3, out); }
+static bool parse_input(const char *text, void *out) { return parse_choice(text, input_names, 2, out); }
 
 // Values between commas, each by `parse`, which fills an int.
 static bool parse_list(const char *text, bool (*parse)(const char *text, void *out), struct int_list *list) {
@@ -47,11 +46,6 @@ static bool parse_format(const char *text, void *out) {
     return parse_choice(text, names, 3, out);
 }
 
-static bool parse_tune(const char *text, void *out) {
-    static const char *const names[] = {"off", "quick", "full"};
-    return parse_choice(text, names, 3, out);
-}
-
 static bool parse_exif(const char *text, void *out) {
     static const char *const names[] = {"default", "on", "off"};
     return parse_choice(text, names, 3, out);
@@ -73,11 +67,6 @@ static bool parse_seconds(const char *text, void *out) {
         return false;
     *(int *)out = seconds < 0.001 ? 1 : (int)(1000 * seconds);
     return true;
-}
-
-static bool parse_input(const char *text, void *out) {
-    static const char *const names[] = {"pixels", "tensor"};
-    return parse_choice(text, names, 2, out);
 }
 
 static bool parse_seed(const char *text, void *out) { return parse_int_in(text, 0, 2147483647, out); }

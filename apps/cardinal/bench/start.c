@@ -141,7 +141,7 @@ static void prepare_arguments(struct child *c, const struct bench_row *row, cons
         "--precision",
         precision_name(row->precision),
         "--input",
-        row->input == BENCH_TENSOR ? "tensor" : "pixels",
+        input_names[row->input],
         o->no_fold ? "--no-fold" : NULL,
     };
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)

@@ -91,23 +91,17 @@ static void check_order(const struct eval *e, const struct workspace *w) {
 }
 
 static enum exit_status evaluate(const struct options *options, struct workspace *w, struct eval *e) {
-    const struct decode_pool_params pool_params = {.threads = options->threads,
-                                                   .max_pictures = 2 * w->session_info.max_batch + 4};
     if (inputs_num_classes(e->inputs) > w->model.info.num_classes) {
         complain("%s has %d class folders, the model only %d classes", options->inputs[0],
                  inputs_num_classes(e->inputs), w->model.info.num_classes);
         return EXIT_USAGE;
     }
     check_order(e, w);
-    struct decode_pool *pool = decode_pool_create(e->inputs, &pool_params);
-    if (!pool) {
-        complain("no memory or threads to decode pictures");
-        return EXIT_NO_DEVICE;
-    }
     e->started_at = now_ms();
     const cdl_result r = runner_run(&(struct runner_params){
         .session = w->session,
-        .pool = pool,
+        .inputs = e->inputs,
+        .threads = options->threads,
         .batch = w->session_info.max_batch,
         .topk = e->num_ranks,
         .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
@@ -116,7 +110,6 @@ static enum exit_status evaluate(const struct options *options, struct workspace
         .ctx = e,
     });
     show_progress(e, true);
-    decode_pool_destroy(&pool);
     if (r != CDL_OK)
         return status_of(r);
     print_summary(e, w, options->format);

@@ -1,7 +1,14 @@
+// report.c - see report.h.
 #include "commands/report.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+struct version_text version_text(uint32_t version) {
+    struct version_text out;
+    snprintf(out.text, sizeof out.text, "%u.%u.%u", version >> 22, version >> 12 & 0x3ff, version & 0xfff);
+    return out;
+}
 
 json_t *json_text(const char *text) {
     json_t *string = json_string(text);
