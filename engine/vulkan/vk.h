@@ -11,7 +11,8 @@
 #include "tune/table.h"
 #include "vulkan/compat.h"
 
-// clang-format off: it would indent every line of these lists deeper than the one before
+// clang-format would indent every line of these lists deeper than the one before.
+// clang-format off
 #define CDL_VK_GLOBAL_FUNCTIONS(X) \
     X(EnumerateInstanceVersion) X(EnumerateInstanceExtensionProperties) X(EnumerateInstanceLayerProperties) \
     X(CreateInstance)

@@ -11,7 +11,8 @@
 #include <vulkan/vulkan_core.h>
 
 // Functions that may fail, and with what: H host memory, D device memory, L device lost, P the pool is exhausted.
-// clang-format off: it would indent every line of this list deeper than the one before
+// clang-format would indent every line of this list deeper than the one before.
+// clang-format off
 #define HOOK_FAILING(X) \
     X(EnumerateDeviceExtensionProperties, "H") X(CreateBuffer, "HD") X(AllocateMemory, "HD") \
     X(BindBufferMemory, "HD") X(MapMemory, "HD") X(FlushMappedMemoryRanges, "HD") \
