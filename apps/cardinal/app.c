@@ -31,7 +31,7 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
         complain("%s%s", level == CDL_LOG_WARN ? "warning: " : "", msg);
 }
 
-// A failure of our own, to where the library's go.
+// Reports a failure of this program to where the library's errors go.
 static void report(struct diagnostics *d, const char *fmt, ...) {
     char line[2048];
     va_list args;

@@ -59,8 +59,8 @@ struct bench_target {
     struct diagnostics *diagnostics;
 };
 
-// Measures one row, whose network, batch and precision are set; fills the rest. What goes wrong is told by
-// row->status; CDL_ERR_DEVICE_LOST is returned besides, the device is then of no further use.
+// Measures one row: network, batch and precision are set by the caller, the rest is filled in. row->status says what
+// went wrong. On CDL_ERR_DEVICE_LOST the device can no longer be used.
 cdl_result bench_measure(struct bench_row *row, const struct bench_target *target);
 
 // Pictures or tensors of noise, all different, that need no resizing; malloc'd, to be freed with bench_images_free.

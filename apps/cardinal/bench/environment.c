@@ -1,5 +1,4 @@
-// environment.c - what a reader of the figures must know of the machine. "not available" where it cannot
-// be read, never a made-up 0.
+// environment.c - describes the machine that the figures come from. What cannot be read is "not available", never 0.
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +41,7 @@ static void describe_system(char *os, char *kernel, size_t size) {
     snprintf(os, size, "%s", not_available);
     snprintf(kernel, size, "%s", not_available);
 #ifdef _WIN32
-    // GetVersionEx tells programs what they expect; the registry tells what is.
+    // The registry, because GetVersionEx reports an older Windows to programs that do not declare a newer one.
     char build[64] = "";
     DWORD bytes = sizeof build;
     snprintf(os, size, "Windows");

@@ -16,7 +16,7 @@ struct cam_files {
     struct cdl_session_info info;
     bool exif;
     float *cam;
-    json_t *used; // name -> how often
+    json_t *used; // an object whose keys are the names written so far
     uint8_t map[OVERLAY_SIDE * OVERLAY_SIDE];
 };
 

@@ -1,4 +1,4 @@
-// classify.c - cardinal classify: pictures to classes.
+// classify.c - cardinal classify: names what pictures show.
 #include "commands/cam_files.h"
 #include "inputs/folder.h"
 #include "commands/report.h"
@@ -69,7 +69,7 @@ int command_classify(const struct options *options) {
         return EXIT_USAGE;
     }
     struct workspace w;
-    // A lone picture is not kept waiting for a batch.
+    // One picture needs no larger batch.
     const bool lone =
         options->num_inputs == 1 && strcmp(options->inputs[0], "-") != 0 && !folder_exists(options->inputs[0]);
     enum exit_status status = workspace_open(&w, options, lone ? 1 : DEFAULT_BATCH);

@@ -1,4 +1,4 @@
-// devices.c - cardinal devices: what Vulkan offers here, and what layers sit in between.
+// devices.c - cardinal devices: lists the Vulkan devices, and the implicit layers between programs and drivers.
 #include "commands/layers.h"
 #include "commands/report.h"
 

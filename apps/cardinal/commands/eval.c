@@ -10,7 +10,7 @@ enum { DEFAULT_BATCH = 32 };
 struct eval {
     struct report predictions; // .file NULL: none
     struct input_stream *inputs;
-    int num_ranks; // classes a picture that the runner gives: 5 for top-5, or as many as --topk wants written
+    int num_ranks; // best classes wanted of each picture: 5 for the top-5 accuracy, or more for --topk
     uint64_t images, failed, top1, top5;
     double started_at, shown_at;
     bool progress;
@@ -78,7 +78,8 @@ static void print_summary(const struct eval *e, const struct workspace *w, enum 
     }
 }
 
-// Folder names that are labels of other classes: the accuracy would be that of a shuffled list.
+// Warns where a folder has the name of another class: folders and classes are then in different orders, and the
+// accuracy means nothing.
 static void check_order(const struct eval *e, const struct workspace *w) {
     for (int i = 0; i < inputs_num_classes(e->inputs); i++)
         for (int j = 0; j < w->model.info.num_classes; j++)

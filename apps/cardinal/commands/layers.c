@@ -8,7 +8,7 @@
 #if defined(__linux__) || defined(_WIN32)
 #include <jansson.h>
 
-// The one pair of a manifest's object of environment variables; false when it has none.
+// A manifest names an environment variable and its value by an object with one member. false: there is none.
 static bool environment_pair(const json_t *object, const char **name, const char **value) {
     void *it = json_object_iter((json_t *)(size_t)object);
     if (!it)

@@ -126,6 +126,6 @@ void report_picture(const struct report *r, const struct outcome *o) {
     case FORMAT_JSON: print_json(r, o); break;
     case FORMAT_CSV: print_csv(r, o); break;
     }
-    // Someone may be reading along; and what was done is not lost with what comes after.
+    // So that a reader sees each result at once, and none is lost when the program is killed.
     fflush(r->file);
 }

@@ -80,7 +80,7 @@ static void deliver(struct runner *r, const struct decoded *d, const char *error
     r->p->sink(r->p->ctx, &o);
 }
 
-// A batch that the session refused: its pictures one by one, so that only those to blame fail.
+// Runs the pictures of a batch that the session refused one by one, so that only those at fault fail.
 static cdl_result run_one_by_one(struct runner *r, struct batch *b, int slot) {
     for (int i = 0; i < b->num_items; i++) {
         struct decoded *d = &b->items[i];

@@ -20,7 +20,7 @@ struct runner_params {
     int threads; // that decode; 0: as many as decode_pool.h says
     int batch, topk;
     bool exif;        // honour orientation
-    bool keep_pixels; // decoded->picture is whole in the sink, too
+    bool keep_pixels; // the sink needs decoded->picture; else pixels are freed once they are staged
     struct diagnostics *diagnostics;
     void (*sink)(void *ctx, const struct outcome *outcome); // once a picture, in order
     void *ctx;

@@ -58,7 +58,7 @@ static struct slot *take_input(struct decode_pool *p) {
     return slot;
 }
 
-// Counts `bytes` for the slot once they fit; false: the pool stops.
+// Waits until `bytes` more fit into max_bytes, then counts them for the slot. false: the pool stops.
 static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes) {
     thread_mutex_lock(&p->lock);
     while (!p->stop && slot->result.index != p->consumed &&
@@ -128,7 +128,7 @@ struct decode_pool *decode_pool_create(struct input_stream *inputs, const struct
     p->threads = calloc((size_t)p->params.threads, sizeof(*p->threads));
     while (p->slots && p->threads && p->num_threads < p->params.threads) {
         if (!thread_create(&p->threads[p->num_threads], work, p))
-            break; // fewer will do
+            break; // the pool works with fewer threads
         ++p->num_threads;
     }
     if (p->num_threads == 0)

@@ -21,7 +21,7 @@ struct input_stream {
     struct name_list classes; // names; empty unless labelled
     size_t next_class;
 
-    // The walk under way: folders not yet listed, and the files of the one listed last.
+    // The current walk: its folders, of which next_folder is to be listed next, and the files of the one before that.
     struct name_list folders, files;
     size_t next_folder, next_file;
     const char *walk_root; // for the message when a walk found nothing; NULL: it found something
@@ -56,7 +56,7 @@ static void write_error(char *error, size_t size, const char *path, const char *
     va_end(args);
 }
 
-// Takes `path`; NULL means that memory ran out, which ends the stream with one last error.
+// Fills *out and takes ownership of `path`. A NULL path says that memory ran out: that is the last item of the stream.
 static bool give(struct input_stream *s, char *path, const char *error, struct input_item *out) {
     if (!path) {
         s->no_memory = true;
@@ -112,7 +112,8 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out) {
     return false;
 }
 
-// A line without its end; *too_long: longer than MAX_LINE, the rest was read and dropped. NULL: end.
+// Reads a line and drops its line break. *too_long: it had more than MAX_LINE bytes, of which the rest was dropped.
+// NULL: the file is at its end.
 static char *read_line(FILE *file, bool *too_long, bool *no_memory) {
     size_t used = 0, capacity = 256;
     char *line = malloc(capacity);
@@ -161,7 +162,7 @@ static bool next_of_list(struct input_stream *s, struct input_item *out) {
     }
 }
 
-// Starts on the next argument or class. false: there is none. *plain: it is a file, to be given as it is.
+// Moves on to the next argument or class. false: there is none. *plain is the argument where it is a file, else NULL.
 static bool advance(struct input_stream *s, const char **plain) {
     *plain = NULL;
     bool ok = true;
