@@ -1,7 +1,7 @@
 #!/bin/bash
 # gpu.sh BUILD FOLDER - tests and measures Cardinal on this machine's GPU, beside PyTorch where there is one.
 #
-# For a machine without network: BUILD is a build, or what gpu_pack.sh made of one. Run from anywhere in the repository.
+# For a machine without network: BUILD is a build, or what gpu/pack.sh made of one. Run from anywhere in the repository.
 # Into FOLDER come report.md (the table of ratios), bench.json, torch.json, tests.txt and log.txt. A section that
 # fails or runs out of time leaves a note and the next goes on; all together take less than nine minutes.
 #

@@ -5,30 +5,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "system/cache_folder.h"
 #include "pretrained/imagenet_labels.h"
 #include "pretrained/pretrained.h"
+#include "system/files.h"
 #include "system/program_folder.h"
-
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#include <windows.h>
-double now_ms(void) {
-    LARGE_INTEGER ticks, frequency;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&frequency);
-    return 1e3 * (double)ticks.QuadPart / (double)frequency.QuadPart;
-}
-#else
-double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-#endif
 
 #define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
 
@@ -49,7 +31,7 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
         complain("%s%s", level == CDL_LOG_WARN ? "warning: " : "", msg);
 }
 
-// A failure of our own, to where the library's go.
+// Reports a failure of this program to where the library's errors go.
 static void report(struct diagnostics *d, const char *fmt, ...) {
     char line[2048];
     va_list args;
@@ -61,9 +43,11 @@ static void report(struct diagnostics *d, const char *fmt, ...) {
 
 cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->level}; }
 
-const char *precision_name(cdl_precision p) {
-    return p == CDL_PRECISION_FP16 ? "fp16" : p == CDL_PRECISION_FP32 ? "fp32" : "auto";
-}
+const char *const precision_names[3] = {"auto", "fp32", "fp16"};
+const char *const tune_names[3] = {"off", "quick", "full"};
+const char *const input_names[2] = {"pixels", "tensor"};
+
+const char *precision_name(cdl_precision p) { return precision_names[p]; }
 
 enum exit_status status_of(cdl_result r) {
     return r == CDL_OK                              ? EXIT_ALL_DONE
@@ -127,9 +111,9 @@ static char *read_label_file(const char *path) {
     return text;
 }
 
-static bool file_exists(const char *path) { // not opened: a FIFO would block
-    struct stat status;
-    return stat(path, &status) == 0;
+static bool file_exists(const char *path) {
+    struct file_status status;
+    return get_file_status(path, &status);
 }
 
 // The file that `name` means, downloaded if need be, and the recipe that goes with it.

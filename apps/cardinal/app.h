@@ -6,6 +6,8 @@
 
 #include "cdl/cdl.h"
 
+#include "system/clock.h"
+
 enum exit_status {
     EXIT_ALL_DONE = 0,
     EXIT_SOME_FAILED = 1, // the other inputs were done
@@ -18,7 +20,7 @@ enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 enum exif_mode { EXIF_DEFAULT, EXIF_ON, EXIF_OFF };
 enum { MAX_METADATA = 32, MAX_LIST = 16 };
 
-// What an option that takes a list, "1,8,32", was given; commands that take one value see the first.
+// The values of an option that takes a list, such as "1,8,32".
 struct int_list {
     int items[MAX_LIST], count;
 };
@@ -36,7 +38,7 @@ struct options {
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
-    const char *const *inputs; // what is no option
+    const char *const *inputs; // the arguments that are not options
     int num_inputs;
 };
 
@@ -59,12 +61,12 @@ struct loaded_model {
     cdl_model *model;
     struct cdl_model_info info;
     char name[512];       // as the user would call it
-    bool imagenet_labels; // a 1000-class file that brings none
+    bool imagenet_labels; // the file has 1000 classes and no labels, so they are taken to be ImageNet's
 };
-// The model that --model, --arch or neither (the bundled one) mean, with --metadata and --label-file applied.
+// Loads the model that --model or --arch names, or the bundled one, and applies --metadata and --label-file.
 // EXIT_ALL_DONE, or the exit status after a line on stderr.
 enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d);
-// The same for a given file or name.
+// The same for `model`, a file or a name, in place of --model.
 enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
                                  struct diagnostics *d);
 const char *class_label(const struct loaded_model *m, int id); // "" where it has none
@@ -72,8 +74,9 @@ const char *class_label(const struct loaded_model *m, int id); // "" where it ha
 enum exit_status open_device(cdl_device **out, const struct options *options, struct diagnostics *d);
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
+// As --precision, --tune and --input take them, by the values of their enumerations.
+extern const char *const precision_names[3], *const tune_names[3], *const input_names[2];
 const char *precision_name(cdl_precision p); // "fp32"
-double now_ms(void);                         // monotonic
 
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);

@@ -7,7 +7,7 @@
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
-// The manifest makes all text UTF-8; so must the console be, until the program ends.
+// The manifest makes all text UTF-8, so the console is set to UTF-8 too, until the program ends.
 static UINT console_before;
 static void restore_console(void) { SetConsoleOutputCP(console_before); }
 static void prepare_console(void) {
@@ -24,7 +24,7 @@ static void prepare_console(void) {}
     "                        (resnext50_32x4d, resnext101_32x8d@v1, ...; without @ the most accurate);\n" \
     "                        default: the bundled CIFAR-10 ResNeXt\n" \
     "  --arch NAME           an architecture with seeded random weights instead (--seed N)\n" \
-    "  --label-file F        class names, one a line or a JSON array\n" \
+    "  --label-file F        class names, one per line or a JSON array\n" \
     "  --metadata KEY=VALUE  what the weights do not tell: input_size, resize_size, mean, std,\n" \
     "                        stem_stride, stem_pool, stage_strides, labels, ...\n"
 #define RUN_OPTIONS \
@@ -33,37 +33,37 @@ static void prepare_console(void) {}
     "  --tune T              quick or full: find the fastest kernels on this device, and remember them;\n" \
     "                        default off: use what was found earlier\n" \
     "  --batch N             pictures at a time\n" \
-    "  --size N|HxW          network input, in pixels; resizing scales along\n" \
-    "  --topk K              classes a picture, default 5\n" \
-    "  --exif on|off         turn pictures by their EXIF orientation\n" \
-    "  --threads N           decoding threads, default one a processor\n" \
-    "  --no-fold             keep batch norm as layers of their own\n" \
+    "  --size N|HxW          network input, in pixels; pictures are resized in proportion\n" \
+    "  --topk K              classes to print for each picture, default 5\n" \
+    "  --exif on|off         rotate pictures as their EXIF orientation says\n" \
+    "  --threads N           decoding threads, default one per processor\n" \
+    "  --no-fold             keep batch norms as separate layers\n" \
     "  --validate            run under the Khronos validation layer\n"
-#define COMMON_OPTIONS "  --quiet, --verbose    less, or much more, on stderr\n"
+#define COMMON_OPTIONS "  --quiet, --verbose    fewer messages on standard error, or many more\n"
 
 static const struct {
     const char *name, *summary, *help;
     int (*run)(const struct options *options);
 } commands[] = {
-    {"classify", "what is in these pictures",
+    {"classify", "name what pictures show",
      "cardinal classify [OPTION]... IMAGE|FOLDER|- ...\n\n"
      "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given; a folder is\n"
      "all its pictures, - a list of paths on standard input.\n\n" MODEL_OPTIONS RUN_OPTIONS
      "  --format F            text, json (one object a line) or csv\n"
-     "  --cam DIR             also writes every picture to DIR as a PNG, with what speaks for its best class in\n"
-     "                        colour\n" COMMON_OPTIONS
+     "  --cam DIR             also write every picture to DIR as a PNG, coloured where the network saw its best\n"
+     "                        class\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_classify},
-    {"eval", "accuracy over a folder of class folders",
+    {"eval", "measure accuracy on a folder with a folder for every class",
      "cardinal eval [OPTION]... FOLDER\n\n"
      "FOLDER holds a folder for every class; sorted by name they are classes 0, 1, ... (ImageFolder).\n\n" MODEL_OPTIONS
          RUN_OPTIONS "  --format F            text, json or csv\n"
      "  --predictions FILE    one JSON line per picture\n" COMMON_OPTIONS,
      command_eval},
-    {"bench", "how fast networks run, and why",
+    {"bench", "measure speed, layer by layer",
      "cardinal bench [OPTION]...\n\n"
      "Runs networks on devices and reports latency, throughput, memory and the time of every layer beside the\n"
-     "measured peaks of the device. LISTs are values between commas; every combination is a row.\n\n"
+     "measured peaks of the device. A LIST is values separated by commas; every combination is a row.\n\n"
      "  --arch LIST           architectures with seeded random weights, as torchvision calls them (--seed N);\n"
      "                        default: resnext50_32x4d\n"
      "  --model FILE|NAME     weights instead\n"
@@ -72,16 +72,16 @@ static const struct {
      "  --device LIST|all     by index, part of the name or UUID; default: $CARDINAL_DEVICE, else the best\n"
      "  --size N|HxW          network input, in pixels\n"
      "  --input pixels|tensor what a run uploads: 8-bit pictures (default), or normalised floats\n"
-     "  --tune off|quick|full  find the fastest kernels first; found ones are remembered\n"
+     "  --tune off|quick|full  find the fastest kernels first, and remember them\n"
      "  --duration SECONDS    of each measurement, default 2; at least three runs are made\n"
-     "  --layers              the table of layers for every row, not for a lone one only\n"
+     "  --layers              the table of layers for every row, not only where there is one row\n"
      "  --start               also the time from nothing to a first result, with and without caches\n"
-     "  --no-fold             keep batch norm as layers of their own\n"
+     "  --no-fold             keep batch norms as separate layers\n"
      "  --format F            text or json\n" COMMON_OPTIONS
      "\nExit status: 0 every row is ok or unsupported; 1 a row failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_bench},
-    {"devices", "the Vulkan devices of this machine", "cardinal devices [--format text|json]\n", command_devices},
-    {"convert", "weights to .safetensors with recipe and labels",
+    {"devices", "list the Vulkan devices of this machine", "cardinal devices [--format text|json]\n", command_devices},
+    {"convert", "write weights as .safetensors, with recipe and labels",
      "cardinal convert [OPTION]... IN OUT.safetensors\ncardinal convert [OPTION]... --arch NAME OUT.safetensors\n\n"
      "IN is a file or a published model's name.\n\n"
      "  --dtype T             fp32 (default), fp16 or bf16\n" MODEL_OPTIONS COMMON_OPTIONS,
@@ -93,7 +93,7 @@ static void print_usage(FILE *file) {
     fprintf(file, "cardinal %s: ResNeXt image classifiers on any Vulkan GPU\n\n", CARDINAL_VERSION);
     for (int i = 0; i < NUM_COMMANDS; i++)
         fprintf(file, "  cardinal %-9s %s\n", commands[i].name, commands[i].summary);
-    fprintf(file, "\ncardinal COMMAND --help tells more.\n");
+    fprintf(file, "\ncardinal COMMAND --help describes a command.\n");
 }
 
 int main(int argc, char **argv) {

@@ -1,4 +1,4 @@
-// options.c - the command line, by a table.
+// options.c - parses the command line, by a table of options.
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,12 +6,11 @@
 #include "app.h"
 #include "parse.h"
 
-static bool parse_precision(const char *text, void *out) {
-    static const char *const names[] = {"auto", "fp32", "fp16"};
-    return parse_choice(text, names, 3, out);
-}
+static bool parse_precision(const char *text, void *out) { return parse_choice(text, precision_names, 3, out); }
+static bool parse_tune(const char *text, void *out) { return parse_choice(text, tune_names, 3, out); }
+static bool parse_input(const char *text, void *out) { return parse_choice(text, input_names, 2, out); }
 
-// Values between commas, each by `parse`, which fills an int.
+// Parses values separated by commas; `parse` stores each of them in an int.
 static bool parse_list(const char *text, bool (*parse)(const char *text, void *out), struct int_list *list) {
     char item[32];
     list->count = 0;
@@ -47,11 +46,6 @@ static bool parse_format(const char *text, void *out) {
     return parse_choice(text, names, 3, out);
 }
 
-static bool parse_tune(const char *text, void *out) {
-    static const char *const names[] = {"off", "quick", "full"};
-    return parse_choice(text, names, 3, out);
-}
-
 static bool parse_exif(const char *text, void *out) {
     static const char *const names[] = {"default", "on", "off"};
     return parse_choice(text, names, 3, out);
@@ -73,11 +67,6 @@ static bool parse_seconds(const char *text, void *out) {
         return false;
     *(int *)out = seconds < 0.001 ? 1 : (int)(1000 * seconds);
     return true;
-}
-
-static bool parse_input(const char *text, void *out) {
-    static const char *const names[] = {"pixels", "tensor"};
-    return parse_choice(text, names, 2, out);
 }
 
 static bool parse_seed(const char *text, void *out) { return parse_int_in(text, 0, 2147483647, out); }
@@ -122,7 +111,7 @@ static bool parse_metadata(const char *text, void *out) {
 
 static const struct {
     const char *name;
-    size_t offset;                              // of the bool, or of what parse fills
+    size_t offset;                              // of the bool, or of the field that parse sets
     bool (*parse)(const char *text, void *out); // NULL: a flag
     const char *expects;
 } table[] = {
@@ -155,7 +144,7 @@ static const struct {
     {"--help", offsetof(struct options, help), NULL, NULL},
 };
 
-// Applies the option at argv[*i], moving *i over a value of its own.
+// Applies the option at argv[*i]. Where its value is the next argument, *i moves there.
 static bool parse_option(struct options *out, int argc, char **argv, int *i) {
     const char *argument = argv[*i];
     const size_t length = strcspn(argument, "=");
@@ -183,7 +172,7 @@ static bool parse_option(struct options *out, int argc, char **argv, int *i) {
 
 bool options_parse(struct options *out, int argc, char **argv) {
     *out = (struct options){0};
-    // Inputs move to the front of argv, behind the subcommand.
+    // Inputs are moved to the front of argv, right after the subcommand.
     int num_inputs = 0;
     bool only_inputs = false;
     for (int i = 1; i < argc; i++) {

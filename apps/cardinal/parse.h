@@ -2,7 +2,6 @@
 #ifndef CARDINAL_PARSE_H_
 #define CARDINAL_PARSE_H_
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,17 +25,6 @@ static inline bool parse_choice(const char *text, const char *const *names, int 
             return true;
         }
     return false;
-}
-
-static inline bool contains_ignoring_case(const char *text, const char *part) {
-    for (; *text; text++) {
-        size_t i = 0;
-        while (part[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
-            i++;
-        if (!part[i])
-            return true;
-    }
-    return !part[0];
 }
 
 #endif // CARDINAL_PARSE_H_

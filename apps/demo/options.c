@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "parse.h"
-#include "paths.h"
+#include "system/text.h"
 
 const char demo_usage[] =
     "cardinal-demo [OPTION]... [SOURCE|MODEL]...\n\n"

@@ -24,11 +24,11 @@ struct conv_params {
 
 // conv_pair_coop.comp
 struct conv_pair_params {
-    ADDRESS src;                         // [images][src_h][src_w][src_c4] storage4
-    ADDRESS first_weights, first_bias;   // of the first convolution, see the kernel; float[4 * src_c4]
-    ADDRESS weights, bias;               // of the second, see the kernel; float[4 * dst_c4]
-    ADDRESS residual;                    // like dst; read only when the constant ADD_RESIDUAL is set
-    ADDRESS dst;                         // [images][dst_h][dst_w][dst_c4] storage4
+    ADDRESS src;                       // [images][src_h][src_w][src_c4] storage4
+    ADDRESS first_weights, first_bias; // of the first convolution, see the kernel; float[4 * src_c4]
+    ADDRESS weights, bias;             // of the second, see the kernel; float[4 * dst_c4]
+    ADDRESS residual;                  // like dst; read only when the constant ADD_RESIDUAL is set
+    ADDRESS dst;                       // [images][dst_h][dst_w][dst_c4] storage4
     int images;
     int src_h, src_w, src_c4;
     int dst_h, dst_w, dst_c4;

@@ -36,16 +36,16 @@ struct classify_params {
 
 // preprocess.comp: one job is a range of rows of one picture's place in the batch
 struct preprocess_job {
-    ADDRESS pixels;     // packed RGBA8 words; 0: a descriptor names the pixels
-    ADDRESS columns;    // int[dst_w] first source column, then int[dst_w][column_taps] coefficients
-    ADDRESS rows;       // int[num_rows] first source row, then int[num_rows][row_taps] coefficients
-    ADDRESS dst;        // [dst_h][dst_w] storage4, this picture's place
+    ADDRESS pixels;           // packed RGBA8 words; 0: a descriptor names the pixels
+    ADDRESS columns;          // int[dst_w] first source column, then int[dst_w][column_taps] coefficients
+    ADDRESS rows;             // int[num_rows] first source row, then int[num_rows][row_taps] coefficients
+    ADDRESS dst;              // [dst_h][dst_w] storage4, this picture's place
     int base, step_x, step_y; // upright pixel (x, y) lies at word base + x step_x + y step_y; in a view, at column (the
                               // lower 16 bits of that) and row (the upper)
     int column_taps, row_taps;
     int first_row, num_rows;
-    int swap_rb;        // 1: pixels are BGRA
-    int linear;         // 1: a view reads linear light, to be encoded as sRGB
+    int swap_rb; // 1: pixels are BGRA
+    int linear;  // 1: a view reads linear light, to be encoded as sRGB
 };
 struct preprocess_params {
     ADDRESS jobs; // preprocess_job[num_jobs]

@@ -9,7 +9,7 @@ struct peak_params {
     ADDRESS dst; // written only where the arithmetic's result is one that does not occur; peak_memory: uvec4[]
     int iterations;
     float scale, shift; // values a compiler cannot know
-    int count; // peak_memory: uvec4s that each of the two holds
+    int count;          // peak_memory: uvec4s that each of the two holds
 };
 
 #endif // CDL_PEAK_PARAMS_H_

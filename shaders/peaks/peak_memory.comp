@@ -13,7 +13,8 @@ layout(push_constant) uniform Params { peak_params p; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Words { uvec4 v[]; };
 
 void main() {
-    const uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x * 8 + gl_LocalInvocationID.x;
+    const uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    const uint first = group * gl_WorkGroupSize.x * 8 + gl_LocalInvocationID.x;
     Words src = Words(p.src), dst = Words(p.dst);
     uvec4 words[8];
     [[unroll]] for (int i = 0; i < 8; i++) {

@@ -245,13 +245,10 @@ static cdl_device *open_device(void) {
 static void run_once(cdl_device *dev, float *logits, struct cdl_session_info *info) {
     static float tensor[3 * 5 * 7];
     const struct cdl_pixels pixels = {.data = tensor, .width = 5, .height = 7, .format = CDL_FORMAT_TENSOR_F32};
-    char path[512];
-    cdl_model *model;
+    cdl_model *model = harness_load("bottleneck_g8");
     cdl_session *s;
     for (size_t i = 0; i < 3 * 5 * 7; i++)
         tensor[i] = (float)(i % 13) / 8 - 0.5f;
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
     harness_expect_ok(cdl_session_create(&s, dev, model, cdl_session_params(.precision = CDL_PRECISION_FP32)),
                       "session");
     harness_expect_ok(cdl_session_run(s, &pixels, 1), "run");

@@ -18,14 +18,6 @@ static const double tolerance[2] = {2e-5, 1.5e-2};
 static const char *const networks[] = {"basic_7x7",     "basic_3x3",     "bottleneck_g1",  "bottleneck_g2",
                                        "bottleneck_g4", "bottleneck_g8", "bottleneck_g16", "bottleneck_g32"};
 
-static cdl_model *load(const char *name) {
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
-    return model;
-}
-
 // The golden output of a module for one image, as [height][width][channels]. malloc'd.
 static float *golden(const cdl_model *model, const char *module, const struct cdl_value *v, int image) {
     char name[128];
@@ -135,7 +127,7 @@ static double check_run(const char *network, cdl_session *s, const struct expect
 }
 
 static double check_network(const char *network, int max_batch, bool fp16, bool no_fold) {
-    cdl_model *model = load(network);
+    cdl_model *model = harness_load(network);
     cdl_session *s;
     struct expected expected[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
@@ -200,7 +192,7 @@ static void test_small_batches(void **state) {
 // Features and class activation maps of ordinary sessions, whose values share memory.
 static double check_maps(const char *network, bool fp16) {
     enum { CLASSES = 3 };
-    cdl_model *model = load(network);
+    cdl_model *model = harness_load(network);
     cdl_session *s;
     struct cdl_pixels pixels[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
@@ -285,7 +277,7 @@ static void test_maps(void **state) {
 static void test_blocks_are_pytorchs(void **state) {
     (void)state;
     for (size_t n = 0; n < CDL_COUNT(networks); n++) {
-        cdl_model *model = load(networks[n]);
+        cdl_model *model = harness_load(networks[n]);
         struct cdl_graph g;
         struct expected e;
         int blocks = 0;

@@ -67,14 +67,6 @@ static void check_input(cdl_session *s, int image, const struct cdl_pixels *pixe
     free(expected);
 }
 
-static uint8_t *random_bytes(size_t size, uint64_t stream) {
-    struct random r = random_of(stream);
-    uint8_t *bytes = must_alloc(size, 1);
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)random_next(&r);
-    return bytes;
-}
-
 static size_t bytes_per_pixel(cdl_format format) {
     return format == CDL_FORMAT_RGB8 ? 3 : format == CDL_FORMAT_GRAY8 ? 1 : 4;
 }
@@ -83,6 +75,7 @@ static size_t bytes_per_pixel(cdl_format format) {
 
 static void test_formats_and_orientations(void **state) {
     (void)state;
+    struct random r = random_of(1);
     static const cdl_format formats[] = {CDL_FORMAT_RGBA8, CDL_FORMAT_BGRA8, CDL_FORMAT_RGB8, CDL_FORMAT_GRAY8};
     for (int fp16 = 0; fp16 < 2; fp16++) {
         cdl_session *s = open_session(&(struct setting){.resize = 24, .width = 21, .height = 19, .batch = 8}, fp16);
@@ -94,7 +87,7 @@ static void test_formats_and_orientations(void **state) {
                 const int width = 40 + i, height = 61 - 3 * i;
                 const size_t tight = (size_t)width * bytes_per_pixel(formats[f]),
                              stride = i % 3 == 0 ? 0 : tight + (size_t)(i % 3 - 1) * 5;
-                data[i] = random_bytes((stride ? stride : tight) * (size_t)height, f * 8 + (uint64_t)i);
+                data[i] = random_bytes(&r, (stride ? stride : tight) * (size_t)height);
                 pixels[i] = (struct cdl_pixels){data[i], width, height, stride, formats[f], i + 1};
             }
             harness_expect_ok(cdl_session_run(s, pixels, 8), "run");
@@ -121,6 +114,7 @@ static void rgb_of_yuv(int y, int cb, int cr, double rgb[3]) {
 // NV12 is the same as its pixels converted one by one, but for what 8-bit fixed point rounds.
 static void test_nv12(void **state) {
     (void)state;
+    struct random r = random_of(2);
     cdl_session *s = open_session(&(struct setting){.resize = 24, .width = 21, .height = 19, .batch = 2}, false);
     static const struct {
         int width, height, padding;
@@ -128,7 +122,7 @@ static void test_nv12(void **state) {
     for (size_t i = 0; i < CDL_COUNT(sizes); i++) {
         const int width = sizes[i].width, height = sizes[i].height, tight = (width + 1) / 2 * 2,
                   stride = tight + sizes[i].padding;
-        uint8_t *nv12 = random_bytes((size_t)stride * (size_t)(height + (height + 1) / 2), 100 + i);
+        uint8_t *nv12 = random_bytes(&r, (size_t)stride * (size_t)(height + (height + 1) / 2));
         uint8_t *rgb = must_alloc((size_t)width * (size_t)height, 3);
         for (int y = 0; y < height; y++)
             for (int x = 0; x < width; x++) {
@@ -169,18 +163,19 @@ static void test_nv12(void **state) {
 // The same pictures through buffers of any size: the same bits.
 static void test_parts_equal_one_part(void **state) {
     (void)state;
+    struct random r = random_of(3);
     static const struct { int width, height; } sizes[] = {{500, 333}, {77, 400}, {1, 300}, {33, 21}, {640, 48}};
     static const size_t stagings[] = {0, 400000, 120000, 80000};
     struct cdl_pixels pixels[5];
     float *expected[5];
     for (int orientation = 1; orientation <= 8; orientation += 5) { // 1 and 6: upright and turned
         for (int i = 0; i < 5; i++)
-            pixels[i] = (struct cdl_pixels){
-                .data = random_bytes((size_t)sizes[i].width * (size_t)sizes[i].height * 3, (uint64_t)i),
-                .width = sizes[i].width,
-                .height = sizes[i].height,
-                .format = CDL_FORMAT_RGB8,
-                .orientation = orientation};
+            pixels[i] =
+                (struct cdl_pixels){.data = random_bytes(&r, (size_t)sizes[i].width * (size_t)sizes[i].height * 3),
+                                    .width = sizes[i].width,
+                                    .height = sizes[i].height,
+                                    .format = CDL_FORMAT_RGB8,
+                                    .orientation = orientation};
         for (size_t k = 0; k < CDL_COUNT(stagings); k++) {
             cdl_session *s = open_session(
                 &(struct setting){.resize = 32, .width = 32, .height = 32, .batch = 5, .staging = stagings[k]}, false);
@@ -211,9 +206,10 @@ static void test_parts_equal_one_part(void **state) {
 
 static void test_too_small_a_staging_buffer(void **state) {
     (void)state;
+    struct random r = random_of(4);
     cdl_session *s =
         open_session(&(struct setting){.resize = 8, .width = 8, .height = 8, .batch = 2, .staging = 1}, false);
-    uint8_t *large = random_bytes(4000 * 300 * 3, 1), *small = random_bytes(9 * 8, 2);
+    uint8_t *large = random_bytes(&r, 4000 * 300 * 3), *small = random_bytes(&r, 9 * 8);
     const struct cdl_pixels bad = {.data = large, .width = 4000, .height = 300, .format = CDL_FORMAT_RGB8};
     const struct cdl_pixels good = {.data = small, .width = 9, .height = 8, .format = CDL_FORMAT_GRAY8};
     harness_expect_failure(cdl_session_run(s, &bad, 1), CDL_ERR_NOMEM, "a picture that fits no band");
@@ -259,17 +255,6 @@ static void test_tensors_in_parts(void **state) {
 
 // ---- Pillow's and torchvision's pixels (tests/golden/make_pictures.py)
 
-static uint8_t *make_formula(int width, int height) { // as formula() in make_pictures.py
-    uint8_t *rgb = must_alloc((size_t)width * (size_t)height * 3, 1), *p = rgb;
-    for (uint32_t y = 0; y < (uint32_t)height; y++)
-        for (uint32_t x = 0; x < (uint32_t)width; x++, p += 3) {
-            p[0] = (uint8_t)(x * 7 + y * 3 + (x * y >> 9));
-            p[1] = (uint8_t)((x * x >> 7) + y);
-            p[2] = (uint8_t)((x ^ y) + (x * 13 >> 4));
-        }
-    return rgb;
-}
-
 // Returns whether every byte is equal; fails beyond the tolerance that golden_crop_ok grants.
 static bool check_golden(cdl_session *s, const struct golden_case *c) {
     struct cdl_pixels pixels = {.width = c->width, .height = c->height};
@@ -278,7 +263,8 @@ static bool check_golden(cdl_session *s, const struct golden_case *c) {
     char path[512], error[512];
     bool equal;
     if (c->file[0] == '@') {
-        pixels.data = formula = make_formula(c->width, c->height);
+        pixels.data = formula = must_alloc((size_t)c->width * (size_t)c->height, 3);
+        golden_formula(c->width, c->height, formula);
         pixels.format = CDL_FORMAT_RGB8;
     } else {
         golden_path(path, sizeof path, c->file);
@@ -302,12 +288,9 @@ static void test_golden_pictures(void **state) {
     (void)state;
     cdl_session *sessions[16] = {0};
     int num_sessions = 0, cases = 0, equal = 0;
-    char path[512];
     struct golden_case c;
-    golden_path(path, sizeof path, "expected.txt");
-    FILE *f = fopen(path, "r");
-    if (!f)
-        fail_msg("cannot open %s", path);
+    FILE *f = golden_open("expected.txt");
+    assert_non_null(f);
     while (golden_next(f, &c)) {
         int i = 0;
         while (i < num_sessions && (sessions[i]->resize_size != c.resize || sessions[i]->info.width != c.crop_width ||

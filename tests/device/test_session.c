@@ -7,14 +7,6 @@
 
 enum { WIDTH = 5, HEIGHT = 7, INPUT = 3 * WIDTH * HEIGHT, CLASSES = 10, PICTURES = 6 };
 
-static cdl_model *load_model(const char *name) {
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
-    return model;
-}
-
 static cdl_session *open_session(cdl_model *model, const struct cdl_session_params *params) {
     cdl_session *s;
     harness_expect_ok(cdl_session_create(&s, harness.dev, model, params), "session");
@@ -33,7 +25,7 @@ static int open_all(void **state) {
     if (harness_open(state))
         return -1;
     struct random r = random_of(1);
-    t.model = load_model("bottleneck_g8");
+    t.model = harness_load("bottleneck_g8");
     cdl_session *s = open_session(t.model, cdl_session_params(.precision = CDL_PRECISION_FP32));
     for (int i = 0; i < PICTURES; i++) {
         for (size_t k = 0; k < sizeof t.rgb[i]; k++)
@@ -460,7 +452,7 @@ static void test_devices(void **state) {
 
 static void test_sessions_share_weights(void **state) {
     (void)state;
-    cdl_model *other = load_model("bottleneck_g8"); // the same file, another model
+    cdl_model *other = harness_load("bottleneck_g8"); // the same file, another model
     cdl_session *a = open_session(t.model, cdl_session_params(.precision = CDL_PRECISION_FP32));
     cdl_session *b = open_session(t.model, cdl_session_params(.precision = CDL_PRECISION_FP32, .max_batch = 3));
     cdl_session *half = open_session(t.model, cdl_session_params(.precision = CDL_PRECISION_FP16));
@@ -487,7 +479,7 @@ static void test_models_side_by_side(void **state) {
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 3; i++) {
             if (round == 0) {
-                cdl_model *model = load_model(names[i]);
+                cdl_model *model = harness_load(names[i]);
                 sessions[i] = open_session(model, NULL);
                 cdl_model_destroy(&model); // the session keeps it
             }

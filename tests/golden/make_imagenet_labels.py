@@ -14,7 +14,7 @@ HEAD = """\
 // Made by tests/golden/make_imagenet_labels.py from torchvision's models/_meta.py. Do not edit.
 // The names are torchvision's: Copyright (c) Soumith Chintala 2016 and Facebook, Inc., BSD-3-Clause;
 // see THIRD-PARTY-NOTICES. Index = class, as in every ImageNet-1K network of torchvision.
-#include "imagenet_labels.h"
+#include "pretrained/imagenet_labels.h"
 
 const char *const imagenet_labels[IMAGENET_CLASSES] = {
 """

@@ -13,13 +13,16 @@ OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../apps/ca
 ARCHITECTURES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
                  "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
 
+# As clang-format would have it, so that it leaves the file alone.
 HEAD = """\
 // Made by tests/golden/make_pretrained_table.py from torchvision's models/resnet.py. Do not edit.
-#include "pretrained.h"
+#include "pretrained/pretrained.h"
 
 #define RECIPE(arch, crop, resize, mean, std) \\
-    {{ "architecture", arch }, { "input_size", crop }, { "resize_size", resize }, \\
-     { "mean", mean }, { "std", std }, { "interpolation", "bilinear" }}
+    { \\
+        {"architecture", arch}, {"input_size", crop}, {"resize_size", resize}, {"mean", mean}, {"std", std}, \\
+            {"interpolation", "bilinear"}, \\
+    }
 
 const struct pretrained pretrained_table[] = {
 """
@@ -35,11 +38,19 @@ def entry(arch, weights, default):
     metrics = weights.meta["_metrics"]["ImageNet-1K"]
     numbers = [",".join(f"{x:g}" for x in values) for values in (t.mean, t.std)]
     return f"""\
-    {{ .name = "{arch}@{version}", .arch = "{arch}", .version = "{version}", .is_default = {"true" if default else "false"},
-      .url = "{weights.url}",
-      .file = "{file}", .sha256_prefix = "{prefix}",
-      .resize_size = {resize}, .crop_size = {crop}, .acc1 = {metrics["acc@1"]}, .acc5 = {metrics["acc@5"]}, .num_parameters = {weights.meta["num_params"]},
-      .recipe = RECIPE("{arch}", "{crop}", "{resize}", "{numbers[0]}", "{numbers[1]}") }},
+    {{.name = "{arch}@{version}",
+     .arch = "{arch}",
+     .version = "{version}",
+     .is_default = {"true" if default else "false"},
+     .url = "{weights.url}",
+     .file = "{file}",
+     .sha256_prefix = "{prefix}",
+     .resize_size = {resize},
+     .crop_size = {crop},
+     .acc1 = {metrics["acc@1"]},
+     .acc5 = {metrics["acc@5"]},
+     .num_parameters = {weights.meta["num_params"]},
+     .recipe = RECIPE("{arch}", "{crop}", "{resize}", "{numbers[0]}", "{numbers[1]}")}},
 """
 
 

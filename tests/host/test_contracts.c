@@ -27,18 +27,15 @@ static struct {
 } t;
 
 static int open_all(void **state) {
-    char path[512];
     setvbuf(stdout, NULL, _IOLBF, 0);
     heap_open();
     if (rig_open(state))
         return -1;
     struct random r = random_of(14);
-    for (size_t i = 0; i < sizeof t.bytes; i++)
-        t.bytes[i] = (uint8_t)random_next(&r);
+    random_fill(&r, t.bytes, sizeof t.bytes);
     for (size_t i = 0; i < CDL_COUNT(t.tensor); i++)
         t.tensor[i] = random_float(&r);
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&t.model, path, cdl_model_params(.log = harness_log())), path);
+    t.model = harness_load("bottleneck_g8");
     t.pixels = (struct cdl_pixels){.data = t.bytes, .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
     t.image = rig_image(&(struct rig_image_params){
         .format = VK_FORMAT_R8G8B8A8_UNORM, .width = 30, .height = 40, .data = t.bytes, .pixel_bytes = 4});

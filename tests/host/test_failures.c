@@ -509,17 +509,14 @@ static void test_devices_and_sessions(void **state) {
 
 static int open_all(void **state) {
     static uint8_t pixels[16 * 16 * 4];
-    char path[512];
     setvbuf(stdout, NULL, _IOLBF, 0);
     heap_open();
     if (rig_open(state))
         return -1;
     struct random r = random_of(13);
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&t.model, path, cdl_model_params(.log = harness_log())), path);
+    t.model = harness_load("bottleneck_g8");
     for (int i = 0; i < 2; i++) {
-        for (size_t k = 0; k < sizeof t.rgb[i]; k++)
-            t.rgb[i][k] = (uint8_t)random_next(&r);
+        random_fill(&r, t.rgb[i], sizeof t.rgb[i]);
         t.pixels[i] =
             (struct cdl_pixels){.data = t.rgb[i], .width = 40 - 10 * i, .height = 30, .format = CDL_FORMAT_RGB8};
     }

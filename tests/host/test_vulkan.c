@@ -16,18 +16,10 @@ static struct {
     struct random random;
 } t;
 
-static cdl_model *load_model(void) {
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
-    return model;
-}
-
 static int open_all(void **state) {
     if (rig_open(state))
         return -1;
-    t.model = load_model();
+    t.model = harness_load("bottleneck_g8");
     t.random = random_of(11);
     harness_expect_ok(
         cdl_session_create(&t.s, harness.dev, t.model, cdl_session_params(.num_slots = 2, .max_batch = 3)), "session");
@@ -38,13 +30,6 @@ static int close_all(void **state) {
     cdl_session_destroy(&t.s);
     cdl_model_destroy(&t.model);
     return rig_close(state);
-}
-
-static uint8_t *noise(size_t size) {
-    uint8_t *out = must_alloc(size, 1);
-    for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)random_next(&t.random);
-    return out;
 }
 
 // ---- pictures
@@ -118,8 +103,8 @@ static struct picture make_nv12(int width, int height) {
     const int chroma_width = (width + 1) / 2, chroma_height = (height + 1) / 2;
     const size_t stride = (size_t)chroma_width * 2; // of the copy in host memory
     struct picture p = {.memory = must_alloc(stride * (size_t)(height + chroma_height), 1)};
-    uint8_t *luma = noise((size_t)width * (size_t)height),
-            *chroma = noise((size_t)chroma_width * 2 * (size_t)chroma_height);
+    uint8_t *luma = random_bytes(&t.random, (size_t)width * (size_t)height),
+            *chroma = random_bytes(&t.random, (size_t)chroma_width * 2 * (size_t)chroma_height);
     for (int y = 0; y < height; y++)
         memcpy(p.memory + (size_t)y * stride, luma + (size_t)y * (size_t)width, (size_t)width);
     memcpy(p.memory + (size_t)height * stride, chroma, stride * (size_t)chroma_height);
@@ -146,7 +131,8 @@ static struct picture make_buffer(int width, int height, bool bgra) {
     const size_t stride = (size_t)width * 4 + 4 * (size_t)random_below(&t.random, 5),
                  offset = 4 * (size_t)random_below(&t.random, 40);
     const size_t size = stride * (size_t)(height - 1) + (size_t)width * 4;
-    struct picture p = {.memory = noise(size), .buffer = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, offset + size)};
+    struct picture p = {.memory = random_bytes(&t.random, size),
+                        .buffer = rig_buffer(VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, offset + size)};
     memcpy(p.buffer.mapped + offset, p.memory, size);
     p.pixels = (struct cdl_pixels){.data = p.memory,
                                    .width = width,
@@ -178,7 +164,7 @@ static struct picture make_view(enum kind kind, int width, int height) {
         [R5G6B5] = VK_FORMAT_R5G6B5_UNORM_PACK16,
     };
     const size_t count = (size_t)width * (size_t)height;
-    struct picture p = {.memory = noise(count * 4)};
+    struct picture p = {.memory = random_bytes(&t.random, count * 4)};
     struct rig_image_params image = {
         .format = formats[kind], .width = width, .height = height, .data = p.memory, .pixel_bytes = 4};
     uint16_t *words = NULL;

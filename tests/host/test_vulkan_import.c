@@ -10,11 +10,9 @@ enum { CLASSES = 10 };
 static cdl_model *model; // 10 classes, input 5x7 (width x height)
 
 static int open_all(void **state) {
-    char path[512];
     if (rig_open(state))
         return -1;
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
+    model = harness_load("bottleneck_g8");
     return 0;
 }
 

@@ -99,16 +99,13 @@ static void make_host_pipeline(void) {
 static int open_all(void **state) {
     static const int sizes[PICTURES][2] = {{30, 40}, {9, 5}, {64, 64}, {41, 17}};
     static uint8_t texture[16 * 16 * 4];
-    char path[512];
     struct random r = random_of(12);
     if (rig_open(state))
         return -1;
-    snprintf(path, sizeof path, "%s/layers/bottleneck_g8.safetensors", CDL_GOLDEN_DIR);
-    harness_expect_ok(cdl_model_load_file(&t.model, path, cdl_model_params(.log = harness_log())), path);
+    t.model = harness_load("bottleneck_g8");
     for (int i = 0; i < PICTURES; i++)
         make_picture(&t.pictures[i], sizes[i][0], sizes[i][1], &r);
-    for (size_t i = 0; i < sizeof texture; i++)
-        texture[i] = (uint8_t)random_next(&r);
+    random_fill(&r, texture, sizeof texture);
     scene_create(&t.scene, &rig.host, texture, 16, 16);
     make_host_pipeline();
     return 0;

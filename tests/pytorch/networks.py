@@ -39,7 +39,7 @@ RESIZE = {(224, 224): 256, (160, 224): 256, (320, 320): 366}
 def find_pictures(folder):
     """Seven pictures: those at hand and, made from them, portrait, grey and transparent ones."""
     found = {}
-    for place in ("apps/pictures", "tests/pictures", "../shared/data/pictures"):
+    for place in ("apps/pictures", "../shared/data/pictures"):
         for path in sorted(glob.glob(os.path.join(ROOT, place, "*"))):
             if path.endswith((".png", ".jpg")):
                 found.setdefault(os.path.basename(path), os.path.abspath(path))

@@ -29,6 +29,26 @@ static inline void golden_path(char *out, size_t size, const char *file) {
     snprintf(out, size, "%s/pictures/%s", CDL_GOLDEN_DIR, file);
 }
 
+// A text of tests/golden/pictures; NULL after a line that says so.
+static inline FILE *golden_open(const char *file) {
+    char path[512];
+    golden_path(path, sizeof(path), file);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fprintf(stderr, "cannot open %s; run from the repository or set CDL_GOLDEN_DIR\n", path);
+    return f;
+}
+
+// The picture "@formula WIDTHxHEIGHT", as formula() in make_pictures.py: [height][width][3].
+static inline void golden_formula(int width, int height, uint8_t *rgb) {
+    for (uint32_t y = 0; y < (uint32_t)height; ++y)
+        for (uint32_t x = 0; x < (uint32_t)width; ++x, rgb += 3) {
+            rgb[0] = (uint8_t)(x * 7 + y * 3 + (x * y >> 9));
+            rgb[1] = (uint8_t)((x * x >> 7) + y);
+            rgb[2] = (uint8_t)((x ^ y) + (x * 13 >> 4));
+        }
+}
+
 // The next case, its samples malloc'd; false at the end of the file.
 static inline bool golden_next(FILE *f, struct golden_case *c) {
     memset(c, 0, sizeof(*c));

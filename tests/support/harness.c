@@ -78,7 +78,7 @@ void harness_expect_ok(cdl_result r, const char *what) {
                  lines ? harness.last : "");
 }
 
-// ---- random numbers
+// ---- random numbers, models, memory
 
 uint64_t harness_seed(void) {
     static uint64_t seed;
@@ -106,6 +106,25 @@ uint64_t random_next(struct random *r) {
 int random_below(struct random *r, int n) { return (int)(random_next(r) % (uint64_t)n); }
 float random_float(struct random *r) {
     return (float)((double)(random_next(r) >> 11) / (double)(UINT64_C(1) << 52) - 1);
+}
+
+void random_fill(struct random *r, uint8_t *out, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint8_t)random_next(r);
+}
+
+uint8_t *random_bytes(struct random *r, size_t count) {
+    uint8_t *bytes = must_alloc(count, 1);
+    random_fill(r, bytes, count);
+    return bytes;
+}
+
+cdl_model *harness_load(const char *name) {
+    char path[512];
+    cdl_model *model;
+    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
+    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
+    return model;
 }
 
 void *must_alloc(size_t count, size_t size) {

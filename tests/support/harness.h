@@ -62,6 +62,12 @@ uint64_t random_next(struct random *r);
 int random_below(struct random *r, int n);
 float random_float(struct random *r); // -1 ... 1, about uniform
 
+void random_fill(struct random *r, uint8_t *out, size_t count);
+uint8_t *random_bytes(struct random *r, size_t count); // malloc'd
+
+// The network of tests/golden/layers/NAME.safetensors.
+cdl_model *harness_load(const char *name);
+
 // malloc that fails the test rather than return NULL.
 void *must_alloc(size_t count, size_t size);
 

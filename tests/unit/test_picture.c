@@ -79,11 +79,8 @@ static void check_golden(const struct golden_case *c, int *inexact) {
 
 static void test_equals_pillow(void **state) {
     (void)state;
-    char path[512];
-    golden_path(path, sizeof(path), "expected.txt");
-    FILE *f = fopen(path, "r");
-    if (!f)
-        fail_msg("cannot open %s; run from the repository or set CDL_GOLDEN_DIR", path);
+    FILE *f = golden_open("expected.txt");
+    assert_non_null(f);
     struct golden_case c;
     int count = 0, inexact = 0;
     while (golden_next(f, &c)) {

@@ -13,18 +13,10 @@
 static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
 
-static FILE *open_golden(const char *file) {
-    char path[512];
-    golden_path(path, sizeof(path), file);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        fail_msg("cannot open %s; run from the repository or set CDL_GOLDEN_DIR", path);
-    return f;
-}
-
 static void test_geometry_table(void **state) {
     (void)state;
-    FILE *f = open_golden("geometry.txt");
+    FILE *f = golden_open("geometry.txt");
+    assert_non_null(f);
     int w, h, resize, cw, ch, rw, rh, left, top, count = 0;
     while (fscanf(f, "%d %d %d %d %d %d %d %d %d", &w, &h, &resize, &cw, &ch, &rw, &rh, &left, &top) == 9) {
         struct cdl_geometry g;
@@ -157,7 +149,8 @@ static void test_normalize_bits(void **state) {
     struct cdl_pixels image = {.data = grey, .width = 256, .height = 1, .format = CDL_FORMAT_GRAY8};
     float out[3 * 256];
     assert_true(cdl_preprocess_reference(&image, 1, 256, 1, imagenet_mean, imagenet_std, NULL, out));
-    FILE *f = open_golden("normalize.txt");
+    FILE *f = golden_open("normalize.txt");
+    assert_non_null(f);
     for (int i = 0; i < 3 * 256; ++i) {
         unsigned expected;
         uint32_t bits;
@@ -168,22 +161,17 @@ static void test_normalize_bits(void **state) {
     fclose(f);
 }
 
-// As formula() in make_pictures.py.
 static uint8_t *make_formula(int width, int height) {
-    uint8_t *rgb = malloc((size_t)width * (size_t)height * 3), *p = rgb;
+    uint8_t *rgb = malloc((size_t)width * (size_t)height * 3);
     assert_non_null(rgb);
-    for (uint32_t y = 0; y < (uint32_t)height; ++y)
-        for (uint32_t x = 0; x < (uint32_t)width; ++x, p += 3) {
-            p[0] = (uint8_t)(x * 7 + y * 3 + (x * y >> 9));
-            p[1] = (uint8_t)((x * x >> 7) + y);
-            p[2] = (uint8_t)((x ^ y) + (x * 13 >> 4));
-        }
+    golden_formula(width, height, rgb);
     return rgb;
 }
 
 static void test_large_pictures(void **state) {
     (void)state;
-    FILE *f = open_golden("expected.txt");
+    FILE *f = golden_open("expected.txt");
+    assert_non_null(f);
     struct golden_case c;
     int count = 0;
     while (golden_next(f, &c)) {

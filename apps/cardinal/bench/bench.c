@@ -18,7 +18,7 @@ struct bench {
     json_t *environment, *peaks, *all_devices, *rows;
 };
 
-// Cuts text at its commas; out points into `copy`. False: too long, or too many.
+// Cuts text at its commas; the names in out[] point into `copy`. false: it is too long, or has too many names.
 static bool split_names(const char *text, char copy[NAMES_SIZE], const char **out, int *count) {
     *count = 0;
     if (strlen(text) >= NAMES_SIZE)

@@ -59,8 +59,8 @@ struct bench_target {
     struct diagnostics *diagnostics;
 };
 
-// Measures one row, whose network, batch and precision are set; fills the rest. What goes wrong is told by
-// row->status; CDL_ERR_DEVICE_LOST is returned besides, the device is then of no further use.
+// Measures one row: network, batch and precision are set by the caller, the rest is filled in. row->status says what
+// went wrong. On CDL_ERR_DEVICE_LOST the device can no longer be used.
 cdl_result bench_measure(struct bench_row *row, const struct bench_target *target);
 
 // Pictures or tensors of noise, all different, that need no resizing; malloc'd, to be freed with bench_images_free.
@@ -68,18 +68,18 @@ bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model
                        enum bench_input input);
 void bench_images_free(struct cdl_pixels **images);
 
-// bench_start.c: runs this program twice as a child, first without any cache, its own or the driver's, then
+// start.c: runs this program twice as a child, first without any cache, its own or the driver's, then
 // with those that the first run left.
 void bench_measure_start(struct bench_row *row, const struct bench_target *target);
 int bench_start_child(const struct options *options); // the child: prints one line of JSON
 
-// bench_environment.c
+// environment.c
 struct bench_sensors bench_read_sensors(const struct cdl_device_info *device);
 json_t *bench_environment_json(const struct bench_target *target);
 json_t *bench_device_json(const struct bench_target *target);
 void bench_print_environment(FILE *file, const struct bench_target *target);
 
-// bench_report.c
+// report.c
 double bench_compute_roof(const struct bench_target *target, cdl_precision precision); // GFLOP/s; 0: unknown
 void bench_print_row_heading(FILE *file);
 void bench_print_row(FILE *file, const struct bench_row *row);

@@ -1,5 +1,4 @@
-// bench_environment.c - what a reader of the figures must know of the machine. "not available" where it cannot
-// be read, never a made-up 0.
+// environment.c - describes the machine that the figures come from. What cannot be read is "not available", never 0.
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +41,7 @@ static void describe_system(char *os, char *kernel, size_t size) {
     snprintf(os, size, "%s", not_available);
     snprintf(kernel, size, "%s", not_available);
 #ifdef _WIN32
-    // GetVersionEx tells programs what they expect; the registry tells what is.
+    // The registry, because GetVersionEx reports an older Windows to programs that do not declare a newer one.
     char build[64] = "";
     DWORD bytes = sizeof build;
     snprintf(os, size, "Windows");
@@ -141,18 +140,12 @@ static void active_layers(char *out, size_t size) {
         snprintf(out, size, "none");
 }
 
-static void version_text(uint32_t version, char *out, size_t size) {
-    snprintf(out, size, "%u.%u.%u", version >> 22, version >> 12 & 0x3ff, version & 0xfff);
-}
-
 json_t *bench_device_json(const struct bench_target *t) {
-    char api[32];
     json_t *o = json_object();
-    version_text(t->info.api_version, api, sizeof api);
     json_object_set_new(o, "device", json_text(t->info.name));
     json_object_set_new(o, "uuid", json_text(t->info.uuid));
     json_object_set_new(o, "driver", json_text(t->info.driver));
-    json_object_set_new(o, "vulkan", json_text(api));
+    json_object_set_new(o, "vulkan", json_text(version_text(t->info.api_version).text));
     json_object_set_new(o, "software", json_boolean(t->info.software));
     json_object_set_new(o, "memory_bytes", json_integer((json_int_t)t->info.memory_bytes));
     json_object_set_new(o, "subgroup_size", json_integer(t->info.subgroup_size));
@@ -162,7 +155,6 @@ json_t *bench_device_json(const struct bench_target *t) {
 json_t *bench_environment_json(const struct bench_target *t) {
     char os[256], kernel[256], processor[256], layers[1024];
     json_t *o = bench_device_json(t), *precisions = json_array();
-    static const char *const tunes[] = {"off", "quick", "full"};
     describe_system(os, kernel, sizeof os);
     describe_processor(processor, sizeof processor);
     active_layers(layers, sizeof layers);
@@ -175,21 +167,21 @@ json_t *bench_environment_json(const struct bench_target *t) {
     for (int i = 0; i < t->options->precisions.count; i++)
         json_array_append_new(precisions, json_text(precision_name((cdl_precision)t->options->precisions.items[i])));
     json_object_set_new(o, "precision", precisions);
-    json_object_set_new(o, "tune", json_text(tunes[t->options->tune]));
+    json_object_set_new(o, "tune", json_text(tune_names[t->options->tune]));
     json_object_set_new(o, "seconds_per_measurement", json_real(t->options->duration_ms / 1e3));
     return o;
 }
 
 void bench_print_environment(FILE *file, const struct bench_target *t) {
-    char os[256], kernel[256], processor[256], layers[1024], api[32];
+    char os[256], kernel[256], processor[256], layers[1024];
     describe_system(os, kernel, sizeof os);
     describe_processor(processor, sizeof processor);
     active_layers(layers, sizeof layers);
-    version_text(t->info.api_version, api, sizeof api);
     fprintf(file, "cardinal %s%s%s on %s, %s; %s\n", CARDINAL_VERSION, CARDINAL_COMMIT[0] ? ", " : "", CARDINAL_COMMIT,
             os, kernel, processor);
     fprintf(file, "%s%s\n  driver %s, Vulkan %s; UUID %s; implicit layers: %s\n", t->info.name,
-            t->info.software ? ", a CPU driver: no GPU is used" : "", t->info.driver, api, t->info.uuid, layers);
+            t->info.software ? ", a CPU driver: no GPU is used" : "", t->info.driver,
+            version_text(t->info.api_version).text, t->info.uuid, layers);
     const struct {
         const char *name;
         double value;

@@ -1,4 +1,4 @@
-// bench_measure.c - one row: latency, throughput, and the time of every layer.
+// measure.c - one row: latency, throughput, and the time of every layer.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,7 @@ bool bench_images_make(struct cdl_pixels **out, const struct loaded_model *model
     const int short_side = width < height ? width : height;
     const int recipe_side = info->input_width < info->input_height ? info->input_width : info->input_height;
     const int resized = (int)lround((double)info->resize_size * short_side / recipe_side);
-    if (!tensor) { // the short side is resized to `resized`, the other along
+    if (!tensor) { // preprocessing resizes the short side to `resized`, the other in proportion
         const int w = width > height ? (int)((double)resized * width / height) : resized;
         height = height > width ? (int)((double)resized * height / width) : resized;
         width = w;

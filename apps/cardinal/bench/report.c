@@ -1,8 +1,9 @@
-// bench_report.c - rows and layers as text and JSON.
+// report.c - rows and layers as text and JSON.
 #include <string.h>
 
 #include "bench/bench.h"
 #include "commands/report.h"
+#include "system/text.h"
 
 static bool is_ok(const struct bench_row *row) { return !strcmp(row->status, "ok"); }
 static double rate(double amount, double us) { return us > 0 ? amount / us / 1e3 : 0; } // 1e9 a second
@@ -37,14 +38,8 @@ static void print_start(FILE *file, const char *what, const struct bench_start *
         fprintf(file, ", the driver does not tell how many it compiled\n");
 }
 
-// A file without its folder.
-static const char *short_name(const char *network) {
-    const char *slash = strrchr(network, '/');
-    return slash ? slash + 1 : network;
-}
-
 void bench_print_row(FILE *file, const struct bench_row *row) {
-    fprintf(file, "%-20s %5d %5s ", short_name(row->network), row->batch, precision_name(row->precision));
+    fprintf(file, "%-20s %5d %5s ", path_name(row->network), row->batch, precision_name(row->precision));
     if (!is_ok(row)) {
         fprintf(file, "%s\n", row->status);
         if (!strcmp(row->status, "unsupported"))
@@ -105,7 +100,7 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
     if (total <= 0)
         return;
     fprintf(file, "\n%s, batch %d, %s: layers one after another, without overlap; %% of the measured peaks\n",
-            short_name(row->network), row->batch, precision_name(row->precision));
+            path_name(row->network), row->batch, precision_name(row->precision));
     fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%",
             "GB/s", "%", "kernel");
     for (int i = 0; i < row->num_layers; i++) {
@@ -121,36 +116,36 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
 
 // ---- JSON
 
-static json_t *number_or(double value, bool known, const char *otherwise) {
-    return known ? json_real(value) : json_text(otherwise);
+static void add_real(json_t *o, const char *name, double value) { json_object_set_new(o, name, json_real(value)); }
+static void add_integer(json_t *o, const char *name, json_int_t value) {
+    json_object_set_new(o, name, json_integer(value));
+}
+static void add_text(json_t *o, const char *name, const char *text) { json_object_set_new(o, name, json_text(text)); }
+static void add_known(json_t *o, const char *name, double value, bool known, const char *otherwise) {
+    json_object_set_new(o, name, known ? json_real(value) : json_text(otherwise));
 }
 
 json_t *bench_peaks_json(const struct cdl_peaks *p) {
     json_t *o = json_object();
-    const struct {
-        const char *name;
-        double value;
-    } peaks[] = {
-        {"fp32_gflops", p->fp32_gflops}, {"fp16_gflops", p->fp16_gflops},           {"matrix_gflops", p->matrix_gflops},
-        {"int8_gops", p->int8_gops},     {"memory_gbytes_per_s", p->memory_gbytes},
-    };
-    for (size_t i = 0; i < sizeof peaks / sizeof *peaks; i++)
-        json_object_set_new(o, peaks[i].name, number_or(peaks[i].value, peaks[i].value > 0, "unsupported"));
+    add_known(o, "fp32_gflops", p->fp32_gflops, p->fp32_gflops > 0, "unsupported");
+    add_known(o, "fp16_gflops", p->fp16_gflops, p->fp16_gflops > 0, "unsupported");
+    add_known(o, "matrix_gflops", p->matrix_gflops, p->matrix_gflops > 0, "unsupported");
+    add_known(o, "int8_gops", p->int8_gops, p->int8_gops > 0, "unsupported");
+    add_known(o, "memory_gbytes_per_s", p->memory_gbytes, p->memory_gbytes > 0, "unsupported");
     return o;
 }
 
 static json_t *layer_json(const struct bench_layer *l, double roof, double memory_roof) {
     const double gflops = rate((double)l->flops, l->us), gbytes = rate((double)l->bytes, l->us);
     json_t *o = json_object();
-    json_object_set_new(o, "layer", json_text(l->layer));
-    json_object_set_new(o, "operation", json_text(l->operation));
-    json_object_set_new(o, "kernel", json_text(l->kernel));
-    json_object_set_new(o, "us", json_real(l->us));
-    json_object_set_new(o, "gflops", json_real(gflops));
-    json_object_set_new(o, "gbytes_per_s", json_real(gbytes));
-    json_object_set_new(o, "percent_of_peak_gflops", number_or(percent(gflops, roof), roof > 0, "not available"));
-    json_object_set_new(o, "percent_of_peak_gbytes_per_s",
-                        number_or(percent(gbytes, memory_roof), memory_roof > 0, "not available"));
+    add_text(o, "layer", l->layer);
+    add_text(o, "operation", l->operation);
+    add_text(o, "kernel", l->kernel);
+    add_real(o, "us", l->us);
+    add_real(o, "gflops", gflops);
+    add_real(o, "gbytes_per_s", gbytes);
+    add_known(o, "percent_of_peak_gflops", percent(gflops, roof), roof > 0, "not available");
+    add_known(o, "percent_of_peak_gbytes_per_s", percent(gbytes, memory_roof), memory_roof > 0, "not available");
     return o;
 }
 
@@ -158,72 +153,56 @@ static json_t *start_json(const struct bench_start *s) {
     if (s->total_ms <= 0)
         return json_text("not available");
     json_t *o = json_object();
-    const struct {
-        const char *name;
-        double value;
-    } times[] = {
-        {"total_ms", s->total_ms},     {"device_ms", s->device_ms}, {"model_ms", s->model_ms},
-        {"session_ms", s->session_ms}, {"first_run_ms", s->run_ms},
-    };
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-        json_object_set_new(o, times[i].name, json_real(times[i].value));
-    json_object_set_new(o, "pipelines", json_integer(s->pipelines));
-    json_object_set_new(o, "pipelines_compiled",
-                        s->pipelines_compiled >= 0 ? json_integer(s->pipelines_compiled) : json_text("not available"));
+    add_real(o, "total_ms", s->total_ms);
+    add_real(o, "device_ms", s->device_ms);
+    add_real(o, "model_ms", s->model_ms);
+    add_real(o, "session_ms", s->session_ms);
+    add_real(o, "first_run_ms", s->run_ms);
+    add_integer(o, "pipelines", s->pipelines);
+    if (s->pipelines_compiled >= 0)
+        add_integer(o, "pipelines_compiled", s->pipelines_compiled);
+    else
+        add_text(o, "pipelines_compiled", "not available");
     return o;
 }
 
 static void add_figures(json_t *o, const struct bench_row *row) {
-    static const char *const inputs[] = {"pixels", "tensor"};
-    const struct {
-        const char *name;
-        double value;
-    } figures[] = {
-        {"p50_ms", row->p50_ms},
-        {"p90_ms", row->p90_ms},
-        {"p99_ms", row->p99_ms},
-        {"mean_ms", row->mean_ms},
-        {"deviation_ms", row->deviation_ms},
-    };
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        json_object_set_new(o, figures[i].name, json_real(figures[i].value));
-    json_object_set_new(o, "gpu_ms", number_or(row->gpu_ms, row->gpu_ms > 0, "not available"));
-    json_object_set_new(o, "images_per_s", json_real(row->images_per_s));
-    json_object_set_new(o, "runs", json_integer(row->runs));
-    json_object_set_new(o, "throughput_runs", json_integer(row->throughput_runs));
-    json_object_set_new(o, "input", json_text(inputs[row->input]));
-    json_object_set_new(o, "height", json_integer(row->height));
-    json_object_set_new(o, "width", json_integer(row->width));
-    json_object_set_new(o, "device_bytes", json_integer((json_int_t)row->device_bytes));
-    json_object_set_new(o, "weight_bytes", json_integer((json_int_t)row->memory.weight_bytes));
-    json_object_set_new(o, "activation_bytes", json_integer((json_int_t)row->memory.activation_bytes));
-    json_object_set_new(o, "live_bytes", json_integer((json_int_t)row->memory.live_bytes));
-    const struct {
-        const char *name;
-        double value;
-    } sensors[] = {
-        {"clock_mhz", row->sensors.clock_mhz},
-        {"memory_clock_mhz", row->sensors.memory_clock_mhz},
-        {"power_watts", row->sensors.power_watts},
-        {"temperature_c", row->sensors.temperature_c},
-    };
-    for (size_t i = 0; i < sizeof sensors / sizeof *sensors; i++)
-        json_object_set_new(o, sensors[i].name, number_or(sensors[i].value, sensors[i].value >= 0, "not available"));
+    const struct bench_sensors *s = &row->sensors;
+    add_real(o, "p50_ms", row->p50_ms);
+    add_real(o, "p90_ms", row->p90_ms);
+    add_real(o, "p99_ms", row->p99_ms);
+    add_real(o, "mean_ms", row->mean_ms);
+    add_real(o, "deviation_ms", row->deviation_ms);
+    add_known(o, "gpu_ms", row->gpu_ms, row->gpu_ms > 0, "not available");
+    add_real(o, "images_per_s", row->images_per_s);
+    add_integer(o, "runs", row->runs);
+    add_integer(o, "throughput_runs", row->throughput_runs);
+    add_text(o, "input", input_names[row->input]);
+    add_integer(o, "height", row->height);
+    add_integer(o, "width", row->width);
+    add_integer(o, "device_bytes", (json_int_t)row->device_bytes);
+    add_integer(o, "weight_bytes", (json_int_t)row->memory.weight_bytes);
+    add_integer(o, "activation_bytes", (json_int_t)row->memory.activation_bytes);
+    add_integer(o, "live_bytes", (json_int_t)row->memory.live_bytes);
+    add_known(o, "clock_mhz", s->clock_mhz, s->clock_mhz >= 0, "not available");
+    add_known(o, "memory_clock_mhz", s->memory_clock_mhz, s->memory_clock_mhz >= 0, "not available");
+    add_known(o, "power_watts", s->power_watts, s->power_watts >= 0, "not available");
+    add_known(o, "temperature_c", s->temperature_c, s->temperature_c >= 0, "not available");
     if (row->num_above_peak)
-        json_object_set_new(o, "layers_above_peak", json_integer(row->num_above_peak));
+        add_integer(o, "layers_above_peak", row->num_above_peak);
 }
 
 json_t *bench_row_json(const struct bench_row *row, const struct bench_target *t) {
     json_t *o = json_object(), *layers = json_array();
-    json_object_set_new(o, "network", json_text(row->network));
-    json_object_set_new(o, "device", json_text(t->info.name));
-    json_object_set_new(o, "batch", json_integer(row->batch));
-    json_object_set_new(o, "precision", json_text(precision_name(row->precision)));
-    json_object_set_new(o, "status", json_text(row->status));
+    add_text(o, "network", row->network);
+    add_text(o, "device", t->info.name);
+    add_integer(o, "batch", row->batch);
+    add_text(o, "precision", precision_name(row->precision));
+    add_text(o, "status", row->status);
     if (is_ok(row))
         add_figures(o, row);
     else
-        json_object_set_new(o, "reason", json_text(row->reason));
+        add_text(o, "reason", row->reason);
     if (t->options->start) {
         json_object_set_new(o, "cold_start", start_json(&row->cold));
         json_object_set_new(o, "warm_start", start_json(&row->warm));

@@ -1,5 +1,5 @@
-// bench_start.c - the time from nothing to a first result, by a child process: in this one the driver is loaded and
-// its compiler warm already.
+// start.c - measures the time from a process's start to its first result. A child process is measured, because this one
+// has loaded the driver and warmed up its compiler.
 #ifndef _WIN32
 #define _XOPEN_SOURCE 700
 #endif
@@ -74,7 +74,7 @@ extern char **environ;
 
 enum { MAX_ARGUMENTS = 24, MAX_ENVIRONMENT = 1024, FOLDER_SIZE = 512 };
 
-// Where drivers keep what they compiled, besides our own cache: Mesa, NVIDIA, AMD.
+// The variables that name Cardinal's cache and the shader caches of Mesa, NVIDIA and AMD.
 static const char *const cache_variables[] = {"CARDINAL_CACHE",
                                               "XDG_CACHE_HOME",
                                               "MESA_SHADER_CACHE_DIR",
@@ -100,7 +100,7 @@ static bool is_cache_variable(const char *entry) {
     return false;
 }
 
-// The environment with every cache led into `folder`.
+// This process's environment, with every cache directed into `folder`.
 static bool prepare_environment(struct child *c, const char *folder) {
     int n = 0;
     for (int i = 0; i < NUM_VARIABLES; i++) {
@@ -141,7 +141,7 @@ static void prepare_arguments(struct child *c, const struct bench_row *row, cons
         "--precision",
         precision_name(row->precision),
         "--input",
-        row->input == BENCH_TENSOR ? "tensor" : "pixels",
+        input_names[row->input],
         o->no_fold ? "--no-fold" : NULL,
     };
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "paths.h"
 #include "picture/overlay.h"
 #include "system/cache_folder.h"
+#include "system/text.h"
 
 struct cam_files {
     const char *folder;
@@ -16,7 +16,7 @@ struct cam_files {
     struct cdl_session_info info;
     bool exif;
     float *cam;
-    json_t *used; // name -> how often
+    json_t *used; // an object whose keys are the names written so far
     uint8_t map[OVERLAY_SIDE * OVERLAY_SIDE];
 };
 
@@ -48,7 +48,8 @@ void cam_files_close(struct cam_files **c) {
 }
 
 static void name_file(struct cam_files *c, const char *picture, char *path, size_t size) {
-    const char *name = file_name(picture), *dot = strrchr(name, '.');
+    const char *name = path_name(picture);
+    const char *dot = strrchr(name, '.');
     char stem[1024];
     snprintf(stem, sizeof stem, "%.*s", dot && dot != name ? (int)(dot - name) : (int)strlen(name), name);
     int times = 1;

@@ -1,4 +1,4 @@
-// classify.c - cardinal classify: pictures to classes.
+// classify.c - cardinal classify: names what pictures show.
 #include "commands/cam_files.h"
 #include "inputs/folder.h"
 #include "commands/report.h"
@@ -36,31 +36,27 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
                              .precision = precision_name(w->session_info.precision),
                              .topk = wanted < classes ? wanted : classes,
                          }};
-    const struct decode_pool_params pool_params = {.threads = options->threads,
-                                                   .max_pictures = 2 * w->session_info.max_batch + 4};
+    if (!inputs) {
+        complain("out of memory");
+        return status_of(CDL_ERR_NOMEM);
+    }
     if (options->cam_folder && !(c.cam = cam_files_open(options->cam_folder, w->session, options->exif != EXIF_OFF))) {
         inputs_close(&inputs);
         return EXIT_SOME_FAILED;
     }
-    struct decode_pool *pool = inputs ? decode_pool_create(inputs, &pool_params) : NULL;
-    cdl_result r = CDL_ERR_NOMEM;
-    if (!pool) {
-        complain("no memory or threads to decode pictures");
-    } else {
-        report_begin(&c.report);
-        r = runner_run(&(struct runner_params){
-            .session = w->session,
-            .pool = pool,
-            .batch = w->session_info.max_batch,
-            .topk = c.report.topk,
-            .exif = options->exif != EXIF_OFF,
-            .keep_pixels = c.cam != NULL,
-            .diagnostics = &w->diagnostics,
-            .sink = on_outcome,
-            .ctx = &c,
-        });
-    }
-    decode_pool_destroy(&pool);
+    report_begin(&c.report);
+    const cdl_result r = runner_run(&(struct runner_params){
+        .session = w->session,
+        .inputs = inputs,
+        .threads = options->threads,
+        .batch = w->session_info.max_batch,
+        .topk = c.report.topk,
+        .exif = options->exif != EXIF_OFF,
+        .keep_pixels = c.cam != NULL,
+        .diagnostics = &w->diagnostics,
+        .sink = on_outcome,
+        .ctx = &c,
+    });
     inputs_close(&inputs);
     cam_files_close(&c.cam);
     return r != CDL_OK ? status_of(r) : c.failed ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
@@ -73,7 +69,7 @@ int command_classify(const struct options *options) {
         return EXIT_USAGE;
     }
     struct workspace w;
-    // A lone picture is not kept waiting for a batch.
+    // One picture needs no larger batch.
     const bool lone =
         options->num_inputs == 1 && strcmp(options->inputs[0], "-") != 0 && !folder_exists(options->inputs[0]);
     enum exit_status status = workspace_open(&w, options, lone ? 1 : DEFAULT_BATCH);

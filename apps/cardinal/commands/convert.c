@@ -1,12 +1,6 @@
 // convert.c - cardinal convert: any loadable weights to .safetensors with the recipe inside.
-#include <string.h>
-
 #include "app.h"
-
-static bool ends_in(const char *text, const char *end) {
-    const size_t a = strlen(text), b = strlen(end);
-    return a >= b && !strcmp(text + a - b, end);
-}
+#include "system/text.h"
 
 int command_convert(const struct options *options) {
     struct diagnostics d = {.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};

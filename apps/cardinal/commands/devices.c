@@ -1,4 +1,4 @@
-// devices.c - cardinal devices: what Vulkan offers here, and what layers sit in between.
+// devices.c - cardinal devices: lists the Vulkan devices, and the implicit layers between programs and drivers.
 #include "commands/layers.h"
 #include "commands/report.h"
 
@@ -13,8 +13,8 @@ static const char *type_name(enum cdl_device_type type) {
 
 static void print_text(const struct cdl_device_info *d, int index) {
     printf("%d: %s\n", index, d->name);
-    printf("   %s, %s, Vulkan %u.%u.%u\n", type_name(d->type), d->driver[0] ? d->driver : "unnamed driver",
-           d->api_version >> 22, d->api_version >> 12 & 0x3ff, d->api_version & 0xfff);
+    printf("   %s, %s, Vulkan %s\n", type_name(d->type), d->driver[0] ? d->driver : "unnamed driver",
+           version_text(d->api_version).text);
     printf("   UUID %s, memory %.1f GB, subgroup %u\n", d->uuid, (double)d->memory_bytes / 1e9, d->subgroup_size);
     printf("   fp16 arithmetic %s, 16-bit storage %s, int8 dot product %s, cooperative matrices %s, timestamps %s\n",
            d->fp16 ? "yes" : "no", d->storage16 ? "yes" : "no", d->int8_dot ? "yes" : "no",
@@ -27,15 +27,12 @@ static void print_text(const struct cdl_device_info *d, int index) {
 }
 
 static json_t *device_json(const struct cdl_device_info *d, int index) {
-    char version[32];
-    snprintf(version, sizeof version, "%u.%u.%u", d->api_version >> 22, d->api_version >> 12 & 0x3ff,
-             d->api_version & 0xfff);
     json_t *o = json_object();
     json_object_set_new(o, "index", json_integer(index));
     json_object_set_new(o, "name", json_text(d->name));
     json_object_set_new(o, "type", json_text(type_name(d->type)));
     json_object_set_new(o, "driver", json_text(d->driver));
-    json_object_set_new(o, "api_version", json_text(version));
+    json_object_set_new(o, "api_version", json_text(version_text(d->api_version).text));
     json_object_set_new(o, "uuid", json_text(d->uuid));
     json_object_set_new(o, "usable", json_boolean(!d->unusable[0]));
     if (d->unusable[0])

@@ -1,23 +1,16 @@
 // eval.c - cardinal eval: accuracy over a folder of class folders.
 #include "commands/report.h"
 #include "commands/workspace.h"
+#include "system/files.h"
 
 #include <string.h>
-
-#ifdef _WIN32
-#include <io.h>
-#define isatty _isatty
-#define fileno _fileno
-#else
-#include <unistd.h>
-#endif
 
 enum { DEFAULT_BATCH = 32 };
 
 struct eval {
     struct report predictions; // .file NULL: none
     struct input_stream *inputs;
-    int num_ranks; // classes a picture that the runner gives: 5 for top-5, or as many as --topk wants written
+    int num_ranks; // best classes wanted of each picture: 5 for the top-5 accuracy, or more for --topk
     uint64_t images, failed, top1, top5;
     double started_at, shown_at;
     bool progress;
@@ -85,7 +78,8 @@ static void print_summary(const struct eval *e, const struct workspace *w, enum 
     }
 }
 
-// Folder names that are labels of other classes: the accuracy would be that of a shuffled list.
+// Warns where a folder has the name of another class: folders and classes are then in different orders, and the
+// accuracy means nothing.
 static void check_order(const struct eval *e, const struct workspace *w) {
     for (int i = 0; i < inputs_num_classes(e->inputs); i++)
         for (int j = 0; j < w->model.info.num_classes; j++)
@@ -98,23 +92,17 @@ static void check_order(const struct eval *e, const struct workspace *w) {
 }
 
 static enum exit_status evaluate(const struct options *options, struct workspace *w, struct eval *e) {
-    const struct decode_pool_params pool_params = {.threads = options->threads,
-                                                   .max_pictures = 2 * w->session_info.max_batch + 4};
     if (inputs_num_classes(e->inputs) > w->model.info.num_classes) {
         complain("%s has %d class folders, the model only %d classes", options->inputs[0],
                  inputs_num_classes(e->inputs), w->model.info.num_classes);
         return EXIT_USAGE;
     }
     check_order(e, w);
-    struct decode_pool *pool = decode_pool_create(e->inputs, &pool_params);
-    if (!pool) {
-        complain("no memory or threads to decode pictures");
-        return EXIT_NO_DEVICE;
-    }
     e->started_at = now_ms();
     const cdl_result r = runner_run(&(struct runner_params){
         .session = w->session,
-        .pool = pool,
+        .inputs = e->inputs,
+        .threads = options->threads,
         .batch = w->session_info.max_batch,
         .topk = e->num_ranks,
         .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
@@ -123,7 +111,6 @@ static enum exit_status evaluate(const struct options *options, struct workspace
         .ctx = e,
     });
     show_progress(e, true);
-    decode_pool_destroy(&pool);
     if (r != CDL_OK)
         return status_of(r);
     print_summary(e, w, options->format);
@@ -136,7 +123,7 @@ static enum exit_status evaluate(const struct options *options, struct workspace
 int command_eval(const struct options *options) {
     char error[512];
     struct workspace w = {0};
-    struct eval e = {.progress = !options->quiet && isatty(fileno(stderr))};
+    struct eval e = {.progress = !options->quiet && stderr_is_terminal()};
     if (options->num_inputs != 1) {
         complain("eval needs one folder, with a folder for every class in it; see cardinal eval --help");
         return EXIT_USAGE;

@@ -1,3 +1,4 @@
+// layers.c - see layers.h.
 #include "commands/layers.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #if defined(__linux__) || defined(_WIN32)
 #include <jansson.h>
 
-// The one pair of a manifest's object of environment variables; false when it has none.
+// A manifest names an environment variable and its value by an object with one member. false: there is none.
 static bool environment_pair(const json_t *object, const char **name, const char **value) {
     void *it = json_object_iter((json_t *)(size_t)object);
     if (!it)
@@ -76,13 +77,14 @@ int find_implicit_layers(struct layer_info *out, int cap) {
 #else
 #include <dirent.h>
 
+#include "system/text.h"
+
 static int read_folder(const char *folder, struct layer_info *out, int cap) {
     DIR *dir = opendir(folder);
     int n = 0;
     for (struct dirent *entry; dir && (entry = readdir(dir)) && n < cap;) {
         char path[4096];
-        const size_t length = strlen(entry->d_name);
-        if (length < 5 || strcmp(entry->d_name + length - 5, ".json") != 0)
+        if (!ends_in(entry->d_name, ".json"))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         memset(&out[n], 0, sizeof *out * (size_t)(cap - n));

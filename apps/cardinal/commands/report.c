@@ -1,7 +1,14 @@
+// report.c - see report.h.
 #include "commands/report.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+struct version_text version_text(uint32_t version) {
+    struct version_text out;
+    snprintf(out.text, sizeof out.text, "%u.%u.%u", version >> 22, version >> 12 & 0x3ff, version & 0xfff);
+    return out;
+}
 
 json_t *json_text(const char *text) {
     json_t *string = json_string(text);
@@ -119,6 +126,6 @@ void report_picture(const struct report *r, const struct outcome *o) {
     case FORMAT_JSON: print_json(r, o); break;
     case FORMAT_CSV: print_csv(r, o); break;
     }
-    // Someone may be reading along; and what was done is not lost with what comes after.
+    // So that a reader sees each result at once, and none is lost when the program is killed.
     fflush(r->file);
 }

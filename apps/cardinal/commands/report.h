@@ -18,6 +18,11 @@ struct report {
 void report_begin(const struct report *r); // CSV's header
 void report_picture(const struct report *r, const struct outcome *o);
 
+struct version_text {
+    char text[32];
+};
+struct version_text version_text(uint32_t api_version); // of Vulkan: "1.3.239"
+
 // A JSON string of text in any encoding: bytes that are not UTF-8 become U+FFFD.
 json_t *json_text(const char *text);
 // One object on its own line, floats with 9 significant digits (each fp32 value its own); frees it.

@@ -1,3 +1,4 @@
+// runner.c - see runner.h.
 #include "commands/runner.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct batch {
 
 struct runner {
     const struct runner_params *p;
+    struct decode_pool *pool;
     struct cdl_pixels *pixels; // [batch]
     struct cdl_class *top;     // [topk]
     struct batch batches[2];
@@ -44,7 +46,7 @@ static cdl_result gather(struct runner *r, struct batch *b) {
     b->num_items = b->num_images = 0;
     b->bytes = 0;
     while (b->num_images < r->p->batch && b->bytes < MAX_BATCH_BYTES && b->num_items < 4 * r->p->batch + 64 &&
-           decode_pool_next(r->p->pool, &d))
+           decode_pool_next(r->pool, &d))
         if (!append(b, &d)) {
             decoded_free(&d);
             complain("out of memory while gathering pictures");
@@ -78,7 +80,7 @@ static void deliver(struct runner *r, const struct decoded *d, const char *error
     r->p->sink(r->p->ctx, &o);
 }
 
-// A batch that the session refused: its pictures one by one, so that only those to blame fail.
+// Runs the pictures of a batch that the session refused one by one, so that only those at fault fail.
 static cdl_result run_one_by_one(struct runner *r, struct batch *b, int slot) {
     for (int i = 0; i < b->num_items; i++) {
         struct decoded *d = &b->items[i];
@@ -159,8 +161,10 @@ cdl_result runner_run(const struct runner_params *params) {
     cdl_result result = CDL_OK;
     r.pixels = calloc((size_t)params->batch, sizeof *r.pixels);
     r.top = calloc((size_t)params->topk, sizeof *r.top);
-    if (!r.pixels || !r.top) {
-        complain("out of memory");
+    r.pool = decode_pool_create(params->inputs, &(struct decode_pool_params){.threads = params->threads,
+                                                                             .max_pictures = 2 * params->batch + 4});
+    if (!r.pixels || !r.top || !r.pool) {
+        complain(r.pool ? "out of memory" : "no memory or threads to decode pictures");
         result = CDL_ERR_NOMEM;
     }
     // While the device works on one batch, the next is gathered and staged; then the first is collected.
@@ -179,6 +183,7 @@ cdl_result runner_run(const struct runner_params *params) {
             decoded_free(&r.batches[i].items[j]);
         free(r.batches[i].items);
     }
+    decode_pool_destroy(&r.pool);
     free(r.pixels);
     free(r.top);
     return result;

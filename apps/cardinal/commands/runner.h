@@ -1,4 +1,4 @@
-// runner.h - pictures from the decode pool through a session, two batches in flight, results in order.
+// runner.h - pictures from the inputs, decoded ahead, through a session, two batches in flight, results in order.
 #ifndef CARDINAL_RUNNER_H_
 #define CARDINAL_RUNNER_H_
 
@@ -16,10 +16,11 @@ struct outcome {
 
 struct runner_params {
     cdl_session *session; // 2 slots
-    struct decode_pool *pool;
+    struct input_stream *inputs;
+    int threads; // that decode; 0: as many as decode_pool.h says
     int batch, topk;
     bool exif;        // honour orientation
-    bool keep_pixels; // decoded->picture is whole in the sink, too
+    bool keep_pixels; // the sink needs decoded->picture; else pixels are freed once they are staged
     struct diagnostics *diagnostics;
     void (*sink)(void *ctx, const struct outcome *outcome); // once a picture, in order
     void *ctx;

@@ -4,15 +4,12 @@
 // at a time, and fill the slot of their index. Memory: before decoding, a worker waits until its picture
 // fits into max_bytes; only the oldest picture, the one the consumer needs next, never waits.
 // Since inputs are taken in order, some worker holds the oldest, so the wait always ends.
-#if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
-#define _POSIX_C_SOURCE 200809L // clock_gettime
-#endif
 #include "inputs/decode_pool.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "system/clock.h"
 #include "system/thread.h"
 
 struct slot {
@@ -33,19 +30,6 @@ struct decode_pool {
     uint64_t taken, consumed, bytes;
     bool reading, ended, stop;
 };
-
-static double now_ms(void) {
-#if defined(_WIN32)
-    LARGE_INTEGER ticks, per_second;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&per_second);
-    return (double)ticks.QuadPart * 1e3 / (double)per_second.QuadPart;
-#else
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-#endif
-}
 
 // The slot of the next input, with its path; NULL when there is none or the pool stops.
 static struct slot *take_input(struct decode_pool *p) {
@@ -74,7 +58,7 @@ static struct slot *take_input(struct decode_pool *p) {
     return slot;
 }
 
-// Counts `bytes` for the slot once they fit; false: the pool stops.
+// Waits until `bytes` more fit into max_bytes, then counts them for the slot. false: the pool stops.
 static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes) {
     thread_mutex_lock(&p->lock);
     while (!p->stop && slot->result.index != p->consumed &&
@@ -144,7 +128,7 @@ struct decode_pool *decode_pool_create(struct input_stream *inputs, const struct
     p->threads = calloc((size_t)p->params.threads, sizeof(*p->threads));
     while (p->slots && p->threads && p->num_threads < p->params.threads) {
         if (!thread_create(&p->threads[p->num_threads], work, p))
-            break; // fewer will do
+            break; // the pool works with fewer threads
         ++p->num_threads;
     }
     if (p->num_threads == 0)

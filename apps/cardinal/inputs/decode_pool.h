@@ -14,7 +14,7 @@ struct decode_pool;
 struct decode_pool_params {
     int threads;                  // 0: one per processor, at most 16
     int max_pictures;             // decoded or under way at once; 0: 4 per thread
-    uint64_t max_bytes;           // of those pictures, 4 a pixel; 0: 256 MiB. One picture always passes
+    uint64_t max_bytes;           // of those pictures, 4 per pixel; 0: 256 MiB. One picture is always let through
     struct picture_limits limits; // all zero: the defaults
 };
 

@@ -18,6 +18,8 @@
 #include <sys/types.h>
 #endif
 
+#include "system/text.h"
+
 void name_list_clear(struct name_list *l) {
     for (size_t i = 0; i < l->count; ++i)
         free(l->names[i]);
@@ -25,15 +27,7 @@ void name_list_clear(struct name_list *l) {
     memset(l, 0, sizeof(*l));
 }
 
-static char *copy_text(const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    if (copy)
-        memcpy(copy, text, size);
-    return copy;
-}
-
-// Takes `name` in any case; NULL, from a failed allocation, fails.
+// Appends `name` and takes ownership of it, also on failure. NULL, the result of a failed allocation, is a failure.
 static bool add_owned(struct name_list *l, char *name) {
     if (!name)
         return false;
@@ -76,7 +70,7 @@ char *folder_join(const char *folder, const char *name) {
     return path;
 }
 
-// What tells a folder from another, to notice links that lead back up.
+// Tells folders apart, so that a link back to a folder above is noticed.
 struct identity {
     uint64_t device, file;
 };
@@ -194,7 +188,7 @@ int folder_list(const char *path, enum folder_entry which, struct name_list *out
     return error;
 }
 
-// For each folder found: where its parent stands in the list, and what it is.
+// For each folder found: the index of its parent in the list, and its identity.
 struct found_folder {
     size_t parent;
     struct identity id;
@@ -219,7 +213,7 @@ static bool leads_back(const struct walk *w, size_t parent, struct identity id) 
     }
 }
 
-// Takes `path`.
+// Appends a folder and takes ownership of `path`.
 static bool add_folder(struct walk *w, size_t parent, struct identity id, char *path) {
     size_t n = w->paths->count - w->first;
     if (n == w->capacity) {

@@ -27,6 +27,6 @@ bool folder_walk(const char *root, bool hidden, struct name_list *out);
 // "folder/name", malloc'd; NULL: no memory.
 char *folder_join(const char *folder, const char *name);
 
-bool folder_exists(const char *path); // and is a folder
+bool folder_exists(const char *path); // there is something of that name, and it is a folder
 
 #endif // CARDINAL_FOLDER_H_

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "inputs/folder.h"
-#include "paths.h"
+#include "system/text.h"
 
 enum { MAX_LINE = 32768 }; // bytes of one path read from a list
 
@@ -21,7 +21,7 @@ struct input_stream {
     struct name_list classes; // names; empty unless labelled
     size_t next_class;
 
-    // The walk under way: folders not yet listed, and the files of the one listed last.
+    // The current walk: its folders, of which next_folder is to be listed next, and the files of the one before that.
     struct name_list folders, files;
     size_t next_folder, next_file;
     const char *walk_root; // for the message when a walk found nothing; NULL: it found something
@@ -43,29 +43,21 @@ static bool is_wanted(struct input_stream *s, const char *name) {
     return false;
 }
 
-static char *copy_text(const char *text) {
-    char *copy = malloc(strlen(text) + 1);
-    return copy ? strcpy(copy, text) : NULL;
+static void write_error(char *error, size_t size, const char *path, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    write_path_error(error, size, path, fmt, args);
+    va_end(args);
 }
 
-static void write_error(char *error, size_t size, const char *path, const char *text) {
-    if (size == 0)
-        return;
-    size_t length = strlen(path), most = size / 2;
-    snprintf(error, size, "%s%s: %s", length > most ? "..." : "", length > most ? path + (length - most) : path, text);
-    for (char *c = error; *c; ++c) // a path may hold a newline; the error is one line
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-}
-
-// Takes `path`; NULL means that memory ran out, which ends the stream with one last error.
+// Fills *out and takes ownership of `path`. A NULL path says that memory ran out: that is the last item of the stream.
 static bool give(struct input_stream *s, char *path, const char *error, struct input_item *out) {
     if (!path) {
         s->no_memory = true;
         path = copy_text("");
         snprintf(out->error, sizeof(out->error), "not enough memory to list the inputs");
     } else if (error) {
-        write_error(out->error, sizeof(out->error), path, error);
+        write_error(out->error, sizeof(out->error), path, "%s", error);
     }
     out->path = path;
     out->class_index = s->labelled ? s->class_index : -1;
@@ -114,7 +106,8 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out) {
     return false;
 }
 
-// A line without its end; *too_long: longer than MAX_LINE, the rest was read and dropped. NULL: end.
+// Reads a line and drops its line break. *too_long: it had more than MAX_LINE bytes, of which the rest was dropped.
+// NULL: the file is at its end.
 static char *read_line(FILE *file, bool *too_long, bool *no_memory) {
     size_t used = 0, capacity = 256;
     char *line = malloc(capacity);
@@ -163,7 +156,7 @@ static bool next_of_list(struct input_stream *s, struct input_item *out) {
     }
 }
 
-// Starts on the next argument or class. false: there is none. *plain: it is a file, to be given as it is.
+// Moves on to the next argument or class. false: there is none. *plain is the argument where it is a file, else NULL.
 static bool advance(struct input_stream *s, const char **plain) {
     *plain = NULL;
     bool ok = true;
@@ -238,7 +231,7 @@ struct input_stream *inputs_open_labelled(const char *folder, char *error, size_
     s->labelled = true;
     int failure = folder_list(folder, FOLDER_FOLDERS, &s->classes);
     if (failure || s->classes.count == 0) {
-        write_error(error, error_size, folder,
+        write_error(error, error_size, folder, "%s",
                     failure ? strerror(failure) : "no class folders in it; one subfolder per class is expected");
         inputs_close(&s);
     }

@@ -1,4 +1,4 @@
-// picture_bmp.c - uncompressed BMP and binary PNM (P5 grey, P6 colour), strictly: every byte read
+// bmp.c - uncompressed BMP and binary PNM (P5 grey, P6 colour), strictly: every byte read
 // is checked to be there, and what stb_image guesses or leaves uninitialised is an error here.
 #include "picture/internal.h"
 

@@ -1,4 +1,4 @@
-// picture_exif.c - the orientation out of an EXIF block. A damaged block never fails a picture.
+// exif.c - the orientation out of an EXIF block. A damaged block never fails a picture.
 #include "picture/internal.h"
 
 #ifdef CARDINAL_HAVE_EXIF

@@ -1,4 +1,4 @@
-// picture_internal.h - what picture.c and the readers of the single formats share.
+// internal.h - what picture.c and the readers of the single formats share.
 #ifndef CARDINAL_PICTURE_INTERNAL_H_
 #define CARDINAL_PICTURE_INTERNAL_H_
 

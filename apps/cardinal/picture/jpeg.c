@@ -1,4 +1,4 @@
-// picture_jpeg.c - JPEG: a walk over the markers for size and EXIF, then libjpeg-turbo with Pillow's
+// jpeg.c - JPEG: a walk over the markers for size and EXIF, then libjpeg-turbo with Pillow's
 // settings, or stb_image where the build has no libjpeg.
 //
 // Which damaged files are refused: as in Pillow, one that ends before its last pixel; a baseline

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "picture/stb_png.h"
+#include "system/files.h"
 
 // ---- colours
 
@@ -160,11 +161,7 @@ bool overlay_write_png(const char *path, const uint8_t *rgba, int width, int hei
         snprintf(part, length + 6, "%s.part", path);
         errno = 0;
         ok = write_file(part, png, (size_t)size);
-#ifdef _WIN32
-        if (ok)
-            remove(path);
-#endif
-        ok = ok && rename(part, path) == 0;
+        ok = ok && replace_file(part, path);
         if (!ok) {
             snprintf(error, error_size, "%s: could not be written (%s)", path, errno ? strerror(errno) : "disk full?");
             remove(part);

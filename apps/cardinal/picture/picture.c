@@ -6,43 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/types.h>
+
+#include "system/files.h"
+#include "system/text.h"
 
 #define DEFAULT_MAX_SIDE 65535
 #define DEFAULT_MAX_PIXELS ((uint64_t)1 << 28)
 #define DEFAULT_MAX_FILE_BYTES ((uint64_t)512 << 20)
 
-#if defined(_WIN32)
-typedef struct _stat64 file_status;
-static int read_status(const char *path, file_status *st) { return _stat64(path, st); }
-static bool is_folder(const file_status *st) { return (st->st_mode & _S_IFMT) == _S_IFDIR; }
-static bool is_regular(const file_status *st) { return (st->st_mode & _S_IFMT) == _S_IFREG; }
-#else
-typedef struct stat file_status;
-static int read_status(const char *path, file_status *st) { return stat(path, st); }
-static bool is_folder(const file_status *st) { return S_ISDIR(st->st_mode); }
-static bool is_regular(const file_status *st) { return S_ISREG(st->st_mode); }
-#endif
-
 bool picture_fail(const struct picture_source *s, const char *fmt, ...) {
-    if (s->error_size == 0)
-        return false;
-    // The reason must fit, so of a very long path only the end is told.
-    size_t length = strlen(s->name), most = s->error_size / 2;
-    bool shorten = length > most;
-    int used = snprintf(s->error, s->error_size, "%s%s: ", shorten ? "..." : "",
-                        shorten ? s->name + (length - most) : s->name);
-    if (used >= 0 && (size_t)used < s->error_size) {
-        va_list args;
-        va_start(args, fmt);
-        vsnprintf(s->error + used, s->error_size - (size_t)used, fmt, args);
-        va_end(args);
-    }
-    // A file may be named with a newline, and libraries' texts come from elsewhere: keep it one line.
-    for (char *c = s->error; *c != '\0'; ++c)
-        if ((unsigned char)*c < ' ' || *c == 127)
-            *c = ' ';
+    va_list args;
+    va_start(args, fmt);
+    write_path_error(s->error, s->error_size, s->name, fmt, args);
+    va_end(args);
     return false;
 }
 
@@ -250,20 +226,20 @@ bool picture_read_file(const char *path, const struct picture_limits *limits, ui
     *data = NULL;
     *size = 0;
     struct picture_source s = make_source(path, limits, error, error_size);
-    file_status st;
-    if (read_status(path, &st) != 0)
+    struct file_status status;
+    if (!get_file_status(path, &status))
         return picture_fail(&s, "cannot open: %s", strerror(errno));
-    if (is_folder(&st))
+    if (status.kind == FILE_FOLDER)
         return picture_fail(&s, "is a folder, not a picture");
-    if (!is_regular(&st)) // a FIFO or device could block for ever
+    if (status.kind != FILE_REGULAR) // a FIFO or device could block for ever
         return picture_fail(&s, "is not a regular file; save it as a file first");
-    if ((uint64_t)st.st_size > s.limits.max_file_bytes)
+    if ((uint64_t)status.size > s.limits.max_file_bytes)
         return picture_fail(&s, "a file of %llu MiB is too large: at most %llu MiB",
-                            (unsigned long long)st.st_size >> 20, (unsigned long long)s.limits.max_file_bytes >> 20);
+                            (unsigned long long)status.size >> 20, (unsigned long long)s.limits.max_file_bytes >> 20);
     FILE *file = fopen(path, "rb");
     if (!file)
         return picture_fail(&s, "cannot open: %s", strerror(errno));
-    *data = read_stream(&s, file, (uint64_t)st.st_size, size);
+    *data = read_stream(&s, file, (uint64_t)status.size, size);
     fclose(file);
     return *data != NULL;
 }

@@ -1,4 +1,4 @@
-// picture_png.c - PNG and GIF. stb_image decodes; what it would let pass is checked here first:
+// png.c - PNG and GIF. stb_image decodes; what it would let pass is checked here first:
 // truncation, checksums, palettes too short for their pixels (it would read uninitialised memory).
 #include "picture/internal.h"
 

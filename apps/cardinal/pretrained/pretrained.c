@@ -19,7 +19,6 @@
 #include <sys/types.h>
 
 #ifdef _WIN32
-#include <io.h>
 #include <windows.h>
 #else
 #include <fcntl.h>
@@ -27,9 +26,11 @@
 #include <unistd.h>
 #endif
 
-#include "system/cache_folder.h"
 #include "pretrained/download.h"
 #include "pretrained/sha256.h"
+#include "system/cache_folder.h"
+#include "system/files.h"
+#include "system/text.h"
 
 enum { PATH_SIZE = 1024, MAX_TRIES = 4 };
 
@@ -49,58 +50,20 @@ const struct pretrained *pretrained_find(const char *name) {
 }
 
 const struct pretrained *pretrained_find_file(const char *path) {
-    const char *base = path;
-    for (const char *c = path; *c; c++)
-        if (*c == '/' || *c == '\\')
-            base = c + 1;
+    const char *name = path_name(path);
     for (int i = 0; i < pretrained_table_count; i++)
-        if (!strcmp(base, pretrained_table[i].file))
+        if (!strcmp(name, pretrained_table[i].file))
             return &pretrained_table[i];
     return NULL;
 }
 
-// ---- the system: files, time, locks
-
-struct file_status {
-    int64_t size, mtime;
-};
-
-static bool get_status(const char *path, struct file_status *out) {
-#ifdef _WIN32
-    struct _stat64 st;
-    if (_stat64(path, &st) != 0 || (st.st_mode & _S_IFMT) != _S_IFREG)
-        return false;
-#else
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-        return false;
-#endif
-    *out = (struct file_status){.size = (int64_t)st.st_size, .mtime = (int64_t)st.st_mtime};
-    return true;
-}
-
-static bool replace_file(const char *from, const char *to) {
-#ifdef _WIN32
-    errno = EACCES; // for the message
-    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) != 0;
-#else
-    return rename(from, to) == 0;
-#endif
-}
+// ---- the system: time, locks
 
 static void sleep_ms(int ms) {
 #ifdef _WIN32
     Sleep((DWORD)ms);
 #else
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
-#endif
-}
-
-static bool stderr_is_terminal(void) {
-#ifdef _WIN32
-    return _isatty(_fileno(stderr)) != 0;
-#else
-    return isatty(STDERR_FILENO) != 0;
 #endif
 }
 
@@ -195,6 +158,10 @@ say(const struct fetch *f, const char *fmt, ...) {
     va_end(args);
 }
 
+static bool get_regular(const char *path, struct file_status *out) {
+    return get_file_status(path, out) && out->kind == FILE_REGULAR;
+}
+
 static bool hash_file(const char *path, char hex[SHA256_HEX_SIZE]) {
     FILE *file = fopen(path, "rb");
     if (!file)
@@ -232,7 +199,7 @@ static bool stamp_fits(const struct fetch *f, const struct file_status *status) 
 // Failure is no harm: the next start computes the hash again. A half-written stamp does not fit.
 static void write_stamp(const struct fetch *f, const char *hex) {
     struct file_status status;
-    FILE *file = get_status(f->path, &status) ? fopen(f->stamp, "w") : NULL;
+    FILE *file = get_regular(f->path, &status) ? fopen(f->stamp, "w") : NULL;
     if (!file)
         return;
     fprintf(file, "%s %" PRId64 " %" PRId64 "\n", hex, status.size, status.mtime);
@@ -243,7 +210,7 @@ enum cached { CACHED, ABSENT, DAMAGED, UNREADABLE };
 
 static enum cached look_into_cache(const struct fetch *f, char hex[SHA256_HEX_SIZE]) {
     struct file_status status;
-    if (!get_status(f->path, &status))
+    if (!get_regular(f->path, &status))
         return ABSENT;
     if (stamp_fits(f, &status))
         return CACHED;
@@ -301,7 +268,7 @@ static bool download(struct fetch *f) {
             sleep_ms(500 << i);
     }
     struct file_status status;
-    if (get_status(f->part, &status) && status.size == 0)
+    if (get_regular(f->part, &status) && status.size == 0)
         remove(f->part);
     return fail(f, "cannot download %s (%s); you can put that file into %s yourself", f->url, reason, f->folder);
 }
@@ -319,7 +286,7 @@ static bool take_lock(struct fetch *f, struct lock *lock) {
                         strerror(errno));
         if (waited == step_ms)
             say(f, "waiting for another process that downloads %s", f->p->file);
-        if (get_status(f->part, &now) && now.size != before.size) {
+        if (get_regular(f->part, &now) && now.size != before.size) {
             before = now;
             waited = waited > step_ms ? 2 * step_ms : waited;
         }

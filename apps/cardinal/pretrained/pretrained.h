@@ -56,7 +56,7 @@ bool pretrained_fetch(const struct pretrained *p, const struct pretrained_option
 // The folder files lie in, whether it exists or not. false: one line in error[].
 bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size);
 
-// The generated table, pretrained_table.c.
+// The generated table, table.c.
 extern const struct pretrained pretrained_table[];
 extern const int pretrained_table_count;
 

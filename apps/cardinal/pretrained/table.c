@@ -3,9 +3,8 @@
 
 #define RECIPE(arch, crop, resize, mean, std) \
     { \
-        {"architecture", arch}, {"input_size", crop}, {"resize_size", resize}, {"mean", mean}, {"std", std}, { \
-            "interpolation", "bilinear" \
-        } \
+        {"architecture", arch}, {"input_size", crop}, {"resize_size", resize}, {"mean", mean}, {"std", std}, \
+            {"interpolation", "bilinear"}, \
     }
 
 const struct pretrained pretrained_table[] = {

@@ -59,7 +59,7 @@ bool make_folders(const char *path) {
             continue;
         const char separator = *c;
         *c = '\0';
-        (void)make_folder(part); // only the last one's failure counts: "/" or "C:" may refuse
+        (void)make_folder(part); // fails for "/" or "C:", which exist; the last folder tells whether all went well
         *c = separator;
     }
     return make_folder(part);

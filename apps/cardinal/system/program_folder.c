@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "paths.h"
+#include "system/files.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN

@@ -1,4 +1,4 @@
-// thread.h - the little of threads that the tool needs, over POSIX threads or Win32.
+// thread.h - threads, mutexes and condition variables over POSIX threads or Win32.
 // Creating a mutex or condition does not fail in practice and is not checked.
 #ifndef CARDINAL_THREAD_H_
 #define CARDINAL_THREAD_H_
@@ -64,7 +64,7 @@ static inline void thread_cond_broadcast(thread_cond *c) { pthread_cond_broadcas
 
 #endif
 
-// The two systems start threads at functions of different types; this carries ours across.
+// POSIX and Win32 want thread functions of different types. thread_trampoline has the right one and calls `run`.
 struct thread_start {
     void (*run)(void *ctx);
     void *ctx;

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "app.h"
-#include "paths.h"
+#include "system/files.h"
 #include "picture/overlay.h"
 
 struct shot {

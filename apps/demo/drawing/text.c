@@ -8,7 +8,7 @@
 #include <SDL.h>
 #include <SDL_ttf.h>
 
-#include "paths.h"
+#include "system/files.h"
 
 enum { TABLE_SIZE = 4096, OPEN_FONTS = 24 };
 

@@ -9,6 +9,7 @@
 #include <SDL_vulkan.h>
 
 #include "app.h"
+#include "system/text.h"
 #include "parse.h"
 
 const char *vulkan_result_name(VkResult result) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "paths.h"
+#include "system/text.h"
 
 static const float pad = 22;
 
@@ -76,7 +76,7 @@ static float waiting(struct view *v, float y) {
     if (d->preparation) {
         const struct choice *choice = prepare_choice(d->preparation);
         snprintf(text, sizeof text, "Preparing %s on %s",
-                 choice->model[0] ? file_name(choice->model) : "the bundled model", d->vk.gpus[choice->gpu].name);
+                 choice->model[0] ? path_name(choice->model) : "the bundled model", d->vk.gpus[choice->gpu].name);
     } else {
         snprintf(text, sizeof text,
                  d->classifier.ready ? "Waiting for a picture"
@@ -142,7 +142,7 @@ static void button(struct view *v, struct box box, const char *text, bool on, en
 
 static const char *model_name(const struct demo *d) {
     const char *name = d->choices.current.model;
-    return name[0] ? file_name(name) : d->options.app.arch ? d->options.app.arch : "bundled: CIFAR-10";
+    return name[0] ? path_name(name) : d->options.app.arch ? d->options.app.arch : "bundled: CIFAR-10";
 }
 
 static void controls(struct view *v, float y) {

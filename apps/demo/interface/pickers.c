@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "paths.h"
+#include "system/files.h"
+#include "system/text.h"
 #include "pretrained/pretrained.h"
 
 // In the order that choose_source counts by: given ones, cameras, bundled pictures.
@@ -60,7 +61,7 @@ static void fill_models(struct menu *m, const struct choices *c, const char *arc
         }
         if (!strcmp(name, c->current.model))
             m->marked = m->count;
-        menu_add(m, name[0] ? file_name(name) : arch ? arch : "resnext20_16x4d for CIFAR-10", note, false);
+        menu_add(m, name[0] ? path_name(name) : arch ? arch : "resnext20_16x4d for CIFAR-10", note, false);
     }
 }
 

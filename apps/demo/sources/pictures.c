@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "paths.h"
+#include "system/text.h"
 #include "picture/picture.h"
 
 // A GPU's images end at some thousands of pixels a side; larger pictures lose whole rows and columns.
@@ -31,7 +31,7 @@ static bool show(struct source *s, const char *path) {
     }
     if (ok) {
         s->back.orientation = picture.orientation;
-        snprintf(s->back.title, sizeof s->back.title, "%s", file_name(path));
+        snprintf(s->back.title, sizeof s->back.title, "%s", path_name(path));
         s->cut = true;
         source_publish(s, now_ms() - start);
     } else {

@@ -12,14 +12,9 @@
 
 #include "inputs/folder.h"
 #include "inputs/inputs.h"
-#include "parse.h"
+#include "system/text.h"
 
 enum { MAX_FILES = 100000 };
-
-static char *copy_text(const char *text) {
-    char *copy = malloc(strlen(text) + 1);
-    return copy ? strcpy(copy, text) : NULL;
-}
 
 void source_spec_free(struct source_spec *spec) {
     for (int i = 0; i < spec->num_files; i++)

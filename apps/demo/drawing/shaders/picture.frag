@@ -31,7 +31,9 @@ vec3 rgb_of(float y, vec2 c) {
 
 void main() {
     const vec2 at = stored(place);
-    vec3 rgb = nv12 != 0 ? rgb_of(textureLod(luma, at, 0).r, textureLod(chroma, at, 0).rg) : textureLod(luma, at, 0).rgb;
+    vec3 rgb = textureLod(luma, at, 0).rgb;
+    if (nv12 != 0)
+        rgb = rgb_of(rgb.r, textureLod(chroma, at, 0).rg);
     rgb = clamp(rgb, 0, 1);
     const vec2 network = (place - seen.xy) / seen.zw;
     if (strength > 0 && all(greaterThanEqual(network, vec2(0))) && all(lessThanEqual(network, vec2(1)))) {

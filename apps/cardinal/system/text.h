@@ -1,0 +1,25 @@
+// text.h - small work on text and on paths as text.
+#ifndef CARDINAL_TEXT_H_
+#define CARDINAL_TEXT_H_
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+char *copy_text(const char *text); // malloc'd; NULL: no memory
+
+bool ends_in(const char *text, const char *end);
+bool ends_in_any_case(const char *text, const char *end); // the letters A to Z are equal to a to z
+
+bool contains_ignoring_case(const char *text, const char *part);
+
+const char *path_name(const char *path); // without its folders; points into `path`
+
+// Whether the name ends with one of the extensions, in any case. They have their dot; NULL ends the list.
+bool has_extension(const char *name, const char *const *extensions);
+
+// "path: reason" on one line: of a long path the end alone, so that the reason fits, and for each control character,
+// which a file's name may hold, a space.
+void write_path_error(char *error, size_t size, const char *path, const char *fmt, va_list args);
+
+#endif // CARDINAL_TEXT_H_
