@@ -37,7 +37,7 @@ struct cdl_graph {
     int output;        // the value that the network is run for: the logits
     int map, features; // values: the last feature map, and its average, which the classifier sees
     int num_classes;
-    char architecture[64];
+    char architecture[64]; // as the model calls it; empty while that is being found out
 };
 
 #define CDL_BATCH_NORM_EPSILON 1e-5f // torchvision's, and PyTorch's default

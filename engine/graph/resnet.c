@@ -263,6 +263,7 @@ cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model
                             const cdl_log *log) {
     *out = (struct cdl_graph){0};
     struct builder b = {.graph = out, .model = model, .log = log, .fold = fold};
+    cdl_format_text(out->architecture, sizeof out->architecture, "%s", model->recipe.architecture);
     int value = 0;
     cdl_result r = add_stem(&b, height, width, &value);
     if (r == CDL_OK && !has_block(model, 0, 0))

@@ -62,12 +62,8 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                     .constants =
                         {
                             [WORKGROUP] = workgroup,
-                            [KERNEL_H] = (uint32_t)s->op->kernel_h,
-                            [KERNEL_W] = (uint32_t)s->op->kernel_w,
-                            [STRIDE] = (uint32_t)s->op->stride,
-                            [PADDING] = (uint32_t)s->op->padding,
-                            [RELU] = s->op->relu,
-                            [ADD_RESIDUAL] = s->op->residual >= 0,
+                            CDL_KERNEL_SIDES(s->op),
+                            CDL_OP_CONSTANTS(s->op),
                             [NARROW] = cdl_is_narrow(s),
                             [TILE_M] = m,
                             [TILE_N] = width,

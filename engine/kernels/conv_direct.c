@@ -20,14 +20,10 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                     .constants =
                         {
                             [WORKGROUP] = CDL_POINTWISE_SIZE,
-                            [KERNEL_H] = (uint32_t)s->op->kernel_h,
-                            [KERNEL_W] = (uint32_t)s->op->kernel_w,
-                            [STRIDE] = (uint32_t)s->op->stride,
-                            [PADDING] = (uint32_t)s->op->padding,
+                            CDL_KERNEL_SIDES(s->op),
+                            CDL_OP_CONSTANTS(s->op),
                             [SPAN] = (uint32_t)span,
                             [PIXELS] = (uint32_t)pixels,
-                            [RELU] = s->op->relu,
-                            [ADD_RESIDUAL] = s->op->residual >= 0,
                         },
                 },
             .weights = {cdl_conv_weights(s, LANES, span, 0, 0)},

@@ -20,10 +20,7 @@ static struct cdl_kernel describe(const struct cdl_shape *s, const struct tile *
                 .constants =
                     {
                         [WORKGROUP] = CDL_GROUPED_SUBGROUPS * caps->matrix_subgroup,
-                        [STRIDE] = (uint32_t)s->op->stride,
-                        [PADDING] = (uint32_t)s->op->padding,
-                        [RELU] = s->op->relu,
-                        [ADD_RESIDUAL] = s->op->residual >= 0,
+                        CDL_OP_CONSTANTS(s->op),
                         [MATRIX_M] = caps->matrix_m,
                         [MATRIX_N] = caps->matrix_n,
                         [MATRIX_K] = caps->matrix_k,

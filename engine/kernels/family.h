@@ -39,6 +39,12 @@ bool cdl_few_registers(const struct cdl_caps *caps);
 
 // ---- convolutions
 
+// Initializers of the specialization constants that most convolutions have, by the names in their lists.
+#define CDL_KERNEL_SIDES(op) [KERNEL_H] = (uint32_t)(op)->kernel_h, [KERNEL_W] = (uint32_t)(op)->kernel_w
+#define CDL_OP_CONSTANTS(op) \
+    [STRIDE] = (uint32_t)(op)->stride, [PADDING] = (uint32_t)(op)->padding, [RELU] = (op)->relu, \
+    [ADD_RESIDUAL] = (op)->residual >= 0
+
 // What all convolutions share of their push constants.
 struct conv_params cdl_conv_params(const struct cdl_kernel *k, const struct cdl_shape *shape, int images,
                                    const struct cdl_addresses *at);

@@ -5,7 +5,7 @@
 
 #include "plan/plan.h"
 
-enum { CDL_FINDING_KEY = 176 };
+enum { CDL_FINDING_KEY = 256 };
 
 struct cdl_finding {
     enum cdl_finding_kind {

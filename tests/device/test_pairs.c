@@ -142,10 +142,7 @@ static void check_timings(const cdl_session *s, int pairs) {
 
 static int check_network(const char *name, const float *tensors) {
     float apart[BATCH][MAX_CLASSES], together[BATCH][MAX_CLASSES];
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
+    cdl_model *model = harness_load(name);
     cdl_session *s = open_session(model, false);
     const int classes = s->plan.graph.num_classes, pairs = choose_pairs(s, 0);
     run(s, tensors, BATCH, apart);

@@ -20,7 +20,8 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
     cdl_mutex_unlock(&h->lock);
 }
 
-cdl_log harness_log(void) { return (cdl_log){on_log, &harness, CDL_LOG_WARN}; }
+const cdl_log harness_shared_log = {on_log, &harness, CDL_LOG_WARN};
+cdl_log harness_log(void) { return harness_shared_log; }
 
 int harness_open(void **state) {
     (void)state;
@@ -124,6 +125,12 @@ cdl_model *harness_load(const char *name) {
     cdl_model *model;
     snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
     harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = harness_log())), path);
+    return model;
+}
+
+cdl_model *harness_random_model(const char *arch) {
+    cdl_model *model;
+    harness_expect_ok(cdl_model_random(&model, arch, 1, cdl_model_params(.log = harness_log())), arch);
     return model;
 }
 

@@ -44,8 +44,9 @@ extern struct harness harness; // of the running test program
 int harness_open(void **state);
 int harness_close(void **state);
 
-// The log that every test's call gets.
+// The log that every test's call gets, by value or by pointer.
 cdl_log harness_log(void);
+extern const cdl_log harness_shared_log;
 // Takes the errors logged since the last call away, and tells how many there were; validation messages stay.
 int harness_take_errors(void);
 // r is `expected` and exactly one error line was logged. what: for the message.
@@ -67,6 +68,7 @@ uint8_t *random_bytes(struct random *r, size_t count); // malloc'd
 
 // The network of tests/golden/layers/NAME.safetensors.
 cdl_model *harness_load(const char *name);
+cdl_model *harness_random_model(const char *arch);
 
 // malloc that fails the test rather than return NULL.
 void *must_alloc(size_t count, size_t size);

@@ -2,28 +2,6 @@
 #include "graph/resnet.h"
 #include "support/harness.h"
 
-static void on_log(void *ctx, cdl_log_level level, const char *msg) {
-    (void)ctx;
-    harness.errors += level == CDL_LOG_ERR;
-    if (level == CDL_LOG_ERR)
-        cdl_format_text(harness.last, sizeof harness.last, "%s", msg);
-}
-static const cdl_log plain_log = {on_log, NULL, CDL_LOG_WARN};
-
-static cdl_model *random_model(const char *arch) {
-    cdl_model *model;
-    harness_expect_ok(cdl_model_random(&model, arch, 1, cdl_model_params(.log = plain_log)), arch);
-    return model;
-}
-
-static cdl_model *load_layers(const char *name) {
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = plain_log)), path);
-    return model;
-}
-
 // ---- shapes
 
 static const struct cdl_value *value_after(const struct cdl_graph *g, const char *op) {
@@ -42,9 +20,9 @@ static void check_shape(const struct cdl_graph *g, const char *op, int height, i
 
 static void test_resnext50_shapes(void **state) {
     (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     struct cdl_graph g;
-    harness_expect_ok(cdl_graph_create(&g, model, 224, 160, true, &plain_log), "graph");
+    harness_expect_ok(cdl_graph_create(&g, model, 224, 160, true, &harness_shared_log), "graph");
     check_shape(&g, "conv1", 112, 80, 64);
     check_shape(&g, "maxpool", 56, 40, 64);
     check_shape(&g, "layer1.0.conv2", 56, 40, 128);
@@ -62,10 +40,10 @@ static void test_resnext50_shapes(void **state) {
         flops += cdl_op_flops(&g, &g.ops[i], 1);
     assert_true(flops > 5.9e9 && flops < 6.3e9); // 4.23 GMACs at 224x224
     cdl_graph_destroy(&g);
-    harness_expect_ok(cdl_graph_create(&g, model, 224, 224, false, &plain_log), "graph without folding");
+    harness_expect_ok(cdl_graph_create(&g, model, 224, 224, false, &harness_shared_log), "graph without folding");
     assert_int_equal(g.num_ops, 1 + 1 + 16 * 3 + 4 + 1 + 1 + 53);
     cdl_graph_destroy(&g);
-    harness_expect_ok(cdl_graph_create(&g, model, 1, 1, true, &plain_log), "a picture of one pixel");
+    harness_expect_ok(cdl_graph_create(&g, model, 1, 1, true, &harness_shared_log), "a picture of one pixel");
     check_shape(&g, "layer4.2.conv3", 1, 1, 2048);
     cdl_graph_destroy(&g);
     cdl_model_destroy(&model);
@@ -77,7 +55,7 @@ static void test_every_architecture(void **state) {
         const char *arch = cdl_model_arch_name(i);
         if (strstr(arch, "101_") || strstr(arch, "152")) // large; their blocks are the others'
             continue;
-        cdl_model *model = random_model(arch);
+        cdl_model *model = harness_random_model(arch);
         struct cdl_model_info info;
         cdl_model_get_info(model, &info);
         assert_string_equal(info.architecture, arch);
@@ -104,7 +82,7 @@ static void damaged(cdl_model *model, const char *skip, const char *reshape, con
             t.shape[0]--;
         copy.list.items[copy.list.count++] = t;
     }
-    harness_expect_failure(cdl_graph_create(&g, &copy, 32, 32, true, &plain_log), CDL_ERR_FORMAT,
+    harness_expect_failure(cdl_graph_create(&g, &copy, 32, 32, true, &harness_shared_log), CDL_ERR_FORMAT,
                            skip ? skip : reshape);
     if (!strstr(harness.last, expected))
         fail_msg("the message does not name %s: %s", expected, harness.last);
@@ -113,7 +91,7 @@ static void damaged(cdl_model *model, const char *skip, const char *reshape, con
 
 static void test_damaged_state_dicts(void **state) {
     (void)state;
-    cdl_model *model = load_layers("bottleneck_g4");
+    cdl_model *model = harness_load("bottleneck_g4");
     static const char *const needed[] = {
         "conv1.weight",
         "bn1.weight",

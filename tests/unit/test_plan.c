@@ -14,28 +14,6 @@ static const struct cdl_caps cpu = {.subgroup_size = 8,
 static const struct cdl_caps least = {
     .subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
 
-static void on_log(void *ctx, cdl_log_level level, const char *msg) {
-    (void)ctx;
-    harness.errors += level == CDL_LOG_ERR;
-    if (level == CDL_LOG_ERR)
-        cdl_format_text(harness.last, sizeof harness.last, "%s", msg);
-}
-static const cdl_log plain_log = {on_log, NULL, CDL_LOG_WARN};
-
-static cdl_model *random_model(const char *arch) {
-    cdl_model *model;
-    harness_expect_ok(cdl_model_random(&model, arch, 1, cdl_model_params(.log = plain_log)), arch);
-    return model;
-}
-
-static cdl_model *load_layers(const char *name) {
-    char path[512];
-    cdl_model *model;
-    snprintf(path, sizeof path, "%s/layers/%s.safetensors", CDL_GOLDEN_DIR, name);
-    harness_expect_ok(cdl_model_load_file(&model, path, cdl_model_params(.log = plain_log)), path);
-    return model;
-}
-
 // ---- plans
 
 struct lifetime {
@@ -231,15 +209,16 @@ static void check_weights(const struct cdl_plan *p, const char *what) {
 
 static void check_plan(const cdl_model *model, const struct cdl_plan_params *params, const char *what) {
     struct cdl_plan p;
-    harness_expect_ok(cdl_plan_create(&p, model, params, &plain_log), what);
+    harness_expect_ok(cdl_plan_create(&p, model, params, &harness_shared_log), what);
     check_arena(&p, params->keep_values, what);
     check_runs(&p, what);
     check_weights(&p, what);
     for (int steps = 1; steps <= p.num_steps; steps += 1 + p.num_steps / 6) {
-        harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){steps, 1 + steps % 3}, &plain_log), what);
+        harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){steps, 1 + steps % 3}, &harness_shared_log),
+                          what);
         check_runs(&p, what);
     }
-    harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){0, 0}, &plain_log), what);
+    harness_expect_ok(cdl_plan_set_segment(&p, (struct cdl_segment){0, 0}, &harness_shared_log), what);
     check_arena(&p, params->keep_values, what);
     cdl_plan_destroy(&p);
     assert_null(p.steps);
@@ -251,7 +230,7 @@ static void test_plans_of_small_networks(void **state) {
                                         "bottleneck_g4", "bottleneck_g8", "bottleneck_g16", "bottleneck_g32"};
     static const struct cdl_caps *const caps[] = {&gpu, &cpu, &least};
     for (size_t n = 0; n < CDL_COUNT(names); n++) {
-        cdl_model *model = load_layers(names[n]);
+        cdl_model *model = harness_load(names[n]);
         for (int i = 0; i < 3 * 2 * 2 * 2; i++)
             for (int batch = 1; batch <= 5; batch += 2)
                 check_plan(model,
@@ -269,7 +248,7 @@ static void test_plans_of_small_networks(void **state) {
 
 static void test_plans_of_resnext50(void **state) {
     (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     static const int batches[] = {1, 32};
     for (size_t i = 0; i < CDL_COUNT(batches); i++)
         for (int fp16 = 0; fp16 < 2; fp16++) {
@@ -278,7 +257,7 @@ static void test_plans_of_resnext50(void **state) {
             struct cdl_plan p;
             int barriers = 0;
             check_plan(model, &params, "resnext50");
-            harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
+            harness_expect_ok(cdl_plan_create(&p, model, &params, &harness_shared_log), "plan");
             for (int k = 0; k < p.num_steps; k++)
                 barriers += p.steps[k].barrier_before;
             print_message(
@@ -295,7 +274,7 @@ static void test_plans_of_resnext50(void **state) {
 // The segments by rule: as the arithmetic of segment.c has it, and the arena close to what is alive at one time.
 static void test_segments_by_rule(void **state) {
     (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     struct cdl_caps device = gpu;
     device.cache_bytes = 32u << 20;
     device.fill_outputs = 128 * 64 * 128;
@@ -306,12 +285,12 @@ static void test_segments_by_rule(void **state) {
                 .max_batch = batches[i], .height = 224, .width = 224, .fp16 = fp16, .fold = true, .caps = &device};
             struct cdl_segment segments[CDL_MAX_SEGMENTS];
             struct cdl_plan p;
-            harness_expect_ok(cdl_plan_create(&p, model, &params, &plain_log), "plan");
+            harness_expect_ok(cdl_plan_create(&p, model, &params, &harness_shared_log), "plan");
             const size_t arena = p.arena_bytes;
             const int count = cdl_plan_segments(&p, &device, segments);
             assert_in_range(count, 1, CDL_MAX_SEGMENTS);
             for (int k = 0; k < count; k++) {
-                harness_expect_ok(cdl_plan_set_segment(&p, segments[k], &plain_log), "segment");
+                harness_expect_ok(cdl_plan_set_segment(&p, segments[k], &harness_shared_log), "segment");
                 check_runs(&p, "resnext50 in segments");
                 print_message(
                     "resnext50_32x4d batch %d %s: %d steps for %d images at a time: arena %.1f MB, largest live set "
@@ -368,15 +347,15 @@ static void make_fused(struct cdl_plan *fused, struct cdl_plan *apart, const cdl
                                      .choose_ctx = asked};
     check_plan(model, &params, "fused");
     *asked = 0;
-    harness_expect_ok(cdl_plan_create(fused, model, &params, &plain_log), "plan");
+    harness_expect_ok(cdl_plan_create(fused, model, &params, &harness_shared_log), "plan");
     params.choose = NULL;
-    harness_expect_ok(cdl_plan_create(apart, model, &params, &plain_log), "plan");
+    harness_expect_ok(cdl_plan_create(apart, model, &params, &harness_shared_log), "plan");
 }
 
 // The value between the two is nowhere, what they read lives until then.
 static void test_fused(void **state) {
     (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     for (int i = 0; i < 4; i++) {
         struct cdl_plan p, apart;
         const bool keep = i & 1;
@@ -402,7 +381,7 @@ static void test_fused(void **state) {
 static void test_fused_costs(void **state) {
     (void)state;
     enum { BATCH = 10 };
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     struct cdl_plan p, apart;
     int asked = 0, pairs = 0;
     make_fused(&p, &apart, model, BATCH, false, &asked);
@@ -433,7 +412,7 @@ static void test_fused_costs(void **state) {
 // between them.
 static void test_slices(void **state) {
     (void)state;
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     struct cdl_plan plans[2];
     int asked = 0;
     make_fused(&plans[0], &plans[1], model, 3, false, &asked);
@@ -507,7 +486,7 @@ static void made_up_add(struct made_up *m, int src, int residual, int width) {
 }
 
 static void made_up_lay_out(struct made_up *m, struct cdl_segment segment) {
-    harness_expect_ok(cdl_plan_set_segment(&m->plan, segment, &plain_log), "a made-up graph");
+    harness_expect_ok(cdl_plan_set_segment(&m->plan, segment, &harness_shared_log), "a made-up graph");
 }
 
 // What an operation adds was written, and nothing else is shared with an earlier one.
@@ -600,14 +579,14 @@ static void test_random_graphs(void **state) {
 
 static void test_plan_hash(void **state) {
     (void)state;
-    cdl_model *model = load_layers("bottleneck_g4");
+    cdl_model *model = harness_load("bottleneck_g4");
     struct cdl_plan_params params = {.max_batch = 1, .height = 20, .width = 20, .fold = true, .caps = &gpu};
     struct cdl_plan a, b, half;
-    harness_expect_ok(cdl_plan_create(&a, model, &params, &plain_log), "plan");
+    harness_expect_ok(cdl_plan_create(&a, model, &params, &harness_shared_log), "plan");
     params.max_batch = 7;
-    harness_expect_ok(cdl_plan_create(&b, model, &params, &plain_log), "plan");
+    harness_expect_ok(cdl_plan_create(&b, model, &params, &harness_shared_log), "plan");
     params.fp16 = true;
-    harness_expect_ok(cdl_plan_create(&half, model, &params, &plain_log), "plan");
+    harness_expect_ok(cdl_plan_create(&half, model, &params, &harness_shared_log), "plan");
     assert_true(cdl_plan_weights_hash(&a) == cdl_plan_weights_hash(&b));
     assert_true(cdl_plan_weights_hash(&a) != cdl_plan_weights_hash(&half));
     cdl_plan_destroy(&a);
@@ -618,11 +597,11 @@ static void test_plan_hash(void **state) {
 
 static void test_too_large(void **state) {
     (void)state;
-    cdl_model *model = load_layers("basic_3x3");
+    cdl_model *model = harness_load("basic_3x3");
     struct cdl_plan p;
     const struct cdl_plan_params params = {
         .max_batch = 4096, .height = 4096, .width = 4096, .fold = true, .caps = &gpu};
-    harness_expect_failure(cdl_plan_create(&p, model, &params, &plain_log), CDL_ERR_UNSUPPORTED,
+    harness_expect_failure(cdl_plan_create(&p, model, &params, &harness_shared_log), CDL_ERR_UNSUPPORTED,
                            "4096 pictures of 4096x4096");
     cdl_model_destroy(&model);
 }
@@ -632,10 +611,10 @@ static void test_too_large(void **state) {
 static void test_kernels_fit_devices(void **state) {
     (void)state;
     static const struct cdl_caps *const caps[] = {&gpu, &cpu, &least};
-    cdl_model *model = random_model("resnext50_32x4d");
+    cdl_model *model = harness_random_model("resnext50_32x4d");
     struct cdl_graph g;
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    harness_expect_ok(cdl_graph_create(&g, model, 64, 64, false, &plain_log), "graph");
+    harness_expect_ok(cdl_graph_create(&g, model, 64, 64, false, &harness_shared_log), "graph");
     for (size_t c = 0; c < CDL_COUNT(caps); c++)
         for (int i = 0; i < g.num_ops; i++)
             for (int fp16 = 0; fp16 < 2; fp16++) {
