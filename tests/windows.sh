@@ -78,7 +78,7 @@ run_test() {
     timeout 600 wine "./$1.exe" >"$tmp/log" 2>&1 || { tail -40 "$tmp/log"; fail "$1.exe"; }
     echo "$1: $(grep -a 'PASSED' "$tmp/log" | head -1)"
 }
-for test in test_model test_pickle test_picture test_preprocess test_inputs test_plan; do
+for test in test_base test_model test_pickle test_picture test_preprocess test_inputs test_overlay test_graph test_plan test_workarounds; do
     run_test $test
 done
 

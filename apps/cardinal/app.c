@@ -130,7 +130,7 @@ static bool find_model_file(const char *name, bool quiet, struct diagnostics *d,
     if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
         report(d,
                "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, "
-               "resnext101_32x8d@v1 and others (see README.md)",
+               "resnext101_32x8d@v1 and others (see docs/manual.md)",
                name);
         return false;
     }
