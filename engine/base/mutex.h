@@ -8,6 +8,7 @@
 #define NOGDI
 #define NOMINMAX
 #include <windows.h>
+#undef CreateSemaphore // a macro, where Vulkan has a function of that name
 typedef SRWLOCK cdl_mutex;
 static inline void cdl_mutex_init(cdl_mutex *m) { InitializeSRWLock(m); }
 static inline void cdl_mutex_destroy(cdl_mutex *m) { (void)m; }

@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
 const char *cdl_vk_result_name(VkResult result) {
     switch (result) {
     case VK_SUCCESS: return "success";
@@ -36,7 +43,6 @@ static PFN_vkVoidFunction find_symbol(void *library, const char *name) {
 }
 static const char *const loader_names[] = {"vulkan-1.dll"};
 #else
-#include <dlfcn.h>
 static void *open_library(const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL); }
 static void close_library(void *library) { dlclose(library); }
 static PFN_vkVoidFunction find_symbol(void *library, const char *name) {

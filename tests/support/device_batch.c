@@ -41,9 +41,6 @@ struct device_batch *batch_open(struct cdl_device *dev) {
         .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = dev->queue_family,
     };
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     CDL_VK(dev, CreateCommandPool(dev->handle, &pool, NULL, &b->pool));
     const VkCommandBufferAllocateInfo commands = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -51,7 +48,7 @@ struct device_batch *batch_open(struct cdl_device *dev) {
         .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &b->commands));
-    CDL_VK(dev, CreateSemaphore(dev->handle, &semaphore, NULL, &b->done));
+    r = cdl_timeline_create(&b->done, dev);
 error:
     harness_expect_ok(r, "a command buffer for tests");
     b->used = BATCH_BYTES - GUARD;
