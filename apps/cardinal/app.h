@@ -26,7 +26,7 @@ struct int_list {
 };
 
 struct options {
-    const char *model, *arch, *device, *label_file, *predictions, *cam_folder, *output;
+    const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
     cdl_tune tune;
     cdl_precision precision; // in bench the first of `precisions`, as `batch` is of `batches`
     cdl_dtype dtype;

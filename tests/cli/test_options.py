@@ -103,7 +103,7 @@ class Table(Case):
         for p, command, options in self.each():
             self.assertGreaterEqual(len(options), 2, command)
         letters = {o.name: o.letter for o in self.cardinal.commands["classify"].values() if o.letter}
-        for name, letter in dict(model="m", device="d", batch="b", topk="k", format="f", output="o", quiet="q", verbose="v").items():
+        for name, letter in dict(model="m", device="d", batch="b", topk="k", format="f", quiet="q", verbose="v").items():
             self.assertEqual(letters[name], letter)
 
     def test_every_option_of_every_command_is_taken(self):
@@ -178,7 +178,7 @@ class Table(Case):
 
     def test_groups_and_ends(self):
         p = self.cardinal
-        for args in ["-qv"], ["-vq"], ["-qvk3"], ["-qk", "3"], ["-qfjson"], ["a.png", "-q", "b.png", "-k1"], ["-k3", "-k", "4", "--topk=5"], ["-"], ["-o", "-"]:
+        for args in ["-qv"], ["-vq"], ["-qvk3"], ["-qk", "3"], ["-qfjson"], ["a.png", "-q", "b.png", "-k1"], ["-k3", "-k", "4", "--topk=5"], ["-"]:
             self.taken(p, "classify", *args)
         self.refused(p, "classify", "-qxv", says=["-x"])
         self.refused(p, "classify", "-qk", says=["--topk expects"])
@@ -224,6 +224,14 @@ class Help(Case):
             self.assertTrue(examples)
             for example in examples:
                 self.taken(p, *example.split())
+
+
+    def test_the_manual_has_every_option(self):
+        with open(os.path.join(ROOT, "docs", "manual.md"), encoding="utf-8") as f:
+            manual = f.read()
+        for p, command, options in self.each():
+            for name in options:
+                self.assertRegex(manual, rf"`--{name}[ `]", f"docs/manual.md: {p.name} {command}")
 
 
 class Man(Case):
@@ -368,7 +376,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
             self.need(shell)
             script = self.script(self.cardinal, shell)
             for line, expected in (("cardinal cla", "cardinal classify "), ("cardinal classify --form", "--format"), ("cardinal bench --tune qu", "quick"),
-                                   ("cardinal bench --tune=qu", "--tune=quick"), ("cardinal classify -o we", "weights.pth"), ("cardinal classify a", "a\\ cat.png")):
+                                   ("cardinal bench --tune=qu", "--tune=quick"), ("cardinal classify -m we", "weights.pth"), ("cardinal classify a", "a\\ cat.png")):
                 with self.subTest(shell=shell, line=line):
                     self.typed(shell, script, line, expected)
 
