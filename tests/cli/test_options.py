@@ -231,7 +231,7 @@ class Help(Case):
             manual = f.read()
         for p, command, options in self.each():
             for name in options:
-                self.assertRegex(manual, rf"`--{name}[ `]", f"docs/manual.md: {p.name} {command}")
+                self.assertTrue(re.search(rf"`--{name}[ `]", manual), f"docs/manual.md does not tell --{name} of {p.name} {command}")
 
 
 class Man(Case):
