@@ -11,7 +11,8 @@ packages_test="libcmocka-dev libvulkan-volk-dev vulkan-validationlayers python3"
 packages_swiftshader="chromium-common" # Debian's browser brings SwiftShader; Ubuntu's does not
 packages_windows="gcc-mingw-w64-x86-64-win32 libvulkan-volk-dev" # beside packages_build; dpkg-source comes with build-essential
 packages_wine="wine wine64 xvfb" # runs what was built for Windows; Wine's Vulkan wants an X server
-packages_ci="clang clang-format-14 libclang-rt-dev doxygen python3-torch python3-torchvision python3-pil"
+packages_ci="clang clang-format-14 libclang-rt-dev doxygen python3-torch python3-torchvision python3-pil man-db mandoc
+    zsh fish"
 
 package_installed() { # a|b
     local name

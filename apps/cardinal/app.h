@@ -28,23 +28,19 @@ struct int_list {
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
     cdl_tune tune;
-    cdl_precision precision; // the first of `precisions`
+    cdl_precision precision; // in bench the first of `precisions`, as `batch` is of `batches`
     cdl_dtype dtype;
     enum output_format format;
     enum exif_mode exif;
     int topk, batch, width, height, threads, seed; // 0: not given
-    struct int_list batches, precisions;
-    int duration_ms, bench_input; // enum bench_input
+    struct int_list batches, precisions;           // bench's
+    int duration_ms, bench_input;                  // enum bench_input
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
     const char *const *inputs; // the arguments that are not options
     int num_inputs;
 };
-
-// argv[0] is the subcommand. false: a line on stderr said what is wrong.
-bool options_parse(struct options *out, int argc, char **argv);
-void options_free(struct options *options);
 
 // Diagnostics on stderr, a line each: "cardinal: ...".
 void complain(const char *fmt, ...);

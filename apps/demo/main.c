@@ -42,10 +42,13 @@ static void run(struct demo *d) {
 
 int main(int argc, char **argv) {
     static struct demo demo; // large
+    const int builtin = arguments_run_builtin(&demo_program, argc, argv);
+    if (builtin >= 0)
+        return builtin;
     if (!demo_options_parse(&demo.options, argc, argv))
         return EXIT_USAGE;
     if (demo.options.help) {
-        fputs(demo_usage, stdout);
+        arguments_print_usage(&demo_program, stdout);
         return EXIT_ALL_DONE;
     }
     avdevice_register_all();
