@@ -25,10 +25,10 @@ struct block {
 
 struct finder {
     const struct cdl_tensor_list *list;
-    const struct cdl_tensor **sorted; // by name
-    struct module *convs, *norms;
+    const struct cdl_tensor **sorted;   // by name
+    struct module *all, *convs, *norms; // all: the stem's convolution, too
     struct block *blocks;
-    int num_convs, num_norms, num_blocks;
+    int num_all, num_convs, num_norms, num_blocks;
     const struct cdl_tensor *stem, *head;
     char stem_path[MAX_PATH_LENGTH], head_path[MAX_PATH_LENGTH];
     bool weightless; // blocks may widen without a shortcut's weights
@@ -87,19 +87,10 @@ static bool split(const struct cdl_tensor *t, const char *leaf, char path[MAX_PA
 static bool is_vector(const struct cdl_tensor *t, int64_t n) { return t && t->num_dims == 1 && t->shape[0] == n; }
 
 static bool add_conv(struct finder *f, const struct cdl_tensor *t) {
-    struct module *m = &f->convs[f->num_convs];
-    if (!split(t, "weight", m->path) || t->shape[2] != t->shape[3])
-        return fail(f, "a convolution is of an unknown kind");
+    struct module *m = &f->all[f->num_all++];
     m->weight = t;
-    if (t->shape[1] != 3) {
-        f->num_convs++;
-        return true;
-    }
-    if (f->stem)
-        return fail(f, "several convolutions take three channels");
-    f->stem = t;
-    memcpy(f->stem_path, m->path, sizeof(m->path));
-    return true;
+    return (split(t, "weight", m->path) && t->shape[2] == t->shape[3]) ||
+           fail(f, "a convolution is of an unknown kind");
 }
 
 static bool collect(struct finder *f) {
@@ -123,14 +114,12 @@ static bool collect(struct finder *f) {
         if (t->num_dims == 1 && split(t, "running_mean", f->norms[f->num_norms].path))
             f->norms[f->num_norms++].weight = t;
     }
-    if (!f->stem)
-        return fail(f, "no convolution takes three channels");
     if (!f->head || !is_vector(find(f, f->head_path, "bias"), f->head->shape[0]))
         return fail(f, "no matrix with a bias could be the classifier");
-    if (f->num_norms != f->num_convs + 1)
+    if (f->num_norms != f->num_all)
         return fail(f, "there is not one batch norm for each convolution");
     if (alphabetic) { // the order says nothing, as in most .safetensors files
-        qsort(f->convs, (size_t)f->num_convs, sizeof(*f->convs), compare_modules);
+        qsort(f->all, (size_t)f->num_all, sizeof(*f->all), compare_modules);
         qsort(f->norms, (size_t)f->num_norms, sizeof(*f->norms), compare_modules);
     }
     return true;
@@ -304,6 +293,34 @@ static bool name_all(struct finder *f) {
            give(f, f->head, "fc", "weight") && give(f, find(f, f->head_path, "bias"), "fc", "bias");
 }
 
+static void forget_roles(struct finder *f) {
+    for (int i = 0; i < f->list->count; i++) {
+        free(f->roles[i]);
+        f->roles[i] = NULL;
+    }
+}
+
+// The stem's convolution takes three channels; others may, too, in groups of three: the first that leaves blocks is it.
+static bool try_stems(struct finder *f) {
+    enum { MAX_TRIED = 16 };
+    f->problem = "no convolution takes three channels";
+    for (int i = 0, tried = 0; i < f->num_all && tried < MAX_TRIED; i++) {
+        if (f->all[i].weight->shape[1] != 3)
+            continue;
+        tried++;
+        f->stem = f->all[i].weight;
+        memcpy(f->stem_path, f->all[i].path, sizeof(f->stem_path));
+        f->num_convs = f->num_blocks = 0;
+        for (int k = 0; k < f->num_all; k++)
+            if (k != i)
+                f->convs[f->num_convs++] = f->all[k];
+        if (find_blocks(f) && name_all(f))
+            return true;
+        forget_roles(f);
+    }
+    return false;
+}
+
 bool cdl_roles_by_order(const struct cdl_tensor_list *list, bool weightless, char **roles, const char **problem) {
     struct finder f = {.list = list, .weightless = weightless, .roles = roles};
     const size_t count = (size_t)list->count;
@@ -313,18 +330,16 @@ bool cdl_roles_by_order(const struct cdl_tensor_list *list, bool weightless, cha
         return false;
     }
     f.sorted = calloc(count, sizeof(*f.sorted));
+    f.all = calloc(count, sizeof(*f.all));
     f.convs = calloc(count, sizeof(*f.convs));
     f.norms = calloc(count, sizeof(*f.norms));
     f.blocks = calloc(count, sizeof(*f.blocks));
-    if (!f.sorted || !f.convs || !f.norms || !f.blocks)
+    if (!f.sorted || !f.all || !f.convs || !f.norms || !f.blocks)
         fail(&f, "memory ran out");
     else
-        ok = collect(&f) && find_blocks(&f) && name_all(&f);
-    for (size_t i = 0; !ok && i < count; i++) {
-        free(roles[i]);
-        roles[i] = NULL;
-    }
+        ok = collect(&f) && try_stems(&f);
     free(f.sorted);
+    free(f.all);
     free(f.convs);
     free(f.norms);
     free(f.blocks);
