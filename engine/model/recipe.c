@@ -135,6 +135,18 @@ static bool set_stage_strides(struct cdl_recipe *recipe, const char *value) {
     return true;
 }
 
+static bool set_shortcut(struct cdl_recipe *recipe, const char *value) {
+    recipe->shortcut = strcmp(value, "a") == 0 ? CDL_SHORTCUT_A : CDL_SHORTCUT_A_END;
+    return recipe->shortcut == CDL_SHORTCUT_A || strcmp(value, "a-end") == 0;
+}
+
+// pth.c and names.c have heeded it: files may keep something else under this name.
+static bool set_weights(struct cdl_recipe *recipe, const char *value) {
+    (void)recipe;
+    (void)value;
+    return true;
+}
+
 static const struct key {
     const char *name;
     bool (*set)(struct cdl_recipe *recipe, const char *value); // NULL: labels, which are no part of the recipe
@@ -150,6 +162,8 @@ static const struct key {
     {"stem_stride", set_stem_stride, "1 or 2"},
     {"stem_pool", set_stem_pool, "true or false"},
     {"stage_strides", set_stage_strides, "one to four numbers as in \"1,2,2,2\", each 1 or 2"},
+    {"shortcut", set_shortcut, "a or a-end: where shortcuts without weights put their zeros"},
+    {"weights", set_weights, "ema, or the name under which the file keeps the copy of the weights that is meant"},
 };
 
 static const struct key *find_key(const char *name) {

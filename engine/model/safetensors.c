@@ -18,29 +18,16 @@ bool cdl_is_safetensors(const uint8_t *data, size_t size) {
     return size > PREFIX_SIZE && data[PREFIX_SIZE] == '{' && header_length(data) < (uint64_t)1 << 40;
 }
 
-enum use { USE_TENSOR, USE_SKIP, USE_REFUSE };
-
 static const struct type {
     const char *name;
     int size;
-    enum use use;
-    cdl_dtype dtype; // of USE_TENSOR
+    int dtype;
 } TYPES[] = {
-    {"F32", 4, USE_TENSOR, CDL_DTYPE_F32},
-    {"F16", 2, USE_TENSOR, CDL_DTYPE_F16},
-    {"BF16", 2, USE_TENSOR, CDL_DTYPE_BF16},
-    {"F64", 8, USE_REFUSE, 0},
-    {"F8_E4M3", 1, USE_REFUSE, 0},
-    {"F8_E5M2", 1, USE_REFUSE, 0},
-    {"BOOL", 1, USE_SKIP, 0},
-    {"U8", 1, USE_SKIP, 0},
-    {"I8", 1, USE_SKIP, 0},
-    {"U16", 2, USE_SKIP, 0},
-    {"I16", 2, USE_SKIP, 0},
-    {"U32", 4, USE_SKIP, 0},
-    {"I32", 4, USE_SKIP, 0},
-    {"U64", 8, USE_SKIP, 0},
-    {"I64", 8, USE_SKIP, 0},
+    {"F32", 4, CDL_DTYPE_F32},    {"F16", 2, CDL_DTYPE_F16},       {"BF16", 2, CDL_DTYPE_BF16},
+    {"F64", 8, CDL_DTYPE_F64},    {"F8_E4M3", 1, CDL_DTYPE_OTHER}, {"F8_E5M2", 1, CDL_DTYPE_OTHER},
+    {"BOOL", 1, CDL_DTYPE_OTHER}, {"U8", 1, CDL_DTYPE_OTHER},      {"I8", 1, CDL_DTYPE_OTHER},
+    {"U16", 2, CDL_DTYPE_OTHER},  {"I16", 2, CDL_DTYPE_OTHER},     {"U32", 4, CDL_DTYPE_OTHER},
+    {"I32", 4, CDL_DTYPE_OTHER},  {"U64", 8, CDL_DTYPE_OTHER},     {"I64", 8, CDL_DTYPE_OTHER},
 };
 
 struct reader {
@@ -97,11 +84,7 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
     }
     if (!type_name)
         return bad_entry(r, name, "its dtype is missing");
-    if (!type || (type->use == USE_REFUSE && !cdl_tensor_name_ignored(name))) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s is %.32s; convert it to F32, F16 or BF16", r->what,
-                        name, type_name);
-    }
-    struct cdl_tensor t = {.name = name, .dtype = type->dtype};
+    struct cdl_tensor t = {.name = name, .dtype = type ? type->dtype : CDL_DTYPE_OTHER};
     size_t count, bytes;
     const cdl_result shape_result = read_shape(r, name, json_object_get(entry, "shape"), &t, &count);
     if (shape_result != CDL_OK)
@@ -112,14 +95,11 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
     const json_int_t begin = json_integer_value(first), end = json_integer_value(last);
     if (begin < 0 || end < begin || (uint64_t)end > r->size)
         return bad_entry(r, name, "its data_offsets lie outside the file");
-    if (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin))
+    if (type && (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin)))
         return bad_entry(r, name, "its data_offsets do not fit its shape and dtype");
     *span = (struct span){(size_t)begin, (size_t)end, name};
-    if (type->use != USE_TENSOR || cdl_tensor_name_ignored(name))
-        return CDL_OK;
-    if (bytes == 0)
-        return bad_entry(r, name, "it is empty");
-    t.data = r->bytes + begin;
+    if (t.dtype != CDL_DTYPE_OTHER && count > 0)
+        t.data = r->bytes + begin;
     return cdl_tensor_list_add(r->list, &t, r->log);
 }
 

@@ -166,6 +166,10 @@ struct cdl_model_params {                     // of the functions that make a mo
     // value of a known one is CDL_ERR_INVALID.
     const struct cdl_pair *metadata;
     int num_metadata; // entries
+    // Under which names the file keeps its tensors, where they are unlike any that is known: a text of lines
+    // FROM TO, as in "linear fc" or "block{s}.{b}.* layer{s}.{b}.*", TO being torchvision's name or - for
+    // what is no part of the network. NULL: none. A malformed line is CDL_ERR_INVALID.
+    const char *names;
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_model_params(.metadata = &pair, .num_metadata = 1)
@@ -203,7 +207,7 @@ typedef enum cdl_dtype {
 //   resize_size   "256", the short side     mean, std    "0.485,0.456,0.406", of pixels in 0...1
 //   labels        JSON array of strings     interpolation "bilinear"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
-//   stage_strides "1,2,2,2"
+//   stage_strides "1,2,2,2"                 shortcut     "a" | "a-end", of shortcuts without weights
 // The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a
 // living model.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
