@@ -22,7 +22,7 @@ static void prepare_console(void) {}
 #define MODEL_OPTIONS \
     "  --model FILE|NAME     weights: .pth or .safetensors, or a published model by name\n" \
     "                        (resnext50_32x4d, resnext101_32x8d@v1, ...; without @ the most accurate);\n" \
-    "                        default: the bundled CIFAR-10 ResNeXt\n" \
+    "                        default: the bundled ResNeXt of " BUNDLED_CLASSES "\n" \
     "  --arch NAME           an architecture with seeded random weights instead (--seed N)\n" \
     "  --label-file F        class names, one per line or a JSON array\n" \
     "  --metadata KEY=VALUE  what the weights do not tell: input_size, resize_size, mean, std,\n" \

@@ -15,7 +15,7 @@ const char demo_usage[] =
     "or lavfi:GRAPH (FFmpeg's test sources). Without one: the first camera that works, else the bundled pictures.\n"
     "MODEL: a .pth or .safetensors file.\n\n"
     "  --source SOURCE       the same as SOURCE\n"
-    "  --model FILE|NAME     weights, as in cardinal classify; default: the bundled CIFAR-10 ResNeXt\n"
+    "  --model FILE|NAME     weights, as in cardinal classify; default: the bundled ResNeXt of " BUNDLED_CLASSES "\n"
     "  --arch NAME           an architecture with random weights instead\n"
     "  --label-file F        class names, one a line or a JSON array\n"
     "  --device N|NAME|UUID  default: $CARDINAL_DEVICE, else the best; see cardinal devices\n"
