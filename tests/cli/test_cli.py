@@ -461,6 +461,33 @@ class Convert(Case):
         self.done("convert", "--label-file", names, os.path.join(MODELS, "zip.pth"), out)
         self.assertEqual(json.loads(read_safetensors(out)[0]["__metadata__"]["labels"]), list("abcde"))
 
+    @unittest.skipIf(os.name != "posix", "needs limits on memory")
+    def test_little_memory(self):
+        import resource
+        labels = self.write("labels.json", json.dumps(["a label"] * 1000000).encode())
+        done, refused = 0, 0
+        for megabytes in 100, 150, 200, 300, 400, 4000:
+            def limit():
+                resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+            try:
+                if subprocess.run([PROGRAM, "--version"], preexec_fn=limit, capture_output=True).returncode:
+                    continue  # a sanitizer's build, or too little to start
+            except OSError:
+                continue
+            r = subprocess.run([PROGRAM, "convert", "--label-file", labels, TINY, self.path("out.safetensors")], preexec_fn=limit,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertIn(r.returncode, (DONE, SOME_FAILED, NO_DEVICE, NO_MODEL), f"{megabytes} MB: {r.stderr}")
+            self.assertEqual(len(complaints(r.stderr)), r.returncode != DONE, r.stderr)
+            self.assertEqual(os.path.exists(self.path("out.safetensors")), r.returncode == DONE)
+            if r.returncode == DONE:
+                os.remove(self.path("out.safetensors"))
+                done += 1
+            else:
+                refused += "out of memory" in r.stderr
+        if not done:
+            self.skipTest("this build does not run in 4 GB of addresses: a sanitizer's?")
+        self.assertGreater(refused, 0)
+
     def test_failures_leave_nothing(self):
         out = self.path("out.safetensors")
         self.refused(NO_MODEL, "convert", self.write("bad.pth", b"bad"), out)
