@@ -11,12 +11,13 @@ minutes=${1-}
 [[ $minutes =~ ^[0-9]*\.?[0-9]+$ ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 shift
 build=$PWD/build-fuzz
-seconds=$(awk -v m="$minutes" 'BEGIN { s = int(m * 60); print s > 0 ? s : 1 }')
+seconds=$(awk -v m="$minutes" 'BEGIN { s = int(m * 60); print (s > 0 ? s : 1) }')
 echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0 * d[0] * n; }' | clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null ||
     { echo "SKIPPED: no clang with libFuzzer here"; exit 77; }
+mkdir -p "$build"
 CC=clang cmake -S . -B "$build" -G Ninja -DCARDINAL_TESTS=ON -DCARDINAL_WERROR=ON -DCARDINAL_DEMO=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCARDINAL_FUZZ=ON -DCARDINAL_SANITIZE=fuzzer-no-link,address,undefined ${FUZZ_CMAKE-} >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
-ninja -C "$build" fuzzers >"$build.log" 2>&1 || { tail -40 "$build.log"; exit 1; }
+    -DCARDINAL_FUZZ=ON -DCARDINAL_SANITIZE=fuzzer-no-link,address,undefined ${FUZZ_CMAKE-} >"$build/build.log" 2>&1 || { cat "$build/build.log"; exit 1; }
+ninja -C "$build" fuzzers >"$build/build.log" 2>&1 || { tail -40 "$build/build.log"; exit 1; }
 names=("$@")
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(find tests/fuzz -name 'fuzz_*.c' -exec basename {} .c \; | sed 's/^fuzz_//' | sort)
 

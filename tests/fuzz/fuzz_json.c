@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             expect_same(json, expected);
     } else {
         FUZZ_REQUIRE(r == CDL_ERR_FORMAT && !json && error.problem && error.at <= size);
-        FUZZ_REQUIRE(!expected || strstr(error.problem, "nested too deep")); // its limit is 2048
+        // jansson's limit of depth is 2048, and it does not see zero bytes between values.
+        FUZZ_REQUIRE(!expected || strstr(error.problem, "nested too deep") || (size && memchr(data, 0, size)));
     }
     json_decref(expected);
     free(json);

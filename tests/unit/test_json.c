@@ -136,6 +136,8 @@ static void test_errors(void **state) {
     for (size_t i = 0; i < CDL_COUNT(cases); i++)
         expect_error(cases[i].text, strlen(cases[i].text), cases[i].problem, cases[i].at);
     expect_error("\"\0\"", 3, "a control character in a string", 1);
+    expect_error("1\0", 2, "something follows the end", 1); // a zero byte is no space, nor the end
+    expect_error("\0[]", 3, "no value", 0);
     // Every beginning of a text is an error, and nothing behind it is read.
     static const char whole[] = "{\"a\\u00e9\": [-1.5e+3, true, null, \"\xf0\x9f\x90\x88\"]}";
     for (size_t n = 0; n < sizeof whole - 1; n++) {
