@@ -3,7 +3,7 @@
 #
 #   Vulkan headers  libvulkan-dev          required; the loader itself is opened at run time
 #   glslang         glslang-tools          required, at build time
-#   jansson         libjansson-dev         required; JSON of safetensors headers and of --format json
+#   jansson         libjansson-dev         required by the program; the library has a JSON reader of its own
 #   libjpeg-turbo   libjpeg62-turbo-dev    optional; else stb_image decodes JPEG
 #   libexif         libexif-dev            optional; else orientation tags are not seen
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
@@ -27,11 +27,6 @@ foreach(needed VULKAN_INCLUDE_DIR GLSLANG)
   set(${needed} ${CARDINAL_${needed}})
 endforeach()
 
-include(${CMAKE_CURRENT_LIST_DIR}/jansson.cmake)
-if(NOT cardinal_jansson_FOUND)
-  message(FATAL_ERROR "jansson not found: install libjansson-dev, and pkg-config (pkgconf) to find it")
-endif()
-
 # What the library needs of the system, as link flags, for the package files too
 set(CARDINAL_SYSTEM_LIBRARIES "")
 if(NOT WIN32) # whose own threads are used
@@ -50,6 +45,10 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
   find_path(CARDINAL_VOLK_INCLUDE_DIR volk.h HINTS $ENV{VULKAN_SDK}/include PATH_SUFFIXES volk Volk)
   mark_as_advanced(CARDINAL_VOLK_INCLUDE_DIR)
   set(VOLK_INCLUDE_DIR ${CARDINAL_VOLK_INCLUDE_DIR})
+  pkg_check_modules(JANSSON IMPORTED_TARGET jansson)
+  if(NOT JANSSON_FOUND)
+    message(FATAL_ERROR "jansson not found: install libjansson-dev")
+  endif()
   pkg_check_modules(LIBJPEG IMPORTED_TARGET libjpeg)
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)

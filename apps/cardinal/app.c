@@ -12,8 +12,6 @@
 #include "system/files.h"
 #include "system/program_folder.h"
 
-#define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
-
 void complain(const char *fmt, ...) {
     char line[2048];
     va_list args;
@@ -122,7 +120,7 @@ static bool find_model_file(const char *name, bool quiet, struct diagnostics *d,
     char error[1024];
     *recipe = NULL;
     if (!name) {
-        if (find_data_file("models/" BUNDLED_MODEL, path, size))
+        if (find_data_file("models/" BUNDLED_MODEL ".safetensors", path, size))
             return true;
         report(d, "the bundled model %s was not found; name one by --model", path);
         return false;

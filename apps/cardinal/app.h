@@ -8,6 +8,10 @@
 
 #include "system/clock.h"
 
+// The model that is used where none is named: models/BUNDLED_MODEL.safetensors beside the program, and what it knows.
+#define BUNDLED_MODEL "resnext26_32x4d_everyday"
+#define BUNDLED_CLASSES "105 everyday names"
+
 enum exit_status {
     EXIT_ALL_DONE = 0,
     EXIT_SOME_FAILED = 1, // the other inputs were done

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command_line.h"
+#include "commands/report.h"
 #include "system/files.h"
 
 #ifdef _WIN32
@@ -83,6 +84,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     prepare_console();
+    json_prepare();
     int status = run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         complain("the output could not be written whole; is the disk full?");

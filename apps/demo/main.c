@@ -7,6 +7,8 @@
 #include <libavdevice/avdevice.h>
 #include <libavutil/log.h>
 
+#include "commands/report.h"
+
 static int list_cameras(void) {
     struct source_spec cameras[MAX_CAMERAS];
     const int count = cameras_list(cameras, MAX_CAMERAS);
@@ -42,6 +44,7 @@ static void run(struct demo *d) {
 
 int main(int argc, char **argv) {
     static struct demo demo; // large
+    json_prepare();
     const int builtin = arguments_run_builtin(&demo_program, argc, argv);
     if (builtin >= 0)
         return builtin;

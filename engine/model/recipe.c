@@ -1,8 +1,8 @@
 // What a model's metadata says beside its weights: input size, normalisation, labels, stem and strides.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/model.h"
 
 enum { MAX_INPUT_SIZE = 4096, MAX_RESIZE_SIZE = 16384, MAX_LABELS = 1 << 20 };
@@ -184,13 +184,13 @@ static void free_labels(char **labels, int count) {
 
 // Replaces the model's labels by those of the JSON text.
 static cdl_result set_labels(struct cdl_model *model, const char *value, const struct source *source) {
-    json_error_t error;
-    json_t *array = json_loads(value, 0, &error);
-    if (!array && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
+    struct cdl_json_error error;
+    struct cdl_json *array;
+    if (cdl_json_read(&array, value, strlen(value), &error) == CDL_ERR_NOMEM)
         return cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
-    const size_t count = json_array_size(array); // 0 when it is none
-    if (!json_is_array(array) || count > MAX_LABELS) {
-        json_decref(array);
+    const size_t count = array ? array->count : 0;
+    if (!array || array->type != CDL_JSON_ARRAY || count > MAX_LABELS) {
+        free(array);
         return cdl_fail(source->log, source->error,
                         "%s: metadata labels is no JSON array of at most %d strings; correct it", source->what,
                         MAX_LABELS);
@@ -198,7 +198,7 @@ static cdl_result set_labels(struct cdl_model *model, const char *value, const s
     char **labels = calloc(count + 1, sizeof(*labels)); // one more, as calloc(0) may be NULL
     cdl_result r = labels ? CDL_OK : cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
     for (size_t i = 0; i < count && r == CDL_OK; i++) {
-        const char *text = json_string_value(json_array_get(array, i));
+        const char *text = cdl_json_text(&array[1 + i]); // all before it are strings
         if (!text || !is_plain_text(text)) {
             r = cdl_fail(source->log, source->error,
                          "%s: metadata labels[%zu] is no string free of control characters; correct it", source->what,
@@ -209,7 +209,7 @@ static cdl_result set_labels(struct cdl_model *model, const char *value, const s
         if (!labels[i])
             r = cdl_fail(source->log, CDL_ERR_NOMEM, "%s: out of memory for labels", source->what);
     }
-    json_decref(array);
+    free(array);
     if (r != CDL_OK) {
         if (labels)
             free_labels(labels, (int)count);

@@ -28,7 +28,6 @@ static struct {
 
 static int open_all(void **state) {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    heap_open();
     if (rig_open(state))
         return -1;
     struct random r = random_of(14);

@@ -88,9 +88,15 @@ class Network(nn.Module):
 
 
 def cifar_network():
-    """The bundled model's architecture, resnext20_16x4d_cifar10."""
+    """The ten-class model's architecture, resnext20_16x4d_cifar10."""
     return Network([(2, 64, 256, 1), (2, 128, 512, 2), (2, 256, 1024, 2)], num_classes=10, stem_width=64,
                    groups=16, stem_pool=True)
+
+
+def everyday_network():
+    """The bundled model's architecture, resnext26_32x4d_everyday."""
+    return Network([(2, 128, 256, 1), (3, 256, 512, 2), (3, 512, 1024, 2)], num_classes=105, stem_width=64,
+                   groups=32, stem_pool=True)
 
 
 def make_weights(model, seed, pictures):

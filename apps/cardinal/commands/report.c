@@ -10,6 +10,17 @@ struct version_text version_text(uint32_t version) {
     return out;
 }
 
+static void *allocate_or_end(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) {
+        complain("out of memory");
+        exit(EXIT_SOME_FAILED);
+    }
+    return memory;
+}
+
+void json_prepare(void) { json_set_alloc_funcs(allocate_or_end, free); }
+
 json_t *json_text(const char *text) {
     json_t *string = json_string(text);
     if (string)
