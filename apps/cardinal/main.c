@@ -20,8 +20,8 @@ static void prepare_console(void) {}
 #endif
 
 #define MODEL_OPTIONS \
-    "  --model FILE|NAME     weights: .pth or .safetensors, or a published model by name\n" \
-    "                        (resnext50_32x4d, resnext101_32x8d@v1, ...; without @ the most accurate);\n" \
+    "  --model FILE|NAME     weights: .pth or .safetensors, a Hugging Face folder, or a published model by name\n" \
+    "                        (resnext50_32x4d, timm/resnext50_32x4d.a1_in1k, ...; see cardinal models);\n" \
     "                        default: the bundled CIFAR-10 ResNeXt\n" \
     "  --arch NAME           an architecture with seeded random weights instead (--seed N)\n" \
     "  --label-file F        class names, one per line or a JSON array\n" \
@@ -86,6 +86,10 @@ static const struct {
      "IN is a file or a published model's name.\n\n"
      "  --dtype T             fp32 (default), fp16 or bf16\n" MODEL_OPTIONS COMMON_OPTIONS,
      command_convert},
+    {"models", "list the published models, and which are in the cache",
+     "cardinal models [--format text|json] [PART]...\n\n"
+     "Lists what --model takes by name; with PART, only names that contain one of them.\n",
+     command_models},
 };
 enum { NUM_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -289,7 +289,7 @@ static bool check_golden(cdl_session *s, const struct golden_case *c) {
 
 // Compares with every line of a text of golden pictures; how many there are, and how many are equal to the last bit.
 static void check_goldens(const char *file, bool bicubic, int *num_cases, int *num_equal) {
-    cdl_session *sessions[16] = {0};
+    cdl_session *sessions[40] = {0};
     int num_sessions = 0, cases = 0, equal = 0;
     struct golden_case c;
     FILE *f = golden_open(file);
