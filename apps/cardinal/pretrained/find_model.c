@@ -39,9 +39,12 @@ static int edit_distance(const char *a, const char *b) {
     return rows[n % 3][m];
 }
 
-// Whether `name` is nearer than *least, and near enough for a slip; then *least gets the distance.
+// Whether `name` is nearer than *least, and near enough for a slip; then *least gets the distance. A beginning is
+// near, however much is left unsaid.
 static bool is_nearer(const char *wanted, const char *name, int *least) {
-    const int distance = edit_distance(wanted, name), most = (int)strlen(name) / 4;
+    const size_t length = strlen(wanted);
+    const bool begins = length >= 5 && length < strlen(name) && !strncmp(wanted, name, length);
+    const int distance = begins ? 0 : edit_distance(wanted, name), most = (int)strlen(name) / 4;
     if (distance >= *least || distance > (most < 4 ? most : 4))
         return false;
     *least = distance;
@@ -92,8 +95,11 @@ static bool take_folder(struct found_model *out, const char *folder, const struc
 
 // The name of timm's that a hub's name, `name` in full, may be a slip of; NULL: none, or it is right.
 static const char *suggestion(const char *name, const char *full) {
-    const char *meant = nearest_model_name(name);
-    return meant && strchr(meant, '.') && strcmp(full + strcspn(full, "/") + 1, meant) != 0 ? meant : NULL;
+    const char *short_name = full + strcspn(full, "/") + 1, *meant = nearest_model_name(name);
+    for (int i = 0; i < hub_model_count; i++)
+        if (!strncmp(full, "timm/", 5) && !strcmp(short_name, hub_models[i].name))
+            return NULL;
+    return meant && strchr(meant, '.') ? meant : NULL;
 }
 
 bool find_model(struct found_model *out, const char *name, bool quiet, const struct cdl_pair *given, int num_given,

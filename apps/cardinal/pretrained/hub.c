@@ -103,8 +103,13 @@ static bool foreign_folder(const char *full_name, char *folder, size_t size) {
 
 bool hub_is_cached(const char *full_name, char *folder, size_t folder_size) {
     char error[256];
-    return (own_folder(full_name, folder, folder_size, error, sizeof error) && has_weights(folder)) ||
-           (foreign_folder(full_name, folder, folder_size) && has_weights(folder));
+    if (own_folder(full_name, folder, folder_size, error, sizeof error) && has_weights(folder))
+        return true;
+    if (foreign_folder(full_name, folder, folder_size) && has_weights(folder))
+        return true;
+    if (!own_folder(full_name, folder, folder_size, error, sizeof error))
+        folder[0] = 0;
+    return false;
 }
 
 // ---- fetching

@@ -29,7 +29,7 @@ bool hub_full_name(const char *name, char *full, size_t size);
 // Puts into folder[] the folder of a model by its full name, fetched if need be, as pretrained_fetch does. Blocks.
 // false: a line in error[].
 bool hub_fetch(const char *full_name, bool quiet, char *folder, size_t folder_size, char *error, size_t error_size);
-// Whether it would need no network.
+// Whether it would need no network; if not, folder[] gets where it would lie.
 bool hub_is_cached(const char *full_name, char *folder, size_t folder_size);
 
 // The weights in a folder. false: a line in error[].
