@@ -38,7 +38,7 @@ struct options {
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
-    bool any_metadata; // keys without a meaning are taken, too: convert keeps them
+    bool any_metadata;         // keys without a meaning are taken: convert keeps them
     const char *const *inputs; // the arguments that are not options
     int num_inputs;
 };

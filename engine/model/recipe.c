@@ -223,7 +223,7 @@ const char *cdl_model_nearest_key(const char *name) {
     char wanted[MAX_KEY + 1];
     const char *best = NULL;
     int least = MAX_KEY;
-    if (!normalise_key(name, wanted))
+    if (!name || !normalise_key(name, wanted))
         return NULL;
     for (size_t i = 0; i < CDL_COUNT(OTHER_NAMES); i++) {
         if (strcmp(wanted, OTHER_NAMES[i][0]) == 0)

@@ -1,4 +1,4 @@
-// test_recipe.c - metadata from the caller, the file and beside it: which wins, what is refused, and what messages name.
+// test_recipe.c - metadata from the caller, the file and beside it: which wins, what is refused, what messages name.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

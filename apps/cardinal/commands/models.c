@@ -1,5 +1,5 @@
-// models.c - cardinal models: the names that --model takes, how accurate and large the models are, and what of them is in
-// the cache.
+// models.c - cardinal models: the names that --model takes, how accurate and large the models are, and what of them is
+// in the cache.
 #include "commands/report.h"
 #include "inputs/folder.h"
 #include "pretrained/hub.h"

@@ -1,7 +1,7 @@
 // hub.h - models of a Hugging Face hub by name: "timm/resnext50_32x4d.a1_in1k".
 //
-// What such a name stands for is a folder: model.safetensors (or pytorch_model.bin) and config.json. It is looked for in
-// the cache folder, models/hub/OWNER--NAME; in Hugging Face's own cache ($HF_HUB_CACHE, else $HF_HOME/hub, else
+// What such a name stands for is a folder: model.safetensors (or pytorch_model.bin) and config.json. It is looked for
+// in the cache folder, models/hub/OWNER--NAME; in Hugging Face's own cache ($HF_HUB_CACHE, else $HF_HOME/hub, else
 // ~/.cache/huggingface/hub), where Python's programs leave what they download; and then fetched from the server that
 // $CARDINAL_HUB names, such as https://huggingface.co or a mirror of it.
 #ifndef CARDINAL_HUB_H_
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// A model of timm's that Cardinal runs. Accuracies are timm's, in per cent on ImageNet-1K, with the folder's own recipe.
+// A model of timm's that Cardinal runs. Accuracies are timm's, in per cent on ImageNet-1K, by the folder's recipe.
 struct hub_model {
     const char *name; // "resnext50_32x4d.a1_in1k", of the owner timm
     int crop_size, resize_size;

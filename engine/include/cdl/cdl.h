@@ -195,7 +195,7 @@ CDL_API void cdl_model_destroy(cdl_model **model); // sessions made from it stay
 
 // The keys of metadata that have a meaning, see cdl_model_save; NULL when i is out of range.
 CDL_API const char *cdl_model_metadata_key(int i);
-// The known key that `name` may be a misspelling of, or what another program calls so; NULL: none is near.
+// The known key that `name` may be a misspelling of, or that another program calls so; NULL: none is near.
 CDL_API const char *cdl_model_nearest_key(const char *name);
 
 // The names cdl_model_random takes; NULL when i is out of range.
