@@ -377,9 +377,14 @@ cdl_result cdl_model_apply_metadata(struct cdl_model *model, const struct cdl_mo
     if (r != CDL_OK)
         return r;
     struct cdl_recipe *recipe = &model->recipe;
+    const int side = recipe->input_width < recipe->input_height ? recipe->input_width : recipe->input_height;
     if (recipe->resize_size == 0) { // ImageNet's margin around the crop: 256 for 224
-        const int side = recipe->input_width < recipe->input_height ? recipe->input_width : recipe->input_height;
         recipe->resize_size = (side * 256 + 112) / 224;
+    } else if (recipe->resize_size < side) {
+        cdl_logf(&params->log, CDL_LOG_WARN,
+                 "%s: pictures are resized to %d pixels, less than the input of %dx%d, which gets black borders; "
+                 "set resize_size, too",
+                 model->what, recipe->resize_size, recipe->input_height, recipe->input_width);
     }
     return CDL_OK;
 }

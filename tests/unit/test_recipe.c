@@ -86,7 +86,7 @@ static void test_mistyped_keys(void **state) {
 // What the caller says wins over the file, the file over defaults; messages name the origin.
 static void test_default_metadata(void **state) {
     (void)state;
-    static const struct cdl_pair defaults[] = {{"resize_size", "99"},
+    static const struct cdl_pair defaults[] = {{"resize_size", "300"},
                                                {"interpolation", "bicubic"},
                                                {"stem_pool", "true"},
                                                {"labels", "[\"a\"]"},
@@ -108,7 +108,7 @@ static void test_default_metadata(void **state) {
     assert_int_equal(lines.warnings, 1);
     assert_non_null(strstr(lines.last, "config.json: has 1 labels"));
     cdl_model_get_info(model, &info);
-    assert_int_equal(info.resize_size, 99);
+    assert_int_equal(info.resize_size, 300);
     assert_int_equal(info.interpolation, CDL_INTERPOLATION_BICUBIC);
     assert_int_equal(model->recipe.stem_pool, 0);
     assert_string_equal(cdl_model_metadata(model, "origin"), "hub");
@@ -125,6 +125,13 @@ static void test_default_metadata(void **state) {
     assert_int_equal(load_plain(&lines, &params, &model), CDL_OK);
     assert_int_equal(lines.warnings, 1);
     assert_non_null(strstr(lines.last, "labels.txt: has 2 labels"));
+    cdl_model_destroy(&model);
+
+    const struct cdl_pair larger = {"input_size", "40"}; // than the 36 that the file resizes to
+    params = (struct cdl_model_params){.struct_size = sizeof params, .metadata = &larger, .num_metadata = 1};
+    assert_int_equal(load_plain(&lines, &params, &model), CDL_OK);
+    assert_int_equal(lines.warnings, 1);
+    assert_non_null(strstr(lines.last, "black borders"));
     cdl_model_destroy(&model);
 
     const struct cdl_pair bad = {"std", "58,57,57"};

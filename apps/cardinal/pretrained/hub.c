@@ -81,6 +81,8 @@ static bool own_folder(const char *full_name, char *folder, size_t size, char *e
 // The folder in Hugging Face's cache: models--OWNER--NAME/snapshots/COMMIT, the commit being in refs/main.
 static bool foreign_folder(const char *full_name, char *folder, size_t size) {
     const char *cache = getenv("HF_HUB_CACHE"), *hf_home = getenv("HF_HOME"), *home = getenv("HOME");
+    if (!home || !home[0])
+        home = getenv("USERPROFILE"); // Windows
     char flat[2 * MAX_PART + 4], root[PATH_SIZE], path[2 * PATH_SIZE], commit[65] = "";
     flat_name(full_name, flat);
     int n = -1;

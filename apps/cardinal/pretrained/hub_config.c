@@ -132,7 +132,7 @@ static const json_t *numbered(const json_t *names, size_t i) {
     char key[24];
     if (json_is_array(names))
         return json_array_get(names, i);
-    snprintf(key, sizeof key, "%zu", i);
+    snprintf(key, sizeof key, "%d", (int)i);
     return json_object_get(names, key);
 }
 
@@ -149,7 +149,7 @@ static bool add_labels(struct reader *r, const char *what, const json_t *names, 
         const char *name = json_string_value(numbered(names, i));
         if (!name) {
             json_decref(labels);
-            return fail(r, "%s has no name for class %zu", what, i);
+            return fail(r, "%s has no name for class %d", what, (int)i);
         }
         const char *description = json_string_value(json_object_get(descriptions, name));
         ok = json_array_append_new(labels, json_string(description ? description : name)) == 0;
