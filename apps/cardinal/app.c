@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "system/cache_folder.h"
+#include "pretrained/find_model.h"
 #include "pretrained/imagenet_labels.h"
-#include "pretrained/pretrained.h"
-#include "system/files.h"
 #include "system/program_folder.h"
 
 void complain(const char *fmt, ...) {
@@ -109,73 +108,85 @@ static char *read_label_file(const char *path) {
     return text;
 }
 
-static bool file_exists(const char *path) {
-    struct file_status status;
-    return get_file_status(path, &status);
-}
-
-// The file that `name` means, downloaded if need be, and the recipe that goes with it.
-static bool find_model_file(const char *name, bool quiet, struct diagnostics *d, char *path, size_t size,
-                            const struct pretrained **recipe) {
-    char error[1024];
-    *recipe = NULL;
+// What `name` means, downloaded if need be; NULL is the bundled model. found_model_free in either case.
+static bool find_any_model(struct found_model *out, const char *name, const struct options *options,
+                           struct diagnostics *d) {
+    char error[2048];
+    *out = (struct found_model){0};
     if (!name) {
-        if (find_data_file("models/" BUNDLED_MODEL ".safetensors", path, size))
+        if (find_data_file("models/" BUNDLED_MODEL ".safetensors", out->path, sizeof out->path))
             return true;
-        report(d, "the bundled model %s was not found; name one by --model", path);
+        report(d, "the bundled model %s was not found; name one by --model", out->path);
         return false;
     }
-    if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
-        report(d,
-               "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, "
-               "resnext101_32x8d@v1 and others (see docs/manual.md)",
-               name);
-        return false;
-    }
-    if (file_exists(name) || !(*recipe = pretrained_find(name))) {
-        *recipe = pretrained_find_file(name);
-        snprintf(path, size, "%s", name);
-        return true;
-    }
-    if (pretrained_fetch(*recipe, &(struct pretrained_options){.quiet = quiet}, path, size, error, sizeof error))
+    if (find_model(out, name, options->quiet, options->metadata, options->num_metadata, error, sizeof error))
         return true;
     report(d, "%s", error);
     return false;
 }
 
+// A key without a meaning would do nothing in silence; only what is written down may have others.
+static bool check_metadata_keys(const struct options *options, struct diagnostics *d) {
+    for (int i = 0; i < options->num_metadata && !options->any_metadata; i++) {
+        const char *key = options->metadata[i].key, *meant = cdl_model_nearest_key(key), *known;
+        int j = 0;
+        while ((known = cdl_model_metadata_key(j)) && strcmp(known, key))
+            j++;
+        if (!known) {
+            report(d, "--metadata %s: there is no such key; %s%s%s", key, meant ? "did you mean " : "",
+                   meant ? meant : "docs/manual.md lists them", meant ? "?" : "");
+            return false;
+        }
+    }
+    return true;
+}
+
 enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
                                  struct diagnostics *d) {
-    struct cdl_pair pairs[PRETRAINED_RECIPE_PAIRS + MAX_METADATA + 1];
+    struct cdl_pair pairs[MAX_METADATA + 1];
     struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
-    const struct pretrained *recipe = NULL;
-    char path[4096], *labels = NULL;
+    struct found_model found = {0};
+    char *labels = NULL;
     *out = (struct loaded_model){0};
 
-    if (!options->arch && !find_model_file(model, options->quiet, d, path, sizeof path, &recipe))
-        return EXIT_NO_MODEL;
-    for (int i = 0; recipe && i < PRETRAINED_RECIPE_PAIRS; i++)
-        pairs[params.num_metadata++] = recipe->recipe[i];
+    if (!check_metadata_keys(options, d))
+        return EXIT_USAGE;
     if (options->label_file) {
         if (!(labels = read_label_file(options->label_file)))
             return EXIT_NO_MODEL;
         pairs[params.num_metadata++] = (struct cdl_pair){"labels", labels};
+        params.labels_from = options->label_file;
     }
-    for (int i = 0; i < options->num_metadata; i++) // last: what the user says overrides
+    for (int i = 0; i < options->num_metadata; i++) { // last: what the user says overrides
         pairs[params.num_metadata++] = options->metadata[i];
+        if (!strcmp(options->metadata[i].key, "labels"))
+            params.labels_from = "--metadata labels";
+    }
+    if (!options->arch && !find_any_model(&found, model, options, d)) {
+        found_model_free(&found);
+        free(labels);
+        return EXIT_NO_MODEL;
+    }
+    params.defaults = found.defaults;
+    params.num_defaults = found.num_defaults;
+    params.defaults_from = found.defaults_from;
 
     const cdl_result r = options->arch ? cdl_model_random(&out->model, options->arch, (uint64_t)options->seed, &params)
-                                       : cdl_model_load_file(&out->model, path, &params);
+                                       : cdl_model_load_file(&out->model, found.path, &params);
     free(labels);
-    if (r != CDL_OK)
-        return r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
-    cdl_model_get_info(out->model, &out->info);
-    snprintf(out->name, sizeof out->name, "%s",
-             options->arch ? options->arch
-             : recipe      ? recipe->name
-             : model       ? model
-                           : out->info.architecture);
-    out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
-    return EXIT_ALL_DONE;
+    if (r == CDL_OK) {
+        cdl_model_get_info(out->model, &out->info);
+        snprintf(out->name, sizeof out->name, "%s",
+                 options->arch ? options->arch
+                 : model       ? found.name
+                               : out->info.architecture);
+        if (found.config.num_classes > 0 && found.config.num_classes != out->info.num_classes)
+            complain("warning: %s: says %d classes, but the weights have %d; is it another model's?", found.config.file,
+                     found.config.num_classes, out->info.num_classes);
+        out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
+    }
+    found_model_free(&found);
+    return r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
 }
 
 enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d) {

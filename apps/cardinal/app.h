@@ -42,6 +42,7 @@ struct options {
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
+    bool any_metadata;         // keys without a meaning are taken: convert keeps them
     const char *const *inputs; // the arguments that are not options
     int num_inputs;
 };
@@ -83,5 +84,6 @@ int command_classify(const struct options *options);
 int command_eval(const struct options *options);
 int command_devices(const struct options *options);
 int command_convert(const struct options *options);
+int command_models(const struct options *options);
 
 #endif // CARDINAL_APP_H_

@@ -12,6 +12,8 @@ enum {
     COMMAND_BENCH = 1 << 2,
     COMMAND_DEVICES = 1 << 3,
     COMMAND_CONVERT = 1 << 4,
+    COMMAND_MODELS = 1 << 5,
+    COMMAND_SIMILAR = 1 << 6,
 };
 
 extern const struct option cardinal_options[]; // options.c

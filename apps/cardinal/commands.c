@@ -68,12 +68,23 @@ static const struct command commands[] = {
      .examples = {{"--dtype fp16 --label-file names.txt my.pth my.safetensors", "a training's weights, half as large"},
                   {"resnext50_32x4d resnext50.safetensors", "published weights as a file of one's own"}},
      .run = command_convert},
+    {.name = "models",
+     .bit = COMMAND_MODELS,
+     .max_operands = -1,
+     .summary = "list the published models, and which are in the cache",
+     .synopsis = "[OPTION]... [PART]...",
+     .description = "Lists what --model takes by name, with sizes and accuracies; with PART, only names that contain "
+                    "one of them.",
+     .statuses = "0 all done; 1 the output could not be written, or nothing matched; 2 usage.",
+     .examples = {{"", "all of them"}, {"-f json resnext", "the ResNeXts, for a script"}},
+     .run = command_models},
 };
 
 static const struct described environment[] = {
     {"CARDINAL_DEVICE", "the device, as in --device"},
     {"CARDINAL_CACHE", "the folder for downloaded weights, compiled kernels and what the tuner found; default: "
                        "$XDG_CACHE_HOME/cardinal, else ~/.cache/cardinal"},
+    {"CARDINAL_HUB", "the server that models are fetched from by their names on a Hugging Face hub"},
     {"CARDINAL_MODEL_URL", "where published weights are downloaded from, in place of PyTorch's server"},
     {NULL, NULL},
 };

@@ -148,6 +148,7 @@ enum {
     BENCH = COMMAND_BENCH,
     DEVICES = COMMAND_DEVICES,
     CONVERT = COMMAND_CONVERT,
+    MODELS = COMMAND_MODELS,
     PICTURES = CLASSIFY | EVAL, // those that classify pictures
     RUN = PICTURES | BENCH,     // those that run a network
     WITH_MODEL = RUN | CONVERT,
@@ -157,8 +158,8 @@ enum {
 const struct option cardinal_options[] = {
     HEADING("The model"),
     {"model", 'm', "FILE|NAME", WITH_MODEL, FIELD(model), &value_model,
-     "weights: a .pth or .safetensors file, or a published model by name (resnext50_32x4d, resnext101_32x8d@v1, ...; "
-     "without @ the most accurate); default: the bundled model"},
+     "weights: a .pth or .safetensors file, a folder as a Hugging Face hub has it, or a published model by name "
+     "(resnext50_32x4d, timm/resnext50_32x4d.a1_in1k, ...; see cardinal models); default: the bundled model"},
     {"arch", 0, "NAME", PICTURES | CONVERT, FIELD(arch), &value_name,
      "a torchvision architecture with random weights instead, such as resnet18"},
     {"arch", 0, "LIST", BENCH, FIELD(arch), &value_name,
@@ -205,7 +206,7 @@ const struct option cardinal_options[] = {
     HEADING("Results"),
     {"topk", 'k', "K", PICTURES, FIELD(topk), &value_count, "classes for each picture; default 5"},
     {"format", 'f', "text|json|csv", PICTURES, FIELD(format), &value_word, "default text; json is one object a line"},
-    {"format", 'f', "text|json", BENCH | DEVICES, FIELD(format), &value_word, "default text; json is one object"},
+    {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word, "default text; json is one object"},
     {"cam", 0, "DIR", CLASSIFY, FIELD(cam_folder), &value_folder,
      "also write every picture to DIR as a PNG, coloured where the network saw its best class"},
     {"predictions", 0, "FILE", EVAL, FIELD(predictions), &value_file, "write a line of JSON for each picture to FILE"},

@@ -46,8 +46,8 @@ static cdl_result recognise(cdl_model **out, cdl_model *model, const cdl_log *lo
     if (!recipe->architecture[0]) // else metadata names it
         cdl_format_text(recipe->architecture, sizeof(recipe->architecture), "%s", name);
     if (model->num_labels > 0 && model->num_labels != model->num_classes) {
-        cdl_logf(log, CDL_LOG_WARN, "%s: has %d labels for %d classes; correct the metadata's labels", model->what,
-                 model->num_labels, model->num_classes);
+        cdl_logf(log, CDL_LOG_WARN, "%s: has %d labels, but the model %s has %d classes; correct the labels",
+                 model->labels_from, model->num_labels, model->what, model->num_classes);
     }
     *out = model;
     return CDL_OK;

@@ -233,6 +233,10 @@ cdl_result cdl_model_read_params(struct cdl_model_params *out, const struct cdl_
     CDL_REQUIRE(&out->log, out->num_metadata == 0 || out->metadata);
     for (int i = 0; i < out->num_metadata; i++)
         CDL_REQUIRE(&out->log, out->metadata[i].key && out->metadata[i].value);
+    CDL_REQUIRE(&out->log, out->num_defaults >= 0);
+    CDL_REQUIRE(&out->log, out->num_defaults == 0 || out->defaults);
+    for (int i = 0; i < out->num_defaults; i++)
+        CDL_REQUIRE(&out->log, out->defaults[i].key && out->defaults[i].value);
     return CDL_OK;
 }
 
@@ -269,6 +273,7 @@ void cdl_model_get_info(const cdl_model *model, struct cdl_model_info *out) {
     out->input_width = recipe->input_width;
     out->input_height = recipe->input_height;
     out->resize_size = recipe->resize_size;
+    out->interpolation = recipe->interpolation;
     memcpy(out->mean, recipe->mean, sizeof(out->mean));
     memcpy(out->std, recipe->std, sizeof(out->std));
     out->num_parameters = model->num_parameters;

@@ -19,6 +19,7 @@ struct cdl_recipe {
     char architecture[64]; // empty until graph/load.c names it
     int input_width, input_height;
     int resize_size; // short side, pixels
+    cdl_interpolation interpolation;
     float mean[3], std[3];
     int stem_stride;      // 0: by stem kernel size (7x7: 2, 3x3: 1)
     int stem_pool;        // -1: by stem kernel size (7x7: yes, 3x3: no), 0 no, 1 yes
@@ -31,6 +32,7 @@ struct cdl_model {
     struct cdl_recipe recipe;
     char **labels; // [num_labels]
     int num_labels;
+    char labels_from[256];   // where they came from, for messages
     char what[256];          // the file's path or "resnet18 (random)", for messages
     int num_classes;         // 0 until graph/load.c has recognised the network
     uint64_t num_parameters; // elements of all tensors but running statistics

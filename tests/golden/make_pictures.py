@@ -272,4 +272,5 @@ def main():
     make_normalize(out)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -405,7 +405,7 @@ static void test_metadata(void **state) {
         cdl_model_load_file(
             &model, path, cdl_model_params(.log = log_to(&lines), .metadata = pairs, .num_metadata = CDL_COUNT(pairs))),
         CDL_OK);
-    assert_int_equal(lines.warnings, 1); // 2 labels for 5 classes
+    assert_int_equal(lines.warnings, 2); // 2 labels for 5 classes; a resize size below the input's
     cdl_model_get_info(model, &info);
     assert_string_equal(info.architecture, "mine");
     assert_int_equal(info.input_height, 48);
@@ -450,7 +450,15 @@ static void test_bad_metadata(void **state) {
         {"labels", "{}"},
         {"labels", "[1]"},
         {"labels", "[\"\\u001b\"]"},
-        {"interpolation", "bicubic"},
+        {"interpolation", "lanczos"},
+        {"interpolation", "Bicubic"},
+        {"mean", "123.675,116.28,103.53"}, // of pixels in 0...255
+        {"mean", "0.5,0.5,1.5"},
+        {"mean", "-0.1,0,0"},
+        {"mean", "0,0,256"},
+        {"std", "58.395,57.12,57.375"},
+        {"std", "0.5,0.5,2"},
+        {"std", "1e-7,1,1"},
         {"stem_stride", "3"},
         {"stem_pool", "yes"},
         {"stage_strides", "1,2,2,2,2"},

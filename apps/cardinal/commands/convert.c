@@ -12,7 +12,10 @@ int command_convert(const struct options *options) {
     }
     const char *out = options->inputs[needed - 1];
     struct loaded_model m;
-    const enum exit_status status = open_model_from(&m, needed == 1 ? options->model : options->inputs[0], options, &d);
+    struct options with_any = *options;
+    with_any.any_metadata = true;
+    const enum exit_status status =
+        open_model_from(&m, needed == 1 ? options->model : options->inputs[0], &with_any, &d);
     if (status != EXIT_ALL_DONE)
         return (int)status;
     const cdl_log log = diagnostics_log(&d);

@@ -102,6 +102,18 @@ static const char *header_value(const char *line, size_t size, const char *name)
     return line + n;
 }
 
+// Hugging Face's hub answers for a large file with a redirect that tells the file's SHA-256, in quotes.
+static void keep_sha256(const struct download *d, const char *line) {
+    const char *value = d->sha256 ? header_value(line, strlen(line), "x-linked-etag:") : NULL;
+    if (!value)
+        return;
+    value += strspn(value, " \"");
+    if (strspn(value, "0123456789abcdef") == 64) {
+        memcpy(d->sha256, value, 64);
+        d->sha256[64] = 0;
+    }
+}
+
 static size_t on_header(char *line, size_t one, size_t size, void *ctx) {
     (void)one; // always 1, as libcurl documents
     struct transfer *t = ctx;
@@ -109,6 +121,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *ctx) {
     snprintf(text, sizeof(text), "%.*s", (int)(size < sizeof(text) ? size : sizeof(text) - 1), line);
     if (header_value(text, strlen(text), "http/"))
         t->range_start = -1; // a new answer, after a redirect
+    keep_sha256(t->d, text);
     const char *value = header_value(text, strlen(text), "content-range:");
     if (value) {
         while (*value == ' ')
@@ -215,7 +228,7 @@ static enum download_result transfer(struct transfer *t, char *error, size_t err
         return DOWNLOAD_OK; // the file ends where we would go on
     if (code == CURLE_HTTP_RETURNED_ERROR || (code == CURLE_OK && status != 200 && status != 206)) {
         snprintf(error, error_size, "the server answers with HTTP status %ld", status);
-        return DOWNLOAD_FAILED;
+        return status == 404 || status == 410 ? DOWNLOAD_MISSING : DOWNLOAD_FAILED;
     }
     if (code != CURLE_OK) {
         snprintf(error, error_size, "%s", reason[0] ? reason : curl_easy_strerror(code));
@@ -229,6 +242,8 @@ enum download_result download_run(const struct download *d, bool *resumed, char 
     struct transfer t = {.d = d, .range_start = -1};
     enum download_result result = DOWNLOAD_FAILED;
     *resumed = false;
+    if (d->sha256)
+        d->sha256[0] = 0;
 
     t.file = fopen(d->part, "ab");
     if (!t.file) {

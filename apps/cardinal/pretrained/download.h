@@ -11,11 +11,13 @@ struct download {
     bool allow_http;   // else https alone, redirects included
     bool progress;     // a bar on stderr
     int stall_seconds; // gives up when next to nothing arrives for so long
+    char *sha256; // [65], or NULL: gets the whole file's SHA-256 where the server tells it (X-Linked-ETag), else ""
 };
 
 enum download_result {
     DOWNLOAD_OK,          // nothing more to get; only a hash can tell that the content is right
     DOWNLOAD_INTERRUPTED, // something arrived, then the connection broke: worth another try
+    DOWNLOAD_MISSING,     // the server has no such file
     DOWNLOAD_FAILED,
 };
 
