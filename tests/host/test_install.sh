@@ -35,6 +35,10 @@ for file in LICENSE THIRD-PARTY-NOTICES README.md; do
     [ -s "$prefix/share/doc/cardinal/$file" ] || fail "$file is not installed"
 done
 
+for file in man/man1/cardinal.1 bash-completion/completions/cardinal zsh/site-functions/_cardinal fish/vendor_completions.d/cardinal.fish; do
+    [ -s "$prefix/share/$file" ] || fail "$file is not installed"
+done
+
 echo "== the program finds its model"
 status() { local s=0; VK_DRIVER_FILES=$tmp/none CARDINAL_CACHE=$tmp/cache "$prefix/bin/cardinal" classify "$prefix/share/cardinal/pictures/rocket.jpg" >"$tmp/log" 2>&1 || s=$?; echo $s; }
 [ "$("$prefix/bin/cardinal" --version)" = "cardinal $version" ] || fail "cardinal --version"
