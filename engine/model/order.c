@@ -194,6 +194,7 @@ static bool find_path(const struct finder *f, struct block *block) {
 static bool find_blocks(struct finder *f) {
     int64_t channels = f->stem->shape[0];
     int stage = 0, index = 0, shortcuts = 0;
+    bool widens = false;
     for (int at = 0; at < f->num_convs;) {
         struct block block = {.first = at};
         for (block.count = 4; block.count >= 2; block.count--)
@@ -212,6 +213,7 @@ static bool find_blocks(struct finder *f) {
         if (stage == 4)
             return fail(f, "it has more than four stages");
         shortcuts += block.shortcut >= 0;
+        widens = widens || out != channels || block.bottleneck;
         block.stage = stage + 1;
         block.index = index++;
         f->blocks[f->num_blocks++] = block;
@@ -222,6 +224,8 @@ static bool find_blocks(struct finder *f) {
         return fail(f, "its classifier does not fit its last block");
     if (shortcuts == 0 && !f->weightless)
         return fail(f, "it has no shortcuts, as a plain network has none");
+    if (!widens) // batch norms before or after their convolutions: only a change of width shows it
+        return fail(f, "all its layers have one width, so that order and shapes do not tell them apart");
     return true;
 }
 
