@@ -270,7 +270,10 @@ class Names(HubTest):
         self.own = os.path.join(self.cache, "models", "hub", NAME.replace("/", "--"))
 
     def fetch(self, way, name=NAME):
-        return self.run_program("convert", "--quiet", name, self.path("out.safetensors"), CARDINAL_HUB=f"{self.server.url}/{way}")
+        result = self.run_program("convert", "--quiet", name, self.path("out.safetensors"), CARDINAL_HUB=f"{self.server.url}/{way}")
+        if "this build cannot download" in result.stderr:
+            self.skipTest("built without libcurl: nothing can be fetched")
+        return result
 
     def test_fetch_then_offline(self):
         for way, weights in (("plain", "model.safetensors"), ("bin", "pytorch_model.bin"), ("linked", "model.safetensors"), ("cut", "model.safetensors")):
