@@ -248,24 +248,6 @@ static bool decode_rows(struct decoder *d, const struct picture_source *s, struc
     return true; // jpeg_finish_decompress would only look for the end marker
 }
 
-static uint8_t mul_div_255(int a, int b) {
-    int t = a * b + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
-// In place. Pillow takes every CMYK JPEG for inverted, as Adobe writes it, and then mixes the
-// inks thus (Convert.c: cmyk2rgb).
-static void cmyk_to_rgb(struct picture *p) {
-    size_t n = (size_t)p->width * (size_t)p->height;
-    for (size_t i = 0; i < n; ++i) {
-        uint8_t *v = p->rgba + i * 4;
-        int paper = v[3];
-        for (int c = 0; c < 3; ++c)
-            v[c] = (uint8_t)(paper - mul_div_255(255 - v[c], paper));
-        v[3] = 255;
-    }
-}
-
 bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     if (!picture_allocate(s, layout, out))
         return false;
@@ -278,7 +260,7 @@ bool picture_jpeg_decode(const struct picture_source *s, const struct picture_la
     else if (!ok)
         picture_fail(s, "corrupt or unsupported JPEG (%s)", d->reason);
     else if (d->jpeg.num_components == 4)
-        cmyk_to_rgb(out);
+        picture_cmyk_to_rgb(out->rgba, (size_t)out->width * (size_t)out->height);
     jpeg_destroy_decompress(&d->jpeg);
     free(d);
     return ok;
