@@ -112,7 +112,7 @@ static void test_folder_order(void **state) {
     make_file("a.PNG", "");
     make_file("Z.jpeg", "");
     make_file("notes.txt", "");
-    make_file("scan.tif", "");
+    make_file("scan.jxl", "");
     make_file(".hidden.jpg", "");
     make_folder(in_base("sub"));
     make_folder(in_base("sub-2"));

@@ -56,8 +56,8 @@ bool picture_heif_layout(const struct picture_source *s, struct picture_layout *
     struct opened h;
     if (!open_heif(s, &h))
         return false;
-    bool ok = picture_check_size(s, heif_image_handle_get_width(h.primary), heif_image_handle_get_height(h.primary),
-                                 out);
+    bool ok =
+        picture_check_size(s, heif_image_handle_get_width(h.primary), heif_image_handle_get_height(h.primary), out);
     close_heif(&h);
     return ok;
 }

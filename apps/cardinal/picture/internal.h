@@ -61,6 +61,14 @@ bool picture_pnm_decode(const struct picture_source *s, const struct picture_lay
 // 1..8 from a TIFF structure, with or without "Exif\0\0" before it; 1 when there is none, or it is damaged or senseless.
 int picture_exif_orientation(const uint8_t *tiff, size_t size);
 
+// The next marker of a JPEG at or after *at, which then points behind it; -1 at the end of the data.
+int picture_jpeg_next_marker(const struct picture_source *s, size_t *at);
+
+enum { PICTURE_JPEG_MAX_SCANS = 100 }; // a progressive file has about 10; a bomb thousands
+
+// Whether all coded data of a JPEG is there and in order; picture_jpeg_layout has passed. Only without libjpeg.
+bool picture_jpeg_check(const struct picture_source *s);
+
 // stb_image. max_alloc bounds each of its allocations, for a compressed stream can claim more
 // than the picture needs. `kind` ("PNG") begins the reason. Fails also when the size differs from layout's.
 bool picture_stb_decode(const struct picture_source *s, const struct picture_layout *layout, const char *kind,

@@ -99,8 +99,8 @@ static TIFF *open_tiff(const struct picture_source *s, uint64_t max_alloc, struc
 }
 
 static bool unsupported(const struct picture_source *s, const struct tiff *t, const char *what) {
-    return picture_fail(s, "a TIFF %s is not supported (%u samples of %u bits, photometric %u); convert it to PNG", what,
-                        (unsigned)t->samples, (unsigned)t->bits, (unsigned)t->photometric);
+    return picture_fail(s, "a TIFF %s is not supported (%u samples of %u bits, photometric %u); convert it to PNG",
+                        what, (unsigned)t->samples, (unsigned)t->bits, (unsigned)t->photometric);
 }
 
 // Whether these samples are converted below; sets t->inks.
