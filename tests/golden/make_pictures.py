@@ -18,6 +18,7 @@ FILE "@formula WxH" is not a file: see formula().
 geometry.txt: WIDTH HEIGHT RESIZE CROP_W CROP_H  RESIZED_W RESIZED_H LEFT TOP
 normalize.txt: for each channel and each v in 0..255, the bits of float32 Normalize(ToTensor(v)).
 """
+import io
 import random
 import struct
 import subprocess
@@ -91,6 +92,24 @@ def exif_with(orientation):
     return exif
 
 
+def jpeg_with_restarts(image):
+    """Pillow 9.4 writes no restart markers: strips of 16 rows, each coded by itself, joined by them."""
+    head, scans = None, []
+    for top in range(0, image.height, 16):
+        strip = io.BytesIO()
+        image.crop((0, top, image.width, top + 16)).save(strip, "JPEG", quality=60)
+        data = strip.getvalue()
+        sos = data.index(b"\xff\xda")
+        begin = sos + 2 + struct.unpack_from(">H", data, sos + 2)[0]
+        head = bytearray(data[:begin])
+        scans.append(data[begin:-2])
+    sof, sos = head.index(b"\xff\xc0"), head.index(b"\xff\xda")
+    struct.pack_into(">H", head, sof + 5, image.height)
+    interval = struct.pack(">HHH", 0xFFDD, 4, (image.width + 15) // 16)
+    joined = b"".join((b"" if i == 0 else bytes([0xFF, 0xD0 + (i - 1) % 8])) + s for i, s in enumerate(scans))
+    return bytes(head[:sos]) + interval + bytes(head[sos:]) + joined + b"\xff\xd9"
+
+
 def make_jpegs(src, out):
     chelsea = Image.open(src / "chelsea.png").convert("RGB")
     astronaut = Image.open(src / "astronaut.png").convert("RGB")
@@ -111,6 +130,7 @@ def make_jpegs(src, out):
     data = (out / "cmyk.jpg").read_bytes()
     at = data.index(b"Adobe")
     (out / "cmyk_unmarked.jpg").write_bytes(data[:at - 4] + data[at + 12:])
+    (out / "restarts.jpg").write_bytes(jpeg_with_restarts(astronaut.resize((72, 160))))
     small = astronaut.crop((100, 0, 340, 160)).resize((48, 32))
     for o in range(1, 9):
         small.save(out / f"exif{o}.jpg", quality=60, exif=exif_with(o))

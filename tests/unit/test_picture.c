@@ -141,6 +141,7 @@ static void test_truncations(void **state) {
     check_truncations("tiny.jpg", jpeg_end, 1);
     check_truncations("grey.jpg", jpeg_end, 1);
     check_truncations("restart.jpg", jpeg_end, 1);
+    check_truncations("restarts.jpg", jpeg_end, 7);
     check_truncations("exif6.jpg", jpeg_end, 1);
     check_truncations("cmyk.jpg", jpeg_end, 5);
     check_truncations("progressive_422.jpg", 0, 11);
@@ -351,7 +352,7 @@ static void test_hostile_jpeg(void **state) {
 // What stb_image would fill up with grey, and libjpeg with a warning.
 static void test_damaged_scans(void **state) {
     (void)state;
-    static const char *const files[] = {"progressive_422.jpg", "restart.jpg", "landscape.jpg", "cmyk_unmarked.jpg"};
+    static const char *const files[] = {"progressive_422.jpg", "restarts.jpg", "landscape.jpg", "cmyk_unmarked.jpg"};
     for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); ++f) {
         size_t size = 0, length = 0;
         uint8_t *data = read_golden(files[f], &size);
@@ -365,9 +366,10 @@ static void test_damaged_scans(void **state) {
         free(data);
     }
     size_t size = 0, at = 0;
-    uint8_t *data = read_golden("restart.jpg", &size);
-    while (!(data[at] == 0xff && data[at + 1] == 0xd1))
+    uint8_t *data = read_golden("restarts.jpg", &size);
+    while (at + 2 < size && !(data[at] == 0xff && data[at + 1] == 0xd1))
         ++at;
+    assert_int_equal(data[at + 1], 0xd1);
     data[at + 1] = 0xd5; // out of turn
     expect_error(data, size, "JPEG (");
     free(data);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADVICE "; copy or download it again, or build with libjpeg-turbo (libjpeg62-turbo-dev), which reads more of them"
+#define ADVICE \
+    "; copy or download it again, or build with libjpeg-turbo (libjpeg62-turbo-dev), which reads more of them"
 
 struct huffman {
     bool defined;
@@ -19,10 +20,10 @@ struct huffman {
 
 struct component {
     int id, h, v;
-    int64_t columns, rows;     // of blocks in a scan of its own
-    int64_t padded_columns;    // of blocks in a scan of all
-    struct huffman *dc, *ac;   // of the scan under way
-    uint64_t *nonzero;         // a progressive file's: a bit a coefficient, [rows padded][padded_columns]
+    int64_t columns, rows;   // of blocks in a scan of its own
+    int64_t padded_columns;  // of blocks in a scan of all
+    struct huffman *dc, *ac; // of the scan under way
+    uint64_t *nonzero;       // a progressive file's: a bit a coefficient, [rows padded][padded_columns]
     bool seen;
 };
 
