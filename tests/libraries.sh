@@ -34,13 +34,15 @@ try() { # FEATURE MODULE...; no feature: ""
     # shellcheck disable=SC2086
     if ! show $needed "$@"; then failed=1; return; fi
     rm -f "$folder/CMakeCache.txt"
-    if ! { PKG_CONFIG_LIBDIR=$folder/pkgconfig cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCARDINAL_TESTS=ON -DCARDINAL_WERROR=ON \
+    if ! { export PKG_CONFIG_LIBDIR=$folder/pkgconfig; cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCARDINAL_TESTS=ON -DCARDINAL_WERROR=ON \
         -DCARDINAL_DEMO=OFF "${arguments[@]}" && ninja -C "$folder" cardinal test_picture test_inputs; } >"$log" 2>&1; then
+        unset PKG_CONFIG_LIBDIR
         tail -30 "$log"
         echo "   FAILED: does not build; see $log"
         failed=1
         return
     fi
+    unset PKG_CONFIG_LIBDIR
     found=$(grep -o 'DCARDINAL_HAVE_[A-Z]*' "$folder/build.ninja" | sort -u | tr '\n' ' ')
     if [ "$found" != "${feature:+DCARDINAL_HAVE_$feature }" ]; then
         echo "   FAILED: the build has $found"
