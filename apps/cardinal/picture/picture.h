@@ -65,7 +65,7 @@ bool picture_read_file(const char *path, const struct picture_limits *limits, ui
 bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
                          struct picture_header *out, char *error, size_t error_size);
 
-// The format by a file's first bytes, 64 or all of them. PICTURE_UNKNOWN also where this build lacks the format's library.
+// The format by a file's first bytes, 64 or all of them. PICTURE_UNKNOWN also where this build lacks its library.
 enum picture_format picture_readable_format(const uint8_t *data, size_t size);
 
 // The names of the formats that this build reads, for messages: "JPEG, PNG, ...".

@@ -1,5 +1,5 @@
-// tiff.c - TIFF by libtiff: the first picture, rows or tiles, converted as Pillow converts. What has no plain meaning as
-// 8-bit colours (floats, 32-bit and signed samples, Lab) is refused rather than clipped.
+// tiff.c - TIFF by libtiff: the first picture, rows or tiles, converted as Pillow converts. What has no plain meaning
+// as 8-bit colours (floats, 32-bit and signed samples, Lab) is refused rather than clipped.
 #include "picture/internal.h"
 
 #ifdef CARDINAL_HAVE_TIFF
