@@ -3,10 +3,10 @@
 // (CARDINAL_HAVE_WEBP, _TIFF, _HEIF). Of an animation, the first frame; of several pictures, the first or primary one.
 //
 // Pixels equal those of Pillow's Image.open(file).convert("RGB"): alpha is dropped, palettes are looked up, CMYK is
-// converted as Pillow does. Known differences: 16-bit grey is scaled down to its high byte, where Pillow clips to 255 or
+// converted as Pillow does. Known differences: of 16-bit grey the high byte is taken, where Pillow clips to 255 or
 // refuses. HEIC and AVIF are as libheif's own tools write them. JPEG needs libjpeg-turbo for equality
 // (CARDINAL_HAVE_JPEG); else stb_image decodes it, within a few grey levels. PNG is libpng's (CARDINAL_HAVE_PNG) or
-// stb_image's, to the same bits. Orientation is read by libexif (CARDINAL_HAVE_EXIF), else by a small reader of our own.
+// stb_image's, to the same bits. Orientation is read by libexif (CARDINAL_HAVE_EXIF), else by a reader of our own.
 //
 // Every function is safe on untrusted bytes. Thread-safety: Safe; none keeps state.
 // Errors are one line in error[], without newline, that begins with the file's name and tells
