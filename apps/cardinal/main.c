@@ -48,8 +48,8 @@ static const struct {
     {"classify", "name what pictures show",
      "cardinal classify [OPTION]... IMAGE|FOLDER|- ...\n\n"
      "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM; WebP, TIFF, HEIC, AVIF where the build\n"
-     "has their libraries), in the order given; a folder is all its pictures, - a list of paths on standard input.\n\n" MODEL_OPTIONS
-         RUN_OPTIONS "  --format F            text, json (one object a line) or csv\n"
+     "has their libraries), in the order given; a folder is all its pictures, - a list of paths on standard\n"
+     "input.\n\n" MODEL_OPTIONS RUN_OPTIONS "  --format F            text, json (one object a line) or csv\n"
      "  --cam DIR             also write every picture to DIR as a PNG, coloured where the network saw its best\n"
      "                        class\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",

@@ -58,7 +58,7 @@ bool picture_tiff_decode(const struct picture_source *s, const struct picture_la
 bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *out);
 bool picture_pnm_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
 
-// 1..8 from a TIFF structure, with or without "Exif\0\0" before it; 1 when there is none, or it is damaged or senseless.
+// 1..8 from a TIFF structure, with or without "Exif\0\0" before it; 1 when there is none, or it is damaged.
 int picture_exif_orientation(const uint8_t *tiff, size_t size);
 
 // The next marker of a JPEG at or after *at, which then points behind it; -1 at the end of the data.

@@ -1,6 +1,6 @@
-// jpeg_check.c - for builds without libjpeg: is all of a JPEG's coded data there? stb_image fills up with grey, without a
-// word, what is missing or ill coded. This walks the Huffman codes of every scan, baseline and progressive (ITU-T T.81,
-// annexes F and G), and keeps no coefficient's value; only, for refinements, which ones are not zero.
+// jpeg_check.c - for builds without libjpeg: is all of a JPEG's coded data there? stb_image fills up with grey, without
+// a word, what is missing or ill coded. This walks the Huffman codes of every scan, baseline and progressive (ITU-T
+// T.81, annexes F and G), and keeps no coefficient's value; only, for refinements, which ones are not zero.
 #include "picture/internal.h"
 
 #ifndef CARDINAL_HAVE_JPEG

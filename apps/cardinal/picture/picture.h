@@ -1,5 +1,5 @@
-// picture.h - a picture file decoded to pixels for the engine, told apart by content, never by name: JPEG, PNG, BMP, GIF
-// and PNM (P1 to P6) in every build; WebP, TIFF, HEIC and AVIF where it has libwebp, libtiff, libheif
+// picture.h - a picture file decoded to pixels for the engine, told apart by content, never by name: JPEG, PNG, BMP,
+// GIF and PNM (P1 to P6) in every build; WebP, TIFF, HEIC and AVIF where it has libwebp, libtiff, libheif
 // (CARDINAL_HAVE_WEBP, _TIFF, _HEIF). Of an animation, the first frame; of several pictures, the first or primary one.
 //
 // Pixels equal those of Pillow's Image.open(file).convert("RGB"): alpha is dropped, palettes are looked up, CMYK is
