@@ -5,7 +5,11 @@
 #   glslang         glslang-tools          required, at build time
 #   jansson         libjansson-dev         required by the program; the library has a JSON reader of its own
 #   libjpeg-turbo   libjpeg62-turbo-dev    optional; else stb_image decodes JPEG
-#   libexif         libexif-dev            optional; else orientation tags are not seen
+#   libpng          libpng-dev             optional; else stb_image decodes PNG
+#   libwebp         libwebp-dev            optional; else WebP is not read
+#   libtiff 4.5     libtiff-dev            optional; else TIFF is not read
+#   libheif         libheif-dev            optional; else HEIC and AVIF are not read
+#   libexif         libexif-dev            optional; else a small reader of our own finds orientations
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
 #   stb_image       libstb-dev             required by the program
 #   volk            libvulkan-volk-dev     required by the demo and the example host, which are left out without it
@@ -50,9 +54,18 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
     message(FATAL_ERROR "jansson not found: install libjansson-dev")
   endif()
   pkg_check_modules(LIBJPEG IMPORTED_TARGET libjpeg)
+  pkg_check_modules(LIBPNG IMPORTED_TARGET libpng)
+  pkg_check_modules(LIBWEBP IMPORTED_TARGET libwebp libwebpdemux)
+  pkg_check_modules(LIBTIFF IMPORTED_TARGET libtiff-4>=4.5) # error handlers and memory limits of an opened file's own
+  option(CARDINAL_HEIF "Read HEIC and AVIF by libheif, where it is found; see THIRD-PARTY-NOTICES on its licence" ON)
+  if(CARDINAL_HEIF)
+    pkg_check_modules(LIBHEIF IMPORTED_TARGET libheif)
+  else()
+    set(LIBHEIF_FOUND FALSE)
+  endif()
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)
-  foreach(optional LIBJPEG LIBEXIF LIBCURL)
+  foreach(optional LIBJPEG LIBPNG LIBWEBP LIBTIFF LIBHEIF LIBEXIF LIBCURL)
     if(NOT ${optional}_FOUND)
       message(STATUS "${optional} not found: building without it")
     endif()

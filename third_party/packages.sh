@@ -3,7 +3,8 @@
 #
 # a|b: either will do; the first that the distribution knows is installed.
 packages_build="build-essential cmake ninja-build pkg-config|pkgconf glslang-tools libvulkan-dev libvulkan1 mesa-vulkan-drivers
-    libstb-dev libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev libexif-dev libcurl4-openssl-dev libjansson-dev"
+    libstb-dev libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev libpng-dev libwebp-dev libtiff-dev libheif-dev libexif-dev
+    libcurl4-openssl-dev libjansson-dev"
 packages_demo="libsdl2-dev libsdl2-ttf-dev libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev libvulkan-volk-dev
     fonts-dejavu-core"
 packages_demo_test="xvfb xdotool ffmpeg"

@@ -10,8 +10,9 @@ static const struct command commands[] = {
      .completes = COMPLETES_FILES,
      .summary = "name what pictures show",
      .synopsis = "[OPTION]... IMAGE|FOLDER|- ...",
-     .description = "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given. A folder "
-                    "is all pictures in it and below it; - is a list of paths on standard input, one a line.",
+     .description = "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM; WebP, TIFF, HEIC and AVIF "
+                    "where the build has their libraries), in the order given. A folder is all pictures in it and "
+                    "below it; - is a list of paths on standard input, one a line.",
      .statuses = "0 all classified; 1 some failed, or the output could not be written; 2 usage; 3 no usable device; 4 "
                  "no model.",
      .examples = {{"holiday.jpg", "the five best classes of a picture"},

@@ -115,7 +115,7 @@ static enum exit_status evaluate(const struct options *options, struct workspace
         return status_of(r);
     print_summary(e, w, options->format);
     if (inputs_num_skipped(e->inputs))
-        complain("warning: %llu files of kinds that cannot be decoded (TIFF, WebP) were passed over",
+        complain("warning: %llu files of kinds that this build cannot decode were passed over",
                  (unsigned long long)inputs_num_skipped(e->inputs));
     return e->failed || inputs_num_skipped(e->inputs) ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
 }

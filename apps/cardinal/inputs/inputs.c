@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "inputs/folder.h"
+#include "picture/picture.h"
 #include "system/text.h"
 
 enum { MAX_LINE = 32768 }; // bytes of one path read from a list
@@ -31,16 +32,15 @@ struct input_stream {
 };
 
 static bool is_wanted(struct input_stream *s, const char *name) {
-    static const char *const labelled[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", NULL};
-    static const char *const any[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp",
-                                      ".gif", ".ppm",  ".pgm", ".pnm",  NULL};
-    static const char *const unsupported[] = {".tif", ".tiff", ".webp", NULL};
+    static const char *const labelled[] = {".jpg", ".jpeg", ".png",  ".ppm",  ".bmp",
+                                           ".pgm", ".tif",  ".tiff", ".webp", NULL}; // torchvision's
     if (!s->labelled && name[0] == '.')
         return false;
-    if (has_extension(name, s->labelled ? labelled : any))
-        return true;
-    s->skipped += has_extension(name, unsupported);
-    return false;
+    if (picture_unreadable_format(name)) {
+        ++s->skipped;
+        return false;
+    }
+    return has_extension(name, s->labelled ? labelled : picture_extensions());
 }
 
 static void write_error(char *error, size_t size, const char *path, const char *fmt, ...) {
@@ -101,7 +101,9 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out) {
     if (s->walk_root && !s->labelled) {
         const char *root = s->walk_root;
         s->walk_root = NULL;
-        return give(s, copy_text(root), "no pictures in this folder (JPEG, PNG, BMP, GIF, PPM)", out);
+        char text[160];
+        snprintf(text, sizeof(text), "no pictures in this folder (%s)", picture_formats());
+        return give(s, copy_text(root), text, out);
     }
     return false;
 }

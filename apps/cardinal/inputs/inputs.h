@@ -26,7 +26,7 @@ struct input_stream *inputs_open(const char *const *args, int count, FILE *list)
 
 // A labelled folder as torchvision's ImageFolder reads it: its subfolders, sorted by name in byte order, are
 // the classes 0, 1, ...; each one's pictures come in ImageFolder's order, subfolders included,
-// hidden ones too. .tif, .tiff and .webp, which ImageFolder would take, are passed over and counted.
+// hidden ones too. Pictures of a kind that this build does not read are passed over and counted.
 // NULL: error[] tells why in one line, no subfolders being one reason.
 struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size);
 
