@@ -27,6 +27,7 @@ struct int_list {
 
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
+    const char *list, *class_map, *valid_classes, *real_labels, *resume, *report, *features; // files; a folder
     cdl_tune tune;
     cdl_precision precision; // the first of `precisions`
     cdl_dtype dtype;
@@ -81,6 +82,7 @@ const char *precision_name(cdl_precision p); // "fp32"
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);
 int command_eval(const struct options *options);
+int command_similar(const struct options *options);
 int command_devices(const struct options *options);
 int command_convert(const struct options *options);
 

@@ -51,15 +51,35 @@ static const struct {
      "all its pictures, - a list of paths on standard input.\n\n" MODEL_OPTIONS RUN_OPTIONS
      "  --format F            text, json (one object a line) or csv\n"
      "  --cam DIR             also write every picture to DIR as a PNG, coloured where the network saw its best\n"
-     "                        class\n" COMMON_OPTIONS
+     "                        class\n"
+     "  --features FILE       also write what the network sees, as numbers: FILE.npy (NumPy's, with FILE.npy.names)\n"
+     "                        or FILE.csv\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_classify},
     {"eval", "measure accuracy on a folder with a folder for every class",
-     "cardinal eval [OPTION]... FOLDER\n\n"
-     "FOLDER holds a folder for every class; sorted by name they are classes 0, 1, ... (ImageFolder).\n\n" MODEL_OPTIONS
-         RUN_OPTIONS "  --format F            text, json or csv\n"
-     "  --predictions FILE    one JSON line per picture\n" COMMON_OPTIONS,
+     "cardinal eval [OPTION]... FOLDER\ncardinal eval [OPTION]... --list FILE [FOLDER]\n\n"
+     "FOLDER holds a folder for every class, called like it or by its WordNet id (n01440764); where none is, and\n"
+     "there are as many folders as classes, they count in order of name, as in torchvision's ImageFolder.\n"
+     "Ctrl-C gives the result so far.\n\n" MODEL_OPTIONS RUN_OPTIONS "  --format F            text, json or csv\n"
+     "  --predictions FILE    one JSON line per picture\n"
+     "  --list FILE           the pictures instead: lines of a path (in FOLDER), a tab or space, and a class\n"
+     "  --class-map FILE      which class each folder is: lines of a folder, a tab or space, and a class's name or\n"
+     "                        number; or a JSON object\n"
+     "  --valid-classes FILE  the classes that count, a name or number a line; others are neither right nor answers\n"
+     "  --real-labels FILE    ImageNet's ReaL labels: a JSON array of the right classes of every picture\n"
+     "  --resume FILE         keep results in FILE as they come, and go on from those that are there\n"
+     "  --report DIR|F.html   a page with the worst mistakes, the confusion matrix, accuracy by class and calibration;\n"
+     "                        in DIR, also as CSV and JSON\n" COMMON_OPTIONS
+     "\nExit status: 0 all counted; 1 some failed; 2 usage, or folders that are no classes; 3 no usable device;\n"
+     "4 no model; 130 interrupted.\n",
      command_eval},
+    {"similar", "find the pictures that look most like one",
+     "cardinal similar [OPTION]... PICTURE FOLDER|IMAGE|- ...\n\n"
+     "Lists the pictures whose features, what the network sees before it names a class, are nearest to PICTURE's:\n"
+     "their cosine, 1 being the same.\n\n" MODEL_OPTIONS RUN_OPTIONS
+     "  --format F            text, json (one object a line) or csv\n" COMMON_OPTIONS
+     "\nHere --topk is how many pictures to list, default 10.\n",
+     command_similar},
     {"bench", "measure speed, layer by layer",
      "cardinal bench [OPTION]...\n\n"
      "Runs networks on devices and reports latency, throughput, memory and the time of every layer beside the\n"

@@ -11,7 +11,8 @@ enum exit_status workspace_open(struct workspace *out, const struct options *opt
         &out->session, out->device, out->model.model,
         cdl_session_params(.max_batch = options->batch ? options->batch : default_batch, .width = options->width,
                            .height = options->height, .precision = options->precision, .num_slots = 2,
-                           .no_fold = options->no_fold, .tune = options->tune, .cam = options->cam_folder != NULL));
+                           .no_fold = options->no_fold, .tune = options->tune,
+                           .cam = options->cam_folder || options->report));
     if (r != CDL_OK)
         return status_of(r);
     cdl_device_get_info(out->device, &out->device_info);
