@@ -154,16 +154,15 @@ static enum exit_status evaluate(struct eval *e) {
     return e->result.tally.failed || set->skipped || !reported ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
 }
 
-// What needs the model and the pictures: classes, room for results, the files that are written on the way.
+static enum exit_status match(struct evaluation *e) {
+    return class_names_open(&e->names, &e->w.model) ? eval_set_match(&e->set, &e->names, e->options) : EXIT_SOME_FAILED;
+}
+
+// Room for results, and the files that are written on the way.
 static enum exit_status prepare(struct eval *e) {
     const struct options *options = e->result.options;
     struct evaluation *out = &e->result;
     const int wanted = options->topk ? options->topk : EVAL_RANKS, ranks = wanted > EVAL_RANKS ? wanted : EVAL_RANKS;
-    if (!class_names_open(&out->names, &out->w.model))
-        return EXIT_SOME_FAILED;
-    const enum exit_status status = eval_set_match(&out->set, &out->names, options);
-    if (status != EXIT_ALL_DONE)
-        return status;
     const int classes = out->set.valid ? out->set.num_valid : out->names.count;
     e->num_ranks = ranks < classes ? ranks : classes;
     out->results = calloc(out->set.count, sizeof *out->results);
@@ -226,7 +225,11 @@ int command_eval(const struct options *options) {
         return EXIT_USAGE;
     enum exit_status status = eval_set_find(&r->set, options);
     if (status == EXIT_ALL_DONE)
-        status = workspace_open(&r->w, options, DEFAULT_BATCH);
+        status = workspace_open_model(&r->w, options);
+    if (status == EXIT_ALL_DONE)
+        status = match(r);
+    if (status == EXIT_ALL_DONE)
+        status = workspace_open_session(&r->w, options, DEFAULT_BATCH);
     if (status == EXIT_ALL_DONE)
         status = prepare(&e);
     if (status == EXIT_ALL_DONE)

@@ -1,10 +1,17 @@
 #include "commands/workspace.h"
 
-enum exit_status workspace_open(struct workspace *out, const struct options *options, int default_batch) {
+enum exit_status workspace_open_model(struct workspace *out, const struct options *options) {
     *out = (struct workspace){.diagnostics.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
-    enum exit_status status = open_model(&out->model, options, &out->diagnostics);
-    if (status == EXIT_ALL_DONE)
-        status = open_device(&out->device, options, &out->diagnostics);
+    return open_model(&out->model, options, &out->diagnostics);
+}
+
+enum exit_status workspace_open(struct workspace *out, const struct options *options, int default_batch) {
+    const enum exit_status status = workspace_open_model(out, options);
+    return status == EXIT_ALL_DONE ? workspace_open_session(out, options, default_batch) : status;
+}
+
+enum exit_status workspace_open_session(struct workspace *out, const struct options *options, int default_batch) {
+    const enum exit_status status = open_device(&out->device, options, &out->diagnostics);
     if (status != EXIT_ALL_DONE)
         return status;
     const cdl_result r = cdl_session_create(

@@ -5,6 +5,7 @@
 #include "commands/report.h"
 #include "eval/evaluation.h"
 #include "picture/stb_png.h"
+#include "system/text.h"
 
 enum {
     MAX_DRAWN = 128,    // classes up to which the matrix is drawn square by square; beyond, it is a picture
@@ -30,7 +31,7 @@ static const char style[] =
     "th{color:var(--soft)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
     ".bar{background:var(--line);border-radius:3px;width:220px;height:10px}.bar i{display:block;background:var(--bar);"
     "border-radius:3px;height:10px}\n"
-    ".columns{columns:2 420px}.columns table{break-inside:avoid}svg{max-width:100%;height:auto}"
+    ".columns{columns:2 420px}.columns tr{break-inside:avoid}svg{max-width:100%;height:auto}"
     "svg text{fill:var(--text)}.cell{fill:var(--bar)}.hit{fill:var(--good)}.frame{fill:none;stroke:var(--line)}\n"
     ".dense{width:100%;max-width:900px;image-rendering:pixelated;border:1px solid var(--line)}\n";
 
@@ -81,9 +82,9 @@ static void put_head(FILE *f, const struct evaluation *e) {
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
           "img-src data:\">\n<title>",
           f);
-    put(f, e->w.model.name);
+    put(f, path_name(e->w.model.name));
     fprintf(f, " &#8211; evaluation</title>\n<style>\n%s</style></head><body>\n<h1>", style);
-    put(f, e->w.model.name);
+    put(f, path_name(e->w.model.name));
     fputs("</h1>\n<p class=\"soft\">on ", f);
     put(f, e->options->list ? e->options->list : e->options->inputs[0]);
     fprintf(f, " &#183; input %d&#215;%d &#183; %s &#183; ", e->w.session_info.height, e->w.session_info.width,
