@@ -68,8 +68,8 @@ static const struct {
      "  --valid-classes FILE  the classes that count, a name or number a line; others are neither right nor answers\n"
      "  --real-labels FILE    ImageNet's ReaL labels: a JSON array of the right classes of every picture\n"
      "  --resume FILE         keep results in FILE as they come, and go on from those that are there\n"
-     "  --report DIR|F.html   a page with the worst mistakes, the confusion matrix, accuracy by class and calibration;\n"
-     "                        in DIR, also as CSV and JSON\n" COMMON_OPTIONS
+     "  --report DIR|F.html   a page with the worst mistakes, the confusion matrix, accuracy by class and\n"
+     "                        calibration; in DIR, also as CSV and JSON\n" COMMON_OPTIONS
      "\nExit status: 0 all counted; 1 some failed; 2 usage, or folders that are no classes; 3 no usable device;\n"
      "4 no model; 130 interrupted.\n",
      command_eval},

@@ -310,7 +310,9 @@ class Resume(Case):
         tree = self.tree(["cat"])
         journal = self.path("j")
         self.done("eval", "--resume", journal, tree)
-        for content in b"mine\n", b'{"cardinal_eval": 1}\n', b"{}\n", open(journal, "rb").read().replace(b'"picture": 1', b'"picture": 9') + b"{}\n":
+        with open(journal, "rb") as f:
+            damaged = f.read().replace(b'"picture": 1', b'"picture": 9') + b"{}\n"
+        for content in b"mine\n", b'{"cardinal_eval": 1}\n', b"{}\n", damaged:
             with open(self.path("other"), "wb") as f:
                 f.write(content)
             self.refused_for("--resume", self.path("other"), tree, words=["--resume"])

@@ -23,7 +23,7 @@ struct evaluation {
 void summary_print(const struct evaluation *e);
 json_t *summary_json(const struct evaluation *e); // the caller's
 
-// `--report`: FILE.html, or a folder that gets report.html, classes.csv, confusion.csv, confusion.json and summary.json.
+// `--report`: FILE.html, or a folder that gets report.html, classes.csv, confusion.csv, confusion.json, summary.json.
 bool report_name_is_good(const char *path); // false after a line on stderr: it is a file, but no .html
 // false after a line on stderr.
 bool report_write(struct evaluation *e, const char *path);

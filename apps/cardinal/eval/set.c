@@ -83,8 +83,8 @@ static char *path_of(const struct options *options, const char *path) {
     return options->num_inputs == 1 && !is_absolute(path) ? folder_join(options->inputs[0], path) : copy_text(path);
 }
 
-// Cuts a line in two: at its last tab, else at the space before which there is a file's name, the last one first; else at
-// the last space. NULL: it has neither, or nothing before or behind it.
+// Cuts a line in two: at its last tab, else at the space before which there is a file's name, the last one first;
+// else at the last space. NULL: it has neither, or nothing before or behind it.
 static char *split(const struct options *options, char *line) {
     char *cut = strrchr(line, '\t'), *last = strrchr(line, ' ');
     if (!cut && last) {

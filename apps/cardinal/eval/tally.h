@@ -24,7 +24,7 @@ struct tally {
         uint64_t images, top1, top5; // of the pictures of this class
         uint64_t said;               // pictures of which it was the first answer
     } * by_class;                    // [classes]
-    // Calibration: pictures by the probability of their first answer, in 15 bins of equal width, (0, 1/15], (1/15, 2/15] ...
+    // Calibration: pictures by the probability of their first answer, in 15 bins of equal width, (0, 1/15] and so on.
     struct calibration_bin {
         uint64_t images, right;
         double prob; // sum
