@@ -31,6 +31,8 @@ struct int_list {
 
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
+    const char *list, *class_map, *valid_classes, *real_labels, *resume, *report, *features; // files; a folder
+    const char *names_file;
     cdl_tune tune;
     cdl_precision precision; // in bench the first of `precisions`, as `batch` is of `batches`
     cdl_dtype dtype;
@@ -82,6 +84,7 @@ const char *precision_name(cdl_precision p); // "fp32"
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);
 int command_eval(const struct options *options);
+int command_similar(const struct options *options);
 int command_devices(const struct options *options);
 int command_convert(const struct options *options);
 int command_models(const struct options *options);

@@ -25,15 +25,30 @@ static const struct command commands[] = {
      .max_operands = 1,
      .completes = COMPLETES_FOLDERS,
      .summary = "measure accuracy on a folder with a folder for every class",
-     .synopsis = "[OPTION]... FOLDER",
-     .description = "Measures how often the best class, and one of the best five, is right. FOLDER holds a folder for "
-                    "every class; sorted by name they are classes 0, 1, ... (torchvision's ImageFolder).",
+     .synopsis = "[OPTION]... FOLDER\n[OPTION]... --list FILE [FOLDER]",
+     .description =
+         "Measures how often the best class, and one of the best five, is right. FOLDER holds a folder for every class, "
+         "called like it or by its WordNet id (n01440764); where none is, and there are as many folders as classes, "
+         "they count in order of name, as in torchvision's ImageFolder. Ctrl-C gives the result so far.",
      .statuses =
-         "0 all done; 1 some pictures failed, or the output could not be written; 2 usage; 3 no usable device; 4 "
-         "no model.",
+         "0 all done; 1 some pictures failed, or the output could not be written; 2 usage, or folders that are no "
+         "classes; 3 no usable device; 4 no model; 130 interrupted.",
      .examples = {{"-m resnext50_32x4d imagenet/val", "the accuracy of published weights"},
                   {"-f json --predictions each.jsonl test", "for a script, with a line for each picture"}},
      .run = command_eval},
+    {.name = "similar",
+     .bit = COMMAND_SIMILAR,
+     .max_operands = -1,
+     .completes = COMPLETES_FILES,
+     .summary = "find the pictures that look most like one",
+     .synopsis = "[OPTION]... PICTURE FOLDER|IMAGE|- ...",
+     .description = "Lists the pictures whose features, what the network sees before it names a class, are nearest to "
+                    "PICTURE's: their cosine, 1 being the same.",
+     .statuses = "0 all done; 1 some pictures failed, or the output could not be written; 2 usage; 3 no usable device; "
+                 "4 no model.",
+     .examples = {{"cat.jpg pictures", "the ten pictures in a folder that look most like a cat's"},
+                  {"-k 1 -f csv new.png old", "the nearest one, as a table"}},
+     .run = command_similar},
     {.name = "bench",
      .bit = COMMAND_BENCH,
      .max_operands = 0,

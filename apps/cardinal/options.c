@@ -149,7 +149,8 @@ enum {
     DEVICES = COMMAND_DEVICES,
     CONVERT = COMMAND_CONVERT,
     MODELS = COMMAND_MODELS,
-    PICTURES = CLASSIFY | EVAL, // those that classify pictures
+    SIMILAR = COMMAND_SIMILAR,
+    PICTURES = CLASSIFY | EVAL | SIMILAR, // those that look at pictures
     RUN = PICTURES | BENCH,     // those that run a network
     WITH_MODEL = RUN | CONVERT,
 };
@@ -169,6 +170,8 @@ const struct option cardinal_options[] = {
     {"metadata", 0, "KEY=VALUE", WITH_MODEL, 0, &value_metadata,
      "what the weights do not tell, or tell wrongly: input_size, resize_size, mean, std, stem_stride, stem_pool, "
      "stage_strides, labels, ...; may be given up to 32 times"},
+    {"names", 0, "FILE", WITH_MODEL, FIELD(names_file), &value_file,
+     "what the file calls the network's tensors, where it is not known: lines of FROM TO, see the manual"},
     {"dtype", 0, "fp32|fp16|bf16", CONVERT, FIELD(dtype), &value_word, "how the numbers are stored; default fp32"},
 
     HEADING("How it runs"),
@@ -182,7 +185,7 @@ const struct option cardinal_options[] = {
     {"precision", 0, "LIST", BENCH, 0, &value_precisions, "auto, fp32 or fp16, or several; default auto"},
     {"tune", 0, "off|quick|full", RUN, FIELD(tune), &value_word,
      "quick or full: find the fastest kernels on this GPU, and remember them; default off: use what was found earlier"},
-    {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count, "pictures at a time; default 8 in classify, 32 in eval"},
+    {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count, "pictures at a time; default 8 in classify and similar, 32 in eval"},
     {"batch", 'b', "LIST", BENCH, 0, &value_batches, "pictures at a time; default 1"},
     {"size", 0, "N|HxW", RUN, 0, &value_size,
      "input of the network, in pixels, height first; pictures are resized in proportion"},
@@ -195,6 +198,18 @@ const struct option cardinal_options[] = {
     {"no-fold", 0, NULL, RUN, FIELD(no_fold), NULL, "keep batch norms as layers of their own"},
     {"validate", 0, NULL, RUN, FIELD(validate), NULL, "run under the Khronos validation layer, where it is installed"},
 
+    HEADING("What is evaluated"),
+    {"list", 0, "FILE", EVAL, FIELD(list), &value_file,
+     "the pictures, in place of folders: lines of a path (in FOLDER), a tab or space, and a class"},
+    {"class-map", 0, "FILE", EVAL, FIELD(class_map), &value_file,
+     "which class each folder is: lines of a folder, a tab or space, and a class's name or number; or a JSON object"},
+    {"valid-classes", 0, "FILE", EVAL, FIELD(valid_classes), &value_file,
+     "the classes that count, a name or number a line; others are neither right nor answers"},
+    {"real-labels", 0, "FILE", EVAL, FIELD(real_labels), &value_file,
+     "ImageNet's ReaL labels: a JSON array of the right classes of every picture"},
+    {"resume", 0, "FILE", EVAL, FIELD(resume), &value_file,
+     "keep results in FILE as they come, and go on from those that are there"},
+
     HEADING("What is measured"),
     {"duration", 0, "SECONDS", BENCH, FIELD(duration_ms), &value_seconds,
      "of each measurement; default 2; at least three runs are made"},
@@ -204,11 +219,17 @@ const struct option cardinal_options[] = {
     {"start-child", 0, NULL, BENCH, FIELD(start_child), NULL, NULL}, // bench's own child process
 
     HEADING("Results"),
-    {"topk", 'k', "K", PICTURES, FIELD(topk), &value_count, "classes for each picture; default 5"},
+    {"topk", 'k', "K", CLASSIFY | EVAL, FIELD(topk), &value_count, "classes for each picture; default 5"},
+    {"topk", 'k', "K", SIMILAR, FIELD(topk), &value_count, "pictures to list; default 10"},
     {"format", 'f', "text|json|csv", PICTURES, FIELD(format), &value_word, "default text; json is one object a line"},
     {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word, "default text; json is one object"},
     {"cam", 0, "DIR", CLASSIFY, FIELD(cam_folder), &value_folder,
      "also write every picture to DIR as a PNG, coloured where the network saw its best class"},
+    {"features", 0, "FILE", CLASSIFY, FIELD(features), &value_file,
+     "also write what the network sees, as numbers: FILE.npy (NumPy's, with FILE.npy.names) or FILE.csv"},
+    {"report", 0, "DIR|FILE.html", EVAL, FIELD(report), &value_folder,
+     "a page with the worst mistakes, the confusion matrix, accuracy by class and calibration; in DIR, also as CSV "
+     "and JSON"},
     {"predictions", 0, "FILE", EVAL, FIELD(predictions), &value_file, "write a line of JSON for each picture to FILE"},
 
     HEADING("Messages"),

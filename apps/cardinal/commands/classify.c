@@ -1,5 +1,6 @@
 // classify.c - cardinal classify: names what pictures show.
 #include "commands/cam_files.h"
+#include "commands/features.h"
 #include "inputs/folder.h"
 #include "commands/report.h"
 #include "commands/workspace.h"
@@ -10,7 +11,8 @@ enum { DEFAULT_BATCH = 8 };
 
 struct classify {
     struct report report;
-    struct cam_files *cam; // NULL: none are wanted
+    struct cam_files *cam;     // NULL: none are wanted
+    struct features *features; // likewise
     uint64_t failed;
 };
 
@@ -20,6 +22,10 @@ static void on_outcome(void *ctx, const struct outcome *o) {
     report_picture(&c->report, o);
     char error[1200];
     if (c->cam && !o->error && !cam_files_write(c->cam, o, error, sizeof error)) {
+        complain("%s", error);
+        c->failed++;
+    }
+    if (c->features && !o->error && !features_write(c->features, o, error, sizeof error)) {
         complain("%s", error);
         c->failed++;
     }
@@ -44,6 +50,11 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
         inputs_close(&inputs);
         return EXIT_SOME_FAILED;
     }
+    if (options->features && !(c.features = features_open(options->features, w->session))) {
+        cam_files_close(&c.cam);
+        inputs_close(&inputs);
+        return EXIT_SOME_FAILED;
+    }
     report_begin(&c.report);
     const cdl_result r = runner_run(&(struct runner_params){
         .session = w->session,
@@ -59,6 +70,8 @@ static enum exit_status classify_inputs(const struct options *options, struct wo
     });
     inputs_close(&inputs);
     cam_files_close(&c.cam);
+    if (!features_close(&c.features, r == CDL_OK))
+        c.failed++;
     return r != CDL_OK ? status_of(r) : c.failed ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
 }
 
@@ -68,6 +81,8 @@ int command_classify(const struct options *options) {
             "classify needs pictures: IMAGE, FOLDER, or - for a list on standard input; see cardinal classify --help");
         return EXIT_USAGE;
     }
+    if (options->features && !features_name_is_good(options->features))
+        return EXIT_USAGE;
     struct workspace w;
     // One picture needs no larger batch.
     const bool lone =

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands/output.h"
+
 struct version_text version_text(uint32_t version) {
     struct version_text out;
     snprintf(out.text, sizeof out.text, "%u.%u.%u", version >> 22, version >> 12 & 0x3ff, version & 0xfff);
@@ -81,29 +83,15 @@ static void print_json(const struct report *r, const struct outcome *o) {
     json_line(r->file, line);
 }
 
-static void print_csv_field(FILE *file, const char *text) { // RFC 4180
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, file);
-        return;
-    }
-    fputc('"', file);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', file);
-        fputc(*text, file);
-    }
-    fputc('"', file);
-}
-
 static void print_csv(const struct report *r, const struct outcome *o) {
     for (int i = 0; i < (o->error ? 1 : r->topk); i++) {
-        print_csv_field(r->file, o->decoded->path);
+        output_csv_field(r->file, o->decoded->path);
         if (o->error) {
             fputs(",,,,,,", r->file); // the columns in between are empty
-            print_csv_field(r->file, o->error);
+            output_csv_field(r->file, o->error);
         } else {
             fprintf(r->file, ",%d,%d,", i + 1, o->top[i].id);
-            print_csv_field(r->file, class_label(r->model, o->top[i].id));
+            output_csv_field(r->file, class_label(r->model, o->top[i].id));
             fprintf(r->file, ",%.9g,%.9g,", (double)o->top[i].prob, (double)o->top[i].logit);
         }
         fputc('\n', r->file);

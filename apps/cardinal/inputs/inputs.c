@@ -17,6 +17,9 @@ struct input_stream {
     FILE *list;
     bool reading_list;
 
+    const struct input_item *const *items; // of inputs_open_items
+    size_t num_items, next_item;
+
     bool labelled;
     char *root;               // of a labelled folder
     struct name_list classes; // names; empty unless labelled
@@ -61,6 +64,15 @@ static bool give(struct input_stream *s, char *path, const char *error, struct i
     }
     out->path = path;
     out->class_index = s->labelled ? s->class_index : -1;
+    return true;
+}
+
+static bool give_copy(struct input_stream *s, const struct input_item *item, struct input_item *out) {
+    char *path = copy_text(item->path);
+    *out = *item;
+    if (!path)
+        return give(s, NULL, NULL, out);
+    out->path = path;
     return true;
 }
 
@@ -187,6 +199,8 @@ static bool advance(struct input_stream *s, const char **plain) {
 
 bool inputs_next(struct input_stream *s, struct input_item *out) {
     memset(out, 0, sizeof(*out));
+    if (s->items && !s->no_memory)
+        return s->next_item < s->num_items && give_copy(s, s->items[s->next_item++], out);
     while (!s->no_memory) {
         if (s->reading_list) {
             if (next_of_list(s, out))
@@ -218,6 +232,15 @@ struct input_stream *inputs_open(const char *const *args, int count, FILE *list)
     s->args = args;
     s->num_args = count;
     s->list = list;
+    return s;
+}
+
+struct input_stream *inputs_open_items(const struct input_item *const *items, size_t count) {
+    struct input_stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->items = items;
+    s->num_items = count;
     return s;
 }
 

@@ -30,6 +30,9 @@ struct input_stream *inputs_open(const char *const *args, int count, FILE *list)
 // NULL: error[] tells why in one line, no subfolders being one reason.
 struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size);
 
+// Known pictures, in order; each item is copied. `items` must outlive the stream. NULL: no memory.
+struct input_stream *inputs_open_items(const struct input_item *const *items, size_t count);
+
 // The next item, in order; false at the end. Blocks while `list` has no line ready. The
 // caller frees the item. A folder that cannot be read, or holds no picture, is an item with an error.
 bool inputs_next(struct input_stream *s, struct input_item *out);
