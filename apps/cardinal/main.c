@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "system/output_file.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -98,6 +99,7 @@ static void print_usage(FILE *file) {
 
 int main(int argc, char **argv) {
     prepare_console();
+    output_files_prepare();
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -54,6 +54,10 @@ bool picture_read_file(const char *path, const struct picture_limits *limits, ui
 bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
                          struct picture_header *out, char *error, size_t error_size);
 
+// Whether a file that begins so (64 bytes are enough) is meant to be a picture, of a kind that is read or not. A text,
+// such as a list of paths, is none.
+bool picture_looks_like_one(const uint8_t *data, size_t size);
+
 // Frees the pixels and zeroes *p; NULL and an all-zero picture are fine.
 void picture_free(struct picture *p);
 
