@@ -1,30 +1,35 @@
 // app.c - diagnostics, and opening of models and devices.
 #include "app.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "inputs/labels.h"
 #include "system/cache_folder.h"
 #include "pretrained/imagenet_labels.h"
 #include "pretrained/pretrained.h"
 #include "system/files.h"
 #include "system/program_folder.h"
+#include "system/text.h"
 
 #define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
 
 void complain(const char *fmt, ...) {
-    char line[2048];
+    char line[2048], clean[4096];
     va_list args;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    fprintf(stderr, "cardinal: %s\n", line); // one call: lines of threads do not mix
+    escape_controls(clean, sizeof clean, line);
+    fprintf(stderr, "cardinal: %s\n", clean); // one call: lines of threads do not mix
 }
 
 static void on_log(void *ctx, cdl_log_level level, const char *msg) {
     struct diagnostics *d = ctx;
+    // The library knows the labels as the model's; they are the label file's, which open_model_from names.
+    if (level == CDL_LOG_WARN && d->labels_given && strstr(msg, " labels for "))
+        return;
     if (level == CDL_LOG_ERR && d->captured)
         snprintf(d->captured, d->captured_size, "%s", msg);
     else
@@ -56,58 +61,19 @@ enum exit_status status_of(cdl_result r) {
                                                     : EXIT_NO_DEVICE;
 }
 
-// Labels, one a line; empty lines at the end are none. NULL after a line on stderr.
-static json_t *read_label_lines(FILE *file, const char *path) {
-    char line[1024];
-    json_t *labels = json_array();
-    while (labels && fgets(line, sizeof line, file)) {
-        const size_t length = strcspn(line, "\r\n");
-        const char *mark =
-            json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
-        json_t *label = line[length] || feof(file) ? (line[length] = 0, json_string(mark)) : NULL;
-        if (!label || json_array_append_new(labels, label) != 0) {
-            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1,
-                     sizeof line - 2);
-            json_decref(labels);
-            return NULL;
-        }
-    }
-    while (labels && json_array_size(labels) &&
-           !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
-        json_array_remove(labels, json_array_size(labels) - 1);
-    if (!labels)
-        complain("%s: out of memory while reading labels", path);
-    return labels;
-}
-
-// A file of labels, one a line or a JSON array, as the metadata value "labels". malloc'd; NULL after a line on stderr.
-static char *read_label_file(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        complain("%s: the label file cannot be opened", path);
+// The label file as the metadata value "labels", malloc'd; NULL after a line on stderr.
+static char *read_label_file(const char *path, int *count) {
+    struct label_list labels;
+    char error[1024];
+    if (!labels_read(path, &labels, error, sizeof error)) {
+        complain("%s", error);
         return NULL;
     }
-    json_t *labels = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_array(labels)) {
-        const bool object = json_is_object(labels);
-        json_decref(labels);
-        rewind(file);
-        labels = object ? NULL : read_label_lines(file, path);
-        if (object)
-            complain("%s: is a JSON object; an array of class names, or a name a line, is needed", path);
-    }
-    fclose(file);
-    if (!labels)
-        return NULL;
-    char *text = json_dumps(labels, JSON_COMPACT);
-    if (json_array_size(labels) == 0) {
-        complain("%s: holds no label", path);
-        free(text);
-        text = NULL;
-    } else if (!text) {
+    char *text = labels_to_json(&labels);
+    if (!text)
         complain("%s: out of memory while reading labels", path);
-    }
-    json_decref(labels);
+    *count = labels.count;
+    labels_free(&labels);
     return text;
 }
 
@@ -150,7 +116,8 @@ enum exit_status open_model_from(struct loaded_model *out, const char *model, co
     struct cdl_pair pairs[PRETRAINED_RECIPE_PAIRS + MAX_METADATA + 1];
     struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
     const struct pretrained *recipe = NULL;
-    char path[4096], *labels = NULL;
+    char path[sizeof out->file] = "", *labels = NULL;
+    int num_labels = 0;
     *out = (struct loaded_model){0};
 
     if (!options->arch && !find_model_file(model, options->quiet, d, path, sizeof path, &recipe))
@@ -158,19 +125,25 @@ enum exit_status open_model_from(struct loaded_model *out, const char *model, co
     for (int i = 0; recipe && i < PRETRAINED_RECIPE_PAIRS; i++)
         pairs[params.num_metadata++] = recipe->recipe[i];
     if (options->label_file) {
-        if (!(labels = read_label_file(options->label_file)))
+        if (!(labels = read_label_file(options->label_file, &num_labels)))
             return EXIT_NO_MODEL;
         pairs[params.num_metadata++] = (struct cdl_pair){"labels", labels};
     }
     for (int i = 0; i < options->num_metadata; i++) // last: what the user says overrides
         pairs[params.num_metadata++] = options->metadata[i];
 
+    d->labels_given = labels != NULL;
     const cdl_result r = options->arch ? cdl_model_random(&out->model, options->arch, (uint64_t)options->seed, &params)
                                        : cdl_model_load_file(&out->model, path, &params);
     free(labels);
+    d->labels_given = false;
     if (r != CDL_OK)
         return r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
     cdl_model_get_info(out->model, &out->info);
+    snprintf(out->file, sizeof out->file, "%s", path);
+    if (num_labels && num_labels != out->info.num_classes)
+        complain("warning: %s: has %d labels, the model %d classes; the first label is class 0", options->label_file,
+                 num_labels, out->info.num_classes);
     snprintf(out->name, sizeof out->name, "%s",
              options->arch ? options->arch
              : recipe      ? recipe->name

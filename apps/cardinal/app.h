@@ -26,7 +26,7 @@ struct int_list {
 };
 
 struct options {
-    const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
+    const char *model, *arch, *device, *label_file, *predictions, *cam_folder, *list;
     cdl_tune tune;
     cdl_precision precision; // the first of `precisions`
     cdl_dtype dtype;
@@ -35,7 +35,7 @@ struct options {
     int topk, batch, width, height, threads, seed; // 0: not given
     struct int_list batches, precisions;
     int duration_ms, bench_input; // enum bench_input
-    bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
+    bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
     const char *const *inputs; // the arguments that are not options
@@ -54,6 +54,7 @@ struct diagnostics {
     cdl_log_level level;
     char *captured; // an error's line goes here instead of to stderr
     size_t captured_size;
+    bool labels_given; // by --label-file: the library's warning of their number is not passed on
 };
 cdl_log diagnostics_log(struct diagnostics *d);
 
@@ -61,6 +62,7 @@ struct loaded_model {
     cdl_model *model;
     struct cdl_model_info info;
     char name[512];       // as the user would call it
+    char file[4096];      // "": there is none
     bool imagenet_labels; // the file has 1000 classes and no labels, so they are taken to be ImageNet's
 };
 // Loads the model that --model or --arch names, or the bundled one, and applies --metadata and --label-file.

@@ -130,9 +130,8 @@ static FILE *create_unnamed(const char *path) {
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0; // "/" stays
-    const int fd = access("/proc/self/fd", X_OK) == 0
-                       ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)
-                       : -1;
+    const int fd =
+        access("/proc/self/fd", X_OK) == 0 ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
     free(folder);
     FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!file && fd >= 0)

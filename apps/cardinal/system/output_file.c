@@ -195,7 +195,8 @@ bool output_spares(const char *path, const char *const *inputs, size_t count, ch
         return true;
     for (size_t i = 0; i < count; i++)
         if (inputs[i] && same_file(path, inputs[i]))
-            return fail(error, error_size, path, "is an input, too, which an output may not replace; name another file");
+            return fail(error, error_size, path,
+                        "is an input, too, which an output may not replace; name another file");
     if (holds_picture(path))
         return fail(error, error_size, path, "holds a picture, which would be lost; name another file");
     return true;

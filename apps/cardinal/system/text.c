@@ -42,7 +42,18 @@ static size_t printable(const unsigned char *text) {
     for (size_t i = 1; i < length; i++)
         if ((text[i] & 0xc0) != 0x80)
             return 0;
-    return c == 0xc2 && text[1] < 0xa0 ? 0 : length; // U+0080 to U+009F
+    if ((c == 0xc2 && text[1] < 0xa0) ||                                  // U+0080 to U+009F
+        (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90) || // longer than need be
+        (c == 0xed && text[1] >= 0xa0) || (c == 0xf4 && text[1] >= 0x90)) // surrogates, beyond Unicode
+        return 0;
+    return length;
+}
+
+bool is_printable_text(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at && printable(at))
+        at += printable(at);
+    return !*at;
 }
 
 void escape_controls(char *out, size_t size, const char *text) {
