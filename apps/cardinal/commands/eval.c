@@ -113,10 +113,18 @@ static enum exit_status evaluate(const struct options *options, struct workspace
     show_progress(e, true);
     if (r != CDL_OK)
         return status_of(r);
-    print_summary(e, w, options->format);
-    if (inputs_num_skipped(e->inputs))
-        complain("warning: %llu files of kinds that cannot be decoded (TIFF, WebP) were passed over",
-                 (unsigned long long)inputs_num_skipped(e->inputs));
+    if (e->images > 0)
+        print_summary(e, w, options->format);
+    else
+        complain("%s: no picture in its class folders could be classified (GIF is not taken, as by ImageFolder)",
+                 options->inputs[0]);
+    if (inputs_num_skipped(e->inputs)) {
+        char skipped[512];
+        inputs_tell_skipped(e->inputs, skipped, sizeof skipped);
+        complain("warning: %s", skipped);
+    }
+    if (e->images == 0)
+        return EXIT_SOME_FAILED;
     return e->failed || inputs_num_skipped(e->inputs) ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
 }
 
