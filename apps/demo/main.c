@@ -7,6 +7,8 @@
 #include <libavdevice/avdevice.h>
 #include <libavutil/log.h>
 
+#include "system/output_file.h"
+
 static int list_cameras(void) {
     struct source_spec cameras[MAX_CAMERAS];
     const int count = cameras_list(cameras, MAX_CAMERAS);
@@ -42,6 +44,7 @@ static void run(struct demo *d) {
 
 int main(int argc, char **argv) {
     static struct demo demo; // large
+    output_files_prepare();
     if (!demo_options_parse(&demo.options, argc, argv))
         return EXIT_USAGE;
     if (demo.options.help) {

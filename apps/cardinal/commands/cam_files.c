@@ -13,6 +13,7 @@
 #include "system/files.h"
 #include "system/text.h"
 #include "system/text_set.h"
+#include "system/thread.h"
 
 struct cam_files {
     const char *folder;
@@ -22,9 +23,10 @@ struct cam_files {
     bool may_replace; // heat maps of earlier runs: all inputs are known, so that none of them is lost
     float *cam;
     struct cam_index index;
-    struct text_set foreign; // names in the folder, when this run began, that are no heat maps
     struct text_set used;    // names that this run wrote, in small letters, as some systems do not tell them apart
     struct text_set inputs;  // which files were given or read, by identity
+    thread_mutex lock;       // guards `written`, which the threads that look for inputs read
+    struct text_set written; // names, as they are
     uint8_t map[OVERLAY_SIDE * OVERLAY_SIDE];
 };
 
@@ -44,15 +46,6 @@ static bool remember_input(struct cam_files *c, const char *path) {
            text_set_add(&c->inputs, identity_text(&status).text);
 }
 
-static bool list_foreign(struct cam_files *c) {
-    struct name_list names = {0};
-    bool ok = folder_list(c->folder, FOLDER_FILES, &names) != ENOMEM;
-    for (size_t i = 0; ok && i < names.count; i++)
-        ok = cam_index_has(&c->index, names.names[i]) || text_set_add(&c->foreign, names.names[i]);
-    name_list_clear(&names);
-    return ok;
-}
-
 struct cam_files *cam_files_open(const char *folder, const cdl_session *session, bool exif,
                                  const struct input_sources *inputs) {
     char error[1200];
@@ -64,6 +57,7 @@ struct cam_files *cam_files_open(const char *folder, const cdl_session *session,
     bool ok = c != NULL;
     if (ok) {
         *c = (struct cam_files){.folder = folder, .session = session, .exif = exif, .may_replace = !inputs->list};
+        thread_mutex_init(&c->lock);
         if (!cam_index_open(&c->index, folder, error, sizeof error)) {
             complain("%s", error);
             cam_files_close(&c);
@@ -71,7 +65,7 @@ struct cam_files *cam_files_open(const char *folder, const cdl_session *session,
         }
         cdl_session_get_info(session, &c->info);
         c->cam = calloc((size_t)c->info.cam_width * (size_t)c->info.cam_height, sizeof *c->cam);
-        ok = c->cam && list_foreign(c);
+        ok = c->cam != NULL;
     }
     for (int i = 0; ok && i < inputs->count; i++) {
         c->may_replace = c->may_replace && strcmp(inputs->args[i], "-") != 0;
@@ -91,8 +85,9 @@ bool cam_files_close(struct cam_files **c) {
     const bool ok = cam_index_close(&(*c)->index, error, sizeof error);
     if (!ok)
         complain("%s", error);
-    text_set_clear(&(*c)->foreign);
     text_set_clear(&(*c)->used);
+    text_set_clear(&(*c)->written);
+    thread_mutex_destroy(&(*c)->lock);
     text_set_clear(&(*c)->inputs);
     free((*c)->cam);
     free(*c);
@@ -100,9 +95,21 @@ bool cam_files_close(struct cam_files **c) {
     return ok;
 }
 
-bool cam_files_own(const void *cam_files, const char *name) {
-    const struct cam_files *c = cam_files;
-    return !text_set_has(&c->foreign, name);
+// Whether an earlier run wrote what stands there. A picture that since took its place has another size.
+static bool is_earlier(const struct cam_files *c, const char *name, const struct file_status *status) {
+    return status->kind == FILE_REGULAR && cam_index_has(&c->index, name, status->size);
+}
+
+bool cam_files_own(const void *cam_files, const char *name, bool found) {
+    struct cam_files *c = (struct cam_files *)(uintptr_t)cam_files; // for its lock
+    thread_mutex_lock(&c->lock);
+    bool own = text_set_has(&c->written, name);
+    thread_mutex_unlock(&c->lock);
+    char path[4096];
+    struct file_status status;
+    if (!own && found && (size_t)snprintf(path, sizeof path, "%s/%s", c->folder, name) < sizeof path)
+        own = get_file_status(path, &status) && is_earlier(c, name, &status);
+    return own;
 }
 
 // The picture's name without folders, extension and an address's query, and without what some systems refuse in names.
@@ -130,7 +137,7 @@ static bool is_free(const struct cam_files *c, const char *path, const char *nam
     const bool link = is_link(path);
     if (!link && !get_file_status(path, &status))
         return true;
-    return !link && c->may_replace && status.kind == FILE_REGULAR && cam_index_has(&c->index, name) &&
+    return !link && c->may_replace && is_earlier(c, name, &status) &&
            !text_set_has(&c->inputs, identity_text(&status).text);
 }
 
@@ -146,8 +153,12 @@ static bool name_file(struct cam_files *c, const char *picture, char *name, size
         if ((size_t)snprintf(path, size, "%s/%s", c->folder, name) >= size)
             return false;
         if (!text_set_has(&c->used, key) && is_free(c, path, name))
-            return text_set_add(&c->used, key);
+            break;
     }
+    thread_mutex_lock(&c->lock);
+    const bool ok = text_set_add(&c->written, name) && text_set_add(&c->used, key);
+    thread_mutex_unlock(&c->lock);
+    return ok;
 }
 
 // false: one line in error[].
@@ -180,13 +191,16 @@ bool cam_files_write(struct cam_files *c, const struct loaded_model *model, cons
         snprintf(error, error_size, "--cam: out of memory, or the path of the heat map is too long");
         return false;
     }
+    struct file_status status = {.size = 0};
     if (!write_picture(c, o, path, error, error_size))
         return false;
+    get_file_status(path, &status);
     json_t *line = json_object();
     json_object_set_new(line, "image", json_text(o->decoded->path));
     json_object_set_new(line, "cam", json_text(name));
     json_object_set_new(line, "class", json_integer(o->top[0].id));
     json_object_set_new(line, "label", json_text(class_label(model, o->top[0].id)));
     json_object_set_new(line, "prob", json_real((double)o->top[0].prob));
+    json_object_set_new(line, "bytes", json_integer((json_int_t)status.size));
     return cam_index_add(&c->index, name, line, error, error_size);
 }

@@ -19,8 +19,9 @@ struct cam_files *cam_files_open(const char *folder, const cdl_session *session,
 bool cam_files_write(struct cam_files *c, const struct loaded_model *model, const struct outcome *outcome, char *error,
                      size_t error_size);
 
-// Whether a file of that name in the folder is a heat map, or came there since this run began: no input. Any thread.
-bool cam_files_own(const void *cam_files, const char *name);
+// Whether a file of that name in the folder was written by this run or, where it was `found` there, is a heat map of an
+// earlier one, and so no input. Any thread.
+bool cam_files_own(const void *cam_files, const char *name, bool found);
 
 // false, after a line on stderr: the index could not be written. A pointer to NULL is fine.
 bool cam_files_close(struct cam_files **c);

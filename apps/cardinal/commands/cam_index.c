@@ -31,8 +31,9 @@ static const char *name_of(const char *text, json_t **line) {
 
 // Gives each whole line to `take`. false: one line in error[]. A last line without its end is what an interrupted run
 // left, and is passed over.
-static bool read_lines(const char *path, FILE *file, bool (*take)(void *ctx, const char *name, const char *text),
-                       void *ctx, char *error, size_t error_size) {
+static bool read_lines(const char *path, FILE *file,
+                       bool (*take)(void *ctx, const char *name, const json_t *line, const char *text), void *ctx,
+                       char *error, size_t error_size) {
     char *text = malloc(MAX_LINE);
     bool ok = text || fail(error, error_size, path, "out of memory");
     for (long number = 1; ok && fgets(text, MAX_LINE, file) && strchr(text, '\n'); number++) {
@@ -42,7 +43,7 @@ static bool read_lines(const char *path, FILE *file, bool (*take)(void *ctx, con
             ok = fail(error, error_size, path,
                       "line %ld is not of an index of heat maps, which this file would have to be; name another folder",
                       number);
-        else if (!take(ctx, name, text))
+        else if (!take(ctx, name, line, text))
             ok = fail(error, error_size, path, "out of memory, or the disk is full");
         json_decref(line);
     }
@@ -52,11 +53,21 @@ static bool read_lines(const char *path, FILE *file, bool (*take)(void *ctx, con
     return ok;
 }
 
-static bool take_earlier(void *ctx, const char *name, const char *text) {
+struct key {
+    char text[1200];
+};
+static struct key size_key(const char *name, int64_t size) {
+    struct key out;
+    snprintf(out.text, sizeof out.text, "%lld/%s", (long long)size, name);
+    return out;
+}
+
+static bool take_earlier(void *ctx, const char *name, const json_t *line, const char *text) {
     struct cam_index *index = ctx;
     (void)text;
     index->has_repeats = index->has_repeats || text_set_has(&index->earlier, name);
-    return text_set_add(&index->earlier, name);
+    return text_set_add(&index->earlier, name) &&
+           text_set_add(&index->sizes, size_key(name, json_integer_value(json_object_get(line, "bytes"))).text);
 }
 
 // Whether the file ends within a line.
@@ -87,7 +98,9 @@ bool cam_index_open(struct cam_index *out, const char *folder, char *error, size
     return ok;
 }
 
-bool cam_index_has(const struct cam_index *index, const char *name) { return text_set_has(&index->earlier, name); }
+bool cam_index_has(const struct cam_index *index, const char *name, int64_t size) {
+    return text_set_has(&index->sizes, size_key(name, size).text);
+}
 
 bool cam_index_add(struct cam_index *index, const char *name, json_t *line, char *error, size_t error_size) {
     index->has_repeats = index->has_repeats || text_set_has(&index->earlier, name);
@@ -108,9 +121,9 @@ struct copy {
     size_t count, capacity;
 };
 
-static bool keep_line(void *ctx, const char *name, const char *text) {
+static bool keep_line(void *ctx, const char *name, const json_t *line, const char *text) {
     struct copy *c = ctx;
-    (void)name;
+    (void)name, (void)line;
     if (c->count == c->capacity) {
         const size_t capacity = c->capacity ? 2 * c->capacity : 256;
         char **larger = realloc(c->lines, capacity * sizeof *larger);
@@ -166,6 +179,7 @@ bool cam_index_close(struct cam_index *index, char *error, size_t error_size) {
     if (ok && !index->failed && index->has_repeats)
         ok = compact(index->path, error, error_size);
     text_set_clear(&index->earlier);
+    text_set_clear(&index->sizes);
     free(index->path);
     memset(index, 0, sizeof *index);
     return ok;

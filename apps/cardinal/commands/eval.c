@@ -2,6 +2,7 @@
 #include "commands/report.h"
 #include "commands/workspace.h"
 #include "system/files.h"
+#include "system/output_file.h"
 
 #include <string.h>
 
@@ -152,7 +153,11 @@ int command_eval(const struct options *options) {
             .precision = precision_name(w.session_info.precision),
             .topk = wanted < classes ? wanted : classes,
         };
-        if (options->predictions && !(e.predictions.file = fopen(options->predictions, "w"))) {
+        const char *const read[] = {options->inputs[0], w.model.file, options->label_file};
+        if (options->predictions && !output_spares(options->predictions, read, 3, error, sizeof error)) {
+            complain("%s", error);
+            status = EXIT_USAGE;
+        } else if (options->predictions && !(e.predictions.file = fopen(options->predictions, "w"))) {
             complain("%s: cannot be written", options->predictions);
             status = EXIT_USAGE;
         }

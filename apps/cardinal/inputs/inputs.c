@@ -32,7 +32,7 @@ struct input_stream {
     bool no_memory;
 
     const char *own_folder; // see inputs_pass_over
-    bool (*is_own)(const void *ctx, const char *name);
+    bool (*is_own)(const void *ctx, const char *name, bool found);
     const void *own_ctx;
     bool walking_own; // the folder under work is it
 };
@@ -77,7 +77,7 @@ static bool is_wanted(struct input_stream *s, const char *name) {
                                            ".dng", ".cr2",  ".cr3", ".nef", ".arw", ".orf",  ".rw2",  NULL};
     if (!s->labelled && name[0] == '.')
         return false;
-    if (s->walking_own && s->is_own(s->own_ctx, name))
+    if (s->walking_own && s->is_own(s->own_ctx, name, true))
         return false;
     if (has_extension(name, s->labelled ? labelled : any))
         return true;
@@ -156,6 +156,17 @@ static void begin_list(struct input_stream *s, FILE *file, const char *name, enu
     path_list_start(&s->list, file, s->sources.null_separated ? PATHS_NULL : form);
 }
 
+// Whether a listed path is of a file that this command has just written.
+static bool is_own_path(const struct input_stream *s, const char *path) {
+    const char *name = path_name(path);
+    char *folder = s->own_folder ? copy_text(name > path ? path : ".") : NULL;
+    if (folder && name > path)
+        folder[name - path] = 0; // with its slash: "/" is a folder, too
+    const bool own = folder && same_file(folder, s->own_folder) && s->is_own(s->own_ctx, name, false);
+    free(folder);
+    return own;
+}
+
 static bool next_of_list(struct input_stream *s, struct input_item *out) {
     char error[256] = "";
     bool no_memory = false;
@@ -174,6 +185,10 @@ static bool next_of_list(struct input_stream *s, struct input_item *out) {
         return s->list_was_empty && give(s, copy_text(s->list_name), "no path in this list, and no picture", out);
     }
     s->list_was_empty = false;
+    if (is_own_path(s, path)) {
+        free(path);
+        return false;
+    }
     return give(s, path, error[0] ? error : NULL, out);
 }
 
@@ -247,8 +262,8 @@ struct input_stream *inputs_open_from(const struct input_sources *sources) {
     return s;
 }
 
-void inputs_pass_over(struct input_stream *s, const char *folder, bool (*own)(const void *ctx, const char *name),
-                      const void *ctx) {
+void inputs_pass_over(struct input_stream *s, const char *folder,
+                      bool (*own)(const void *ctx, const char *name, bool found), const void *ctx) {
     s->own_folder = folder;
     s->is_own = own;
     s->own_ctx = ctx;

@@ -36,10 +36,11 @@ struct input_sources {
 struct input_stream *inputs_open_from(const struct input_sources *sources);
 struct input_stream *inputs_open(const char *const *args, int count, FILE *standard_input);
 
-// Of the files in `folder`, those for which own(ctx, name) are not inputs where a walk finds them: this command writes
-// them. To be called before the first item; both outlive the stream; `own` is called by any thread.
-void inputs_pass_over(struct input_stream *s, const char *folder, bool (*own)(const void *ctx, const char *name),
-                      const void *ctx);
+// Files in `folder` for which own(ctx, name, found) is true are no inputs: the command writes them there. `found`: by a
+// walk; else a list names it. To be called before the first item; `folder` and `ctx` outlive the stream; `own` is called
+// by any thread.
+void inputs_pass_over(struct input_stream *s, const char *folder,
+                      bool (*own)(const void *ctx, const char *name, bool found), const void *ctx);
 
 bool is_address(const char *path); // http:// or https://
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -51,6 +52,8 @@ bool is_link(const char *path) {
 }
 
 char *follow_links(const char *path) { return copy_text(path); }
+
+static char *real_path(const char *path) { return _fullpath(NULL, path, 0); }
 
 // Not fopen's "x", which older C libraries of Windows do not know.
 FILE *create_file(const char *path) {
@@ -102,6 +105,8 @@ bool is_link(const char *path) {
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+static char *real_path(const char *path) { return realpath(path, NULL); }
+
 char *follow_links(const char *path) {
     errno = 0;
     return is_link(path) ? realpath(path, NULL) : copy_text(path);
@@ -128,6 +133,21 @@ bool same_file(const char *a, const char *b) {
     struct file_status one, two;
     return get_file_status(a, &one) && get_file_status(b, &two) && (one.device || one.file) &&
            one.device == two.device && one.file == two.file;
+}
+
+bool lies_in(const char *path, const char *folder) {
+    struct file_status status;
+    if (!get_file_status(folder, &status) || status.kind != FILE_FOLDER)
+        return false;
+    char *full = real_path(path);
+    bool found = false;
+    for (size_t length = full ? strlen(full) : 0; !found && length > 1; length--)
+        if (full[length - 1] == '/' || full[length - 1] == '\\') {
+            full[length - 1 + (length == 1)] = 0;
+            found = same_file(full, folder);
+        }
+    free(full);
+    return found;
 }
 
 bool file_readable(const char *path) {

@@ -8,11 +8,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "picture/picture.h"
 #include "system/files.h"
 #include "system/text.h"
 
@@ -179,25 +177,17 @@ bool output_file_write(const char *path, const void *data, size_t size, char *er
     return false;
 }
 
-// Whether the file begins as a picture does.
-static bool holds_picture(const char *path) {
-    uint8_t start[64];
-    FILE *file = fopen(path, "rb");
-    const size_t size = file ? fread(start, 1, sizeof start, file) : 0;
-    if (file)
-        fclose(file);
-    return picture_looks_like_one(start, size);
-}
-
 bool output_spares(const char *path, const char *const *inputs, size_t count, char *error, size_t error_size) {
     struct file_status status;
     if (!get_file_status(path, &status) || status.kind != FILE_REGULAR)
         return true;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (inputs[i] && same_file(path, inputs[i]))
             return fail(error, error_size, path,
                         "is an input, too, which an output may not replace; name another file");
-    if (holds_picture(path))
-        return fail(error, error_size, path, "holds a picture, which would be lost; name another file");
+        if (inputs[i] && lies_in(path, inputs[i]))
+            return fail(error, error_size, path,
+                        "exists in a folder that is an input, and may not be replaced; name another file");
+    }
     return true;
 }

@@ -23,8 +23,8 @@ bool output_file_end(struct output_file *o, bool keep, char *error, size_t error
 // The same for bytes at hand.
 bool output_file_write(const char *path, const void *data, size_t size, char *error, size_t error_size);
 
-// Refuses an output that stands for an input. `inputs`: paths of what is read, NULL entries passed over. false: one
-// line in error[], as one of them is the same file as `path` by whatever name, or a picture stands at `path`.
+// Whether writing `path` loses none of `inputs`, paths of what is read, NULL entries passed over. false: one line in
+// error[], as one of them is the same file by whatever name, or a folder in which the file that stands at `path` lies.
 bool output_spares(const char *path, const char *const *inputs, size_t count, char *error, size_t error_size);
 
 // Names a file that a signal which ends the process removes first, until it is forgotten. -1: there are too many, or no
