@@ -25,7 +25,7 @@ static void prepare_console(void) {}
     "                        (resnext50_32x4d, resnext101_32x8d@v1, ...; without @ the most accurate);\n" \
     "                        default: the bundled CIFAR-10 ResNeXt\n" \
     "  --arch NAME           an architecture with seeded random weights instead (--seed N)\n" \
-    "  --label-file F        class names, one per line or a JSON array\n" \
+    "  --label-file F        class names: one a line, synset text or JSON\n" \
     "  --metadata KEY=VALUE  what the weights do not tell: input_size, resize_size, mean, std,\n" \
     "                        stem_stride, stem_pool, stage_strides, labels, ...\n"
 #define RUN_OPTIONS \
@@ -47,12 +47,14 @@ static const struct {
     int (*run)(const struct options *options);
 } commands[] = {
     {"classify", "name what pictures show",
-     "cardinal classify [OPTION]... IMAGE|FOLDER|- ...\n\n"
+     "cardinal classify [OPTION]... IMAGE|FOLDER|ADDRESS|- ...\n\n"
      "Prints the best classes of every picture (JPEG, PNG, BMP, GIF, PNM), in the order given; a folder is\n"
-     "all its pictures, - a list of paths on standard input.\n\n" MODEL_OPTIONS RUN_OPTIONS
-     "  --format F            text, json (one object a line) or csv\n"
+     "all its pictures, - a picture or a list of paths on standard input, an address http:// or https://.\n\n"
+     "  --list FILE|-         paths of pictures, one a line or each ended by a NUL byte\n"
+     "  --null, -0            a NUL byte ends each path of a list, as find -print0 writes them\n" MODEL_OPTIONS
+         RUN_OPTIONS "  --format F            text, json (one object a line) or csv\n"
      "  --cam DIR             also write every picture to DIR as a PNG, coloured where the network saw its best\n"
-     "                        class\n" COMMON_OPTIONS
+     "                        class, and an index, DIR/index.jsonl\n" COMMON_OPTIONS
      "\nExit status: 0 all classified; 1 some failed; 2 usage; 3 no usable device; 4 no model.\n",
      command_classify},
     {"eval", "measure accuracy on a folder with a folder for every class",

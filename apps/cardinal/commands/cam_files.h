@@ -13,8 +13,8 @@ struct cam_files;
 struct cam_files *cam_files_open(const char *folder, const cdl_session *session, bool exif,
                                  const struct input_sources *inputs);
 
-// Writes DIR/NAME.png, where NAME is the picture's without its extension, or DIR/NAME-2.png and so on where this run has
-// written that name already, or something stands there that no earlier run wrote, or that is an input.
+// Writes DIR/NAME.png, where NAME is the picture's without its extension, or DIR/NAME-2.png and so on where this run
+// has written that name already, or something stands there that no earlier run wrote, or that is an input.
 // false: one line in error[].
 bool cam_files_write(struct cam_files *c, const struct loaded_model *model, const struct outcome *outcome, char *error,
                      size_t error_size);

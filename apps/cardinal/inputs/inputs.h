@@ -20,10 +20,10 @@ struct input_item {
     char error[512]; // not empty: nothing to open; one line that begins with the path
 };
 
-// Each argument is a picture file, passed on whether or not it exists; an address, http:// or https://, passed on too; a
-// folder, whose pictures come sorted by name, folder by folder in order of path, subfolders included; or "-", which is
-// `standard_input`: a picture or a list of paths, by its content. Then comes what `list` names. Pictures in a folder are
-// known by extension; hidden files and folders are passed over.
+// Each argument is a picture file, passed on whether or not it exists; an address, http:// or https://, passed on too;
+// a folder, whose pictures come sorted by name, folder by folder in order of path, subfolders included; or "-", which
+// is `standard_input`: a picture or a list of paths, by its content. Then comes what `list` names. Pictures in a folder
+// are known by extension; hidden files and folders are passed over.
 // The paths, their strings, and the files must outlive the stream. NULL: no memory.
 struct input_sources {
     const char *const *args;
@@ -37,8 +37,8 @@ struct input_stream *inputs_open_from(const struct input_sources *sources);
 struct input_stream *inputs_open(const char *const *args, int count, FILE *standard_input);
 
 // Files in `folder` for which own(ctx, name, found) is true are no inputs: the command writes them there. `found`: by a
-// walk; else a list names it. To be called before the first item; `folder` and `ctx` outlive the stream; `own` is called
-// by any thread.
+// walk; else a list names it. To be called before the first item; `folder` and `ctx` outlive the stream; `own` is
+// called by any thread.
 void inputs_pass_over(struct input_stream *s, const char *folder,
                       bool (*own)(const void *ctx, const char *name, bool found), const void *ctx);
 

@@ -31,8 +31,8 @@ struct path_list {
 // Sets *list up and reads its beginning; the file stays the caller's.
 void path_list_start(struct path_list *list, FILE *file, enum path_list_form form);
 
-// The next path, malloc'd; NULL at the end, where memory ran out, or where error[] says why the rest is no list. Beside a
-// path, error[] is "" or the reason why that is none.
+// The next path, malloc'd; NULL at the end, where memory ran out, or where error[] says why the rest is no list. Beside
+// a path, error[] is "" or the reason why that is none.
 char *path_list_next(struct path_list *list, char *error, size_t error_size, bool *no_memory);
 
 // Where list->picture: its bytes, malloc'd. NULL: the reason is in error[].

@@ -19,9 +19,9 @@ bool get_file_status(const char *path, struct file_status *out);
 
 bool file_readable(const char *path);
 
-bool same_file(const char *a, const char *b); // whether both exist and are one, by whatever names
+bool same_file(const char *a, const char *b);       // whether both exist and are one, by whatever names
 bool lies_in(const char *path, const char *folder); // at any depth, links to `path` followed; both exist
-bool is_link(const char *path);               // symbolic; whether or not it leads anywhere
+bool is_link(const char *path);                     // symbolic; whether or not it leads anywhere
 
 // The path of the file itself where `path` is a link, malloc'd; NULL: errno tells why, or 0 where memory ran out.
 char *follow_links(const char *path);
