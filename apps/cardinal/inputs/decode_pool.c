@@ -138,6 +138,8 @@ static void work(void *ctx) {
     while ((slot = take_input(p)) != NULL) {
         if (slot->result.error[0] == '\0')
             decode(p, slot);
+        free(slot->data); // not taken by decode where the input has an error
+        slot->data = NULL;
         thread_mutex_lock(&p->lock);
         slot->done = true;
         thread_cond_broadcast(&p->changed);
