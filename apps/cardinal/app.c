@@ -1,23 +1,28 @@
 // app.c - diagnostics, and opening of models and devices.
 #include "app.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "inputs/labels.h"
 #include "system/cache_folder.h"
 #include "pretrained/find_model.h"
 #include "pretrained/imagenet_labels.h"
 #include "system/program_folder.h"
+#include "system/text.h"
+#include "system/text_file.h"
+
+enum { MAX_NAMES_BYTES = 1 << 20 };
 
 void complain(const char *fmt, ...) {
-    char line[2048];
+    char line[2048], clean[4096];
     va_list args;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    fprintf(stderr, "cardinal: %s\n", line); // one call: lines of threads do not mix
+    escape_controls(clean, sizeof clean, line);
+    fprintf(stderr, "cardinal: %s\n", clean); // one call: lines of threads do not mix
 }
 
 static void on_log(void *ctx, cdl_log_level level, const char *msg) {
@@ -53,58 +58,18 @@ enum exit_status status_of(cdl_result r) {
                                                     : EXIT_NO_DEVICE;
 }
 
-// Labels, one a line; empty lines at the end are none. NULL after a line on stderr.
-static json_t *read_label_lines(FILE *file, const char *path) {
-    char line[1024];
-    json_t *labels = json_array();
-    while (labels && fgets(line, sizeof line, file)) {
-        const size_t length = strcspn(line, "\r\n");
-        const char *mark =
-            json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
-        json_t *label = line[length] || feof(file) ? (line[length] = 0, json_string(mark)) : NULL;
-        if (!label || json_array_append_new(labels, label) != 0) {
-            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1,
-                     sizeof line - 2);
-            json_decref(labels);
-            return NULL;
-        }
-    }
-    while (labels && json_array_size(labels) &&
-           !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
-        json_array_remove(labels, json_array_size(labels) - 1);
-    if (!labels)
-        complain("%s: out of memory while reading labels", path);
-    return labels;
-}
-
-// A file of labels, one a line or a JSON array, as the metadata value "labels". malloc'd; NULL after a line on stderr.
+// The label file as the metadata value "labels", malloc'd; NULL after a line on stderr.
 static char *read_label_file(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        complain("%s: the label file cannot be opened", path);
+    struct label_list labels;
+    char error[1024];
+    if (!labels_read(path, &labels, error, sizeof error)) {
+        complain("%s", error);
         return NULL;
     }
-    json_t *labels = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_array(labels)) {
-        const bool object = json_is_object(labels);
-        json_decref(labels);
-        rewind(file);
-        labels = object ? NULL : read_label_lines(file, path);
-        if (object)
-            complain("%s: is a JSON object; an array of class names, or a name a line, is needed", path);
-    }
-    fclose(file);
-    if (!labels)
-        return NULL;
-    char *text = json_dumps(labels, JSON_COMPACT);
-    if (json_array_size(labels) == 0) {
-        complain("%s: holds no label", path);
-        free(text);
-        text = NULL;
-    } else if (!text) {
+    char *text = labels_to_json(&labels);
+    if (!text)
         complain("%s: out of memory while reading labels", path);
-    }
-    json_decref(labels);
+    labels_free(&labels);
     return text;
 }
 
@@ -141,12 +106,26 @@ static bool check_metadata_keys(const struct options *options, struct diagnostic
     return true;
 }
 
+// What is said of the model that was loaded: its name, file, and whose labels it has.
+static void describe_model(struct loaded_model *out, const struct options *options, const char *model,
+                           const struct found_model *found) {
+    cdl_model_get_info(out->model, &out->info);
+    const char *name = options->arch ? options->arch : model ? found->name : out->info.architecture;
+    snprintf(out->name, sizeof out->name, "%s", name);
+    snprintf(out->file, sizeof out->file, "%s", options->arch ? "" : found->path);
+    if (found->config.num_classes > 0 && found->config.num_classes != out->info.num_classes)
+        complain("warning: %s: says %d classes, but the weights have %d; is it another model's?", found->config.file,
+                 found->config.num_classes, out->info.num_classes);
+    out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
+}
+
 enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
                                  struct diagnostics *d) {
     struct cdl_pair pairs[MAX_METADATA + 1];
     struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
     struct found_model found = {0};
-    char *labels = NULL;
+    char *labels = NULL, *names = NULL;
+    enum exit_status status = EXIT_NO_MODEL;
     *out = (struct loaded_model){0};
 
     if (!check_metadata_keys(options, d))
@@ -162,31 +141,28 @@ enum exit_status open_model_from(struct loaded_model *out, const char *model, co
         if (!strcmp(options->metadata[i].key, "labels"))
             params.labels_from = "--metadata labels";
     }
-    if (!options->arch && !find_any_model(&found, model, options, d)) {
-        found_model_free(&found);
-        free(labels);
-        return EXIT_NO_MODEL;
+    char why[256];
+    if (options->names_file && !(names = read_text_file(options->names_file, MAX_NAMES_BYTES, NULL, why, sizeof why))) {
+        report(d, "--names %s: %s", options->names_file, why);
+        goto done;
     }
+    params.names = names;
+    if (!options->arch && !find_any_model(&found, model, options, d))
+        goto done;
     params.defaults = found.defaults;
     params.num_defaults = found.num_defaults;
     params.defaults_from = found.defaults_from;
 
     const cdl_result r = options->arch ? cdl_model_random(&out->model, options->arch, (uint64_t)options->seed, &params)
                                        : cdl_model_load_file(&out->model, found.path, &params);
-    free(labels);
-    if (r == CDL_OK) {
-        cdl_model_get_info(out->model, &out->info);
-        snprintf(out->name, sizeof out->name, "%s",
-                 options->arch ? options->arch
-                 : model       ? found.name
-                               : out->info.architecture);
-        if (found.config.num_classes > 0 && found.config.num_classes != out->info.num_classes)
-            complain("warning: %s: says %d classes, but the weights have %d; is it another model's?", found.config.file,
-                     found.config.num_classes, out->info.num_classes);
-        out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
-    }
+    status = r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
+    if (r == CDL_OK)
+        describe_model(out, options, model, &found);
+done:
     found_model_free(&found);
-    return r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
+    free(names);
+    free(labels);
+    return status;
 }
 
 enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d) {

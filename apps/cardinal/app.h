@@ -41,7 +41,7 @@ struct options {
     int topk, batch, width, height, threads, seed; // 0: not given
     struct int_list batches, precisions;           // bench's
     int duration_ms, bench_input;                  // enum bench_input
-    bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
+    bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
     bool any_metadata;         // keys without a meaning are taken: convert keeps them
@@ -64,6 +64,7 @@ struct loaded_model {
     cdl_model *model;
     struct cdl_model_info info;
     char name[512];       // as the user would call it
+    char file[4096];      // "": there is none
     bool imagenet_labels; // the file has 1000 classes and no labels, so they are taken to be ImageNet's
 };
 // Loads the model that --model or --arch names, or the bundled one, and applies --metadata and --label-file.

@@ -5,6 +5,7 @@
 #include "command_line.h"
 #include "commands/report.h"
 #include "system/files.h"
+#include "system/output_file.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -85,6 +86,7 @@ static int run(int argc, char **argv) {
 int main(int argc, char **argv) {
     prepare_console();
     json_prepare();
+    output_files_prepare();
     int status = run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         complain("the output could not be written whole; is the disk full?");

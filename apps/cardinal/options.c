@@ -151,7 +151,7 @@ enum {
     MODELS = COMMAND_MODELS,
     SIMILAR = COMMAND_SIMILAR,
     PICTURES = CLASSIFY | EVAL | SIMILAR, // those that look at pictures
-    RUN = PICTURES | BENCH,     // those that run a network
+    RUN = PICTURES | BENCH,               // those that run a network
     WITH_MODEL = RUN | CONVERT,
 };
 
@@ -185,7 +185,8 @@ const struct option cardinal_options[] = {
     {"precision", 0, "LIST", BENCH, 0, &value_precisions, "auto, fp32 or fp16, or several; default auto"},
     {"tune", 0, "off|quick|full", RUN, FIELD(tune), &value_word,
      "quick or full: find the fastest kernels on this GPU, and remember them; default off: use what was found earlier"},
-    {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count, "pictures at a time; default 8 in classify and similar, 32 in eval"},
+    {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count,
+     "pictures at a time; default 8 in classify and similar, 32 in eval"},
     {"batch", 'b', "LIST", BENCH, 0, &value_batches, "pictures at a time; default 1"},
     {"size", 0, "N|HxW", RUN, 0, &value_size,
      "input of the network, in pixels, height first; pictures are resized in proportion"},
@@ -222,9 +223,14 @@ const struct option cardinal_options[] = {
     {"topk", 'k', "K", CLASSIFY | EVAL, FIELD(topk), &value_count, "classes for each picture; default 5"},
     {"topk", 'k', "K", SIMILAR, FIELD(topk), &value_count, "pictures to list; default 10"},
     {"format", 'f', "text|json|csv", PICTURES, FIELD(format), &value_word, "default text; json is one object a line"},
-    {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word, "default text; json is one object"},
+    {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word,
+     "default text; json is one object"},
     {"cam", 0, "DIR", CLASSIFY, FIELD(cam_folder), &value_folder,
      "also write every picture to DIR as a PNG, coloured where the network saw its best class"},
+    {"list", 0, "FILE", CLASSIFY, FIELD(list), &value_file,
+     "more pictures: a path or an address a line, or each ended by a NUL byte; - is standard input"},
+    {"null", '0', NULL, CLASSIFY, FIELD(null_separated), NULL,
+     "each path of the list ends with a NUL byte, as find -print0 writes them"},
     {"features", 0, "FILE", CLASSIFY, FIELD(features), &value_file,
      "also write what the network sees, as numbers: FILE.npy (NumPy's, with FILE.npy.names) or FILE.csv"},
     {"report", 0, "DIR|FILE.html", EVAL, FIELD(report), &value_folder,

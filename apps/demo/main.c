@@ -8,6 +8,7 @@
 #include <libavutil/log.h>
 
 #include "commands/report.h"
+#include "system/output_file.h"
 
 static int list_cameras(void) {
     struct source_spec cameras[MAX_CAMERAS];
@@ -48,6 +49,7 @@ int main(int argc, char **argv) {
     const int builtin = arguments_run_builtin(&demo_program, argc, argv);
     if (builtin >= 0)
         return builtin;
+    output_files_prepare();
     if (!demo_options_parse(&demo.options, argc, argv))
         return EXIT_USAGE;
     if (demo.options.help) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drawing/screenshot.h"
 #include "parse.h"
 #include "system/text.h"
 
@@ -154,6 +155,16 @@ const struct program demo_program = {
     .see_also = "cardinal",
 };
 
+// Whether --screenshot leaves alone what is shown, the weights and the labels.
+static bool spares_inputs(const struct demo_options *o) {
+    const char *inputs[MAX_GIVEN + 2];
+    for (int i = 0; i < o->num_sources; i++)
+        inputs[i] = o->sources[i];
+    inputs[o->num_sources] = o->app.model;
+    inputs[o->num_sources + 1] = o->app.label_file;
+    return !o->screenshot || screenshot_spares(o->screenshot, inputs, o->num_sources + 2);
+}
+
 bool demo_options_parse(struct demo_options *out, int argc, char **argv) {
     *out = (struct demo_options){.width = 1280, .height = 720, .seconds = 5, .cam = true};
     if (arguments_parse(&demo_program, &command, argc, argv, out) < 0)
@@ -167,6 +178,6 @@ bool demo_options_parse(struct demo_options *out, int argc, char **argv) {
     else if (out->offscreen && !out->frames)
         complain("--offscreen goes with --frames: nobody could end it");
     else
-        return true;
+        return spares_inputs(out);
     return false;
 }

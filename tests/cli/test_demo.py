@@ -282,7 +282,7 @@ class ClassifyCam(unittest.TestCase):
         folder = path("cams/new")
         done = run("cardinal", "classify", "--quiet", "--cam", folder, "--batch", "2", CAT, TURNED, CAT)
         self.assertEqual((done.status, done.err), (DONE, ""))
-        self.assertEqual(sorted(os.listdir(folder)), ["chelsea-2.png", "chelsea.png", "exif6.png"])
+        self.assertEqual(sorted(os.listdir(folder)), ["chelsea-2.png", "chelsea.png", "exif6.png", "index.jsonl"])
         plain, painted, again = Picture(CAT), Picture(os.path.join(folder, "chelsea.png")), Picture(os.path.join(folder, "chelsea-2.png"))
         self.assertEqual((painted.width, painted.height), (plain.width, plain.height))
         self.assertEqual(painted.rows, again.rows)

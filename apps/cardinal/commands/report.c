@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands/output.h"
+#include "system/text.h"
 
 struct version_text version_text(uint32_t version) {
     struct version_text out;
@@ -103,14 +104,16 @@ static void print_text(const struct report *r, const struct outcome *o) {
         complain("%s", o->error);
         return;
     }
-    fprintf(r->file, "%s\n", o->decoded->path);
+    print_escaped(r->file, o->decoded->path);
+    fputc('\n', r->file);
     for (int i = 0; i < r->topk; i++) {
         const char *label = class_label(r->model, o->top[i].id);
         fprintf(r->file, "  %6.2f %%  ", 100 * (double)o->top[i].prob);
         if (label[0])
-            fprintf(r->file, "%s\n", label);
+            print_escaped(r->file, label);
         else
-            fprintf(r->file, "class %d\n", o->top[i].id);
+            fprintf(r->file, "class %d", o->top[i].id);
+        fputc('\n', r->file);
     }
 }
 

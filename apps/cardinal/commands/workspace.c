@@ -1,5 +1,7 @@
 #include "commands/workspace.h"
 
+#include "system/text.h"
+
 enum exit_status workspace_open_model(struct workspace *out, const struct options *options) {
     *out = (struct workspace){.diagnostics.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
     return open_model(&out->model, options, &out->diagnostics);
@@ -24,11 +26,13 @@ enum exit_status workspace_open_session(struct workspace *out, const struct opti
         return status_of(r);
     cdl_device_get_info(out->device, &out->device_info);
     cdl_session_get_info(out->session, &out->session_info);
-    if (!options->quiet)
-        fprintf(stderr, "%s (%d classes, input %dx%d, %s) on %s [%s]%s\n", out->model.name, out->model.info.num_classes,
+    if (!options->quiet) {
+        print_escaped(stderr, out->model.name); // a path, maybe
+        fprintf(stderr, " (%d classes, input %dx%d, %s) on %s [%s]%s\n", out->model.info.num_classes,
                 out->session_info.height, out->session_info.width, precision_name(out->session_info.precision),
                 out->device_info.name, out->device_info.driver,
                 out->device_info.software ? ", a CPU driver: no GPU is used" : "");
+    }
     return EXIT_ALL_DONE;
 }
 

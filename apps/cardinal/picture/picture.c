@@ -181,6 +181,25 @@ static enum picture_format sniff(const struct picture_source *s) {
     return PICTURE_UNKNOWN;
 }
 
+bool picture_looks_like_one(const uint8_t *data, size_t size) {
+    static const struct {
+        size_t at;
+        const char *magic;
+        size_t length;
+    } others[] = {{8, "WEBP", 4},           {0, "II*\0", 4},          {0, "MM\0*", 4},    {4, "ftyp", 4},
+                  {0, "\0\0\0\x0cjP  ", 8}, {0, "\0\0\0\x0cJXL ", 8}, {0, "\xff\x0a", 2}, {0, "\x89PNG", 4}};
+    const struct picture_source s = {.data = data, .size = size};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); ++i)
+        if (begins(&s, others[i].at, others[i].magic, others[i].length) && (i != 0 || begins(&s, 0, "RIFF", 4)))
+            return true;
+    if (begins(&s, 0, "BM", 2)) // also the beginning of words
+        return size >= 18 && picture_le32(data + 6) == 0 && picture_le32(data + 14) <= 256;
+    if (size >= 4 && data[0] == 'P' && data[1] >= '1' && data[1] <= '7') // "P6", space, a number or a comment
+        return strchr(" \t\r\n", data[2]) && data[2] &&
+               (data[3] == '#' || (data[3] >= '0' && data[3] <= '9') || (data[1] == '7' && data[3] == 'W'));
+    return sniff(&s) != PICTURE_UNKNOWN;
+}
+
 static bool looks_like_text(const uint8_t *data, size_t size) {
     size_t n = size < 512 ? size : 512;
     for (size_t i = 0; i < n; ++i)

@@ -78,6 +78,10 @@ const char *const *picture_extensions(void);
 // NULL: it is read, or no picture.
 const char *picture_unreadable_format(const char *name);
 
+// Whether a file that begins so (64 bytes are enough) is meant to be a picture, of a kind that is read or not. A text,
+// such as a list of paths, is none.
+bool picture_looks_like_one(const uint8_t *data, size_t size);
+
 // Frees the pixels and zeroes *p; NULL and an all-zero picture are fine.
 void picture_free(struct picture *p);
 

@@ -218,8 +218,10 @@ typedef enum cdl_dtype {
 //   labels        JSON array of strings     interpolation "bilinear" | "bicubic"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
 //   stage_strides "1,2,2,2"                 shortcut     "a" | "a-end", of shortcuts without weights
-// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a
-// living model.
+// The file appears whole or not at all (written beside, then renamed); a link stays and its target is replaced; a
+// folder, device or pipe is refused. On Windows it cannot replace the file of a living model.
+// Where the file system has files without a name (Linux: O_TMPFILE) nothing stays if the process is killed. Elsewhere
+// PATH.tmpN stays, N the least number whose file did not exist: what an application's signal handler may remove.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
 
 // How pictures are resized: as Pillow does, with antialiasing.
