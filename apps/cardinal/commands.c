@@ -27,8 +27,9 @@ static const struct command commands[] = {
      .summary = "measure accuracy on a folder with a folder for every class",
      .synopsis = "[OPTION]... FOLDER\n[OPTION]... --list FILE [FOLDER]",
      .description =
-         "Measures how often the best class, and one of the best five, is right. FOLDER holds a folder for every class, "
-         "called like it or by its WordNet id (n01440764); where none is, and there are as many folders as classes, "
+         "Measures how often the best class, and one of the best five, is right. FOLDER holds a folder for "
+         "every class, called like it or by its WordNet id (n01440764); where none is, and there are as many folders "
+         "as classes, "
          "they count in order of name, as in torchvision's ImageFolder. Ctrl-C gives the result so far.",
      .statuses =
          "0 all done; 1 some pictures failed, or the output could not be written; 2 usage, or folders that are no "

@@ -11,8 +11,8 @@
 
 #include "model/tensor.h"
 
-// What a block that changes the number of channels or the size adds, where the file has no weights for it: the picture's
-// every second row and column, its channels amid zeros ("option A" of He et al. 2015) or before them.
+// What a block that changes the number of channels or the size adds, where the file has no weights for it: the
+// picture's every second row and column, its channels amid zeros ("option A" of He et al. 2015) or before them.
 enum cdl_shortcut { CDL_SHORTCUT_NONE, CDL_SHORTCUT_A, CDL_SHORTCUT_A_END };
 
 struct cdl_recipe {

@@ -2,8 +2,8 @@
 //
 // Nothing is imported, called or executed. The virtual machine knows the opcodes that torch.save
 // emits, and the few globals of TABLE in pickle.c; whatever else a stream asks for becomes an opaque object that knows
-// its class's name alone, and whose content is dropped. Time and memory are linear in the stream's length, and the number of objects is limited. Nothing recurses,
-// so neither deep nesting nor objects that contain themselves do harm.
+// its class's name alone, and whose content is dropped. Time and memory are linear in the stream's length, and the
+// number of objects is limited. Nothing recurses, so neither deep nesting nor objects that contain themselves do harm.
 #ifndef CDL_MODEL_PICKLE_H_
 #define CDL_MODEL_PICKLE_H_
 

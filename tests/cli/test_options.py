@@ -99,9 +99,9 @@ class Case(unittest.TestCase):
 
 class Table(Case):
     def test_something_was_read(self):
-        self.assertEqual(list(self.cardinal.commands)[:5], "classify eval bench devices convert".split())
+        self.assertEqual(list(self.cardinal.commands), "classify eval similar bench devices convert models".split())
         for p, command, options in self.each():
-            self.assertGreaterEqual(len(options), 2, command)
+            self.assertGreaterEqual(len(options), 1, command)
         letters = {o.name: o.letter for o in self.cardinal.commands["classify"].values() if o.letter}
         for name, letter in dict(model="m", device="d", batch="b", topk="k", format="f", quiet="q", verbose="v").items():
             self.assertEqual(letters[name], letter)
@@ -328,7 +328,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                 expected = sorted(o.words() or [])
                 if o.value.startswith("FILE"):
                     expected = files
-                elif o.value == "DIR":
+                elif o.value.startswith("DIR"):
                     expected = ["my folder"]
                 for before in [[f"--{o.name}"], [f"--{o.name}", "="]] + ([[f"-{o.letter}"]] if o.letter else []):
                     words = [command, *before] + ([""] if before[-1] != "=" else [])

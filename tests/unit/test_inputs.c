@@ -350,19 +350,13 @@ static void test_labelled_order(void **state) {
     (void)state;
     static const char *const folders[] = {
         "cat", "Dog", "a b", "cat/x", "cat/x/y", "cat/x-1", "Dog/empty", "\xc3\xa9t\xc3\xa9", "zz"};
-    static const char *const files[] = {"cat/2.jpg",
-                                        "cat/10.jpg",
-                                        "cat/x/a.png",
-                                        "cat/x/y/b.png",
-                                        "cat/x-1/c.png",
-                                        "Dog/.hid.JPEG",
-                                        "Dog/d.gif",
-                                        "Dog/e.psd",
-                                        "Dog/f.Pgm",
-                                        "a b/g.bmp",
-                                        "a b/notes.txt",
-                                        "loose.jpg",
-                                        "\xc3\xa9t\xc3\xa9/h.ppm"};
+    static const char *const files[] = {"cat/2.jpg",     "cat/10.jpg",
+                                        "cat/x/a.png",   "cat/x/y/b.png",
+                                        "cat/x-1/c.png", "Dog/.hid.JPEG",
+                                        "Dog/d.gif",     "Dog/e.psd",
+                                        "Dog/e.webp",    "Dog/f.Pgm",
+                                        "a b/g.bmp",     "a b/notes.txt",
+                                        "loose.jpg",     "\xc3\xa9t\xc3\xa9/h.ppm"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); ++i)
         assert_int_equal(make_folder(in_base(folders[i])), 0);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); ++i)
@@ -392,7 +386,7 @@ static void test_labelled_order(void **state) {
     if (!webp)
         memmove(&expected[1], &expected[2], sizeof(expected) - 2 * sizeof(expected[0]));
     expect_items(s, expected, webp ? in_class : in_class + 1);
-    assert_int_equal(inputs_num_skipped(s), webp ? 0 : 1);
+    assert_int_equal(inputs_num_skipped(s), webp ? 1 : 2);
     inputs_close(&s);
 }
 

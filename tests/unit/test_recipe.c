@@ -86,11 +86,9 @@ static void test_mistyped_keys(void **state) {
 // What the caller says wins over the file, the file over defaults; messages name the origin.
 static void test_default_metadata(void **state) {
     (void)state;
-    static const struct cdl_pair defaults[] = {{"resize_size", "300"},
-                                               {"interpolation", "bicubic"},
-                                               {"stem_pool", "true"},
-                                               {"labels", "[\"a\"]"},
-                                               {"origin", "hub"}};
+    static const struct cdl_pair defaults[] = {{"input_size", "224"},        {"resize_size", "300"},
+                                               {"interpolation", "bicubic"}, {"stem_pool", "true"},
+                                               {"labels", "[\"a\"]"},        {"origin", "hub"}};
     static const struct cdl_pair given = {"stem_pool", "false"};
     struct cdl_model_params params = {.struct_size = sizeof params,
                                       .defaults = defaults,

@@ -15,7 +15,8 @@ static void print_text(FILE *file, const char *text, const char *macro) {
         if (*text == '\n') {
             fprintf(file, "\n%s\n", macro);
             begins = true;
-        } else if (*text == ' ' && columns > 60) { // short lines, which roff fills, as its rules of style ask for
+        } else if (*text == ' ' && columns + (int)strcspn(text + 1, " \n") > 64) {
+            // short lines, which roff fills, as its rules of style ask for
             fputc('\n', file);
             begins = true;
         } else if (*text == '\\') {
@@ -103,11 +104,11 @@ static void print_options(const struct program *p, FILE *file) {
         print_option(file, o->letter, o->name, o->value, o->help);
         if (!several || o->commands == all)
             continue;
-        fputs(".br\nCommands: ", file);
+        fputs(".br\nCommands:", file);
         bool first = true;
         for (int j = 0; j < p->num_commands; j++)
             if (o->commands & p->commands[j].bit) {
-                fprintf(file, "%s\\fB%s\\fR", first ? "" : ", ", p->commands[j].name);
+                fprintf(file, "%s\\fB%s\\fR", first ? "\n" : ",\n", p->commands[j].name);
                 first = false;
             }
         fputs(".\n", file);

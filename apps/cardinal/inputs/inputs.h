@@ -45,9 +45,9 @@ void inputs_pass_over(struct input_stream *s, const char *folder,
 bool is_address(const char *path); // http:// or https://
 
 // A labelled folder as torchvision's ImageFolder reads it: its subfolders, sorted by name in byte order, are
-// the classes 0, 1, ...; each one's pictures come in ImageFolder's order, subfolders included,
-// hidden ones too. GIFs, which ImageFolder does not take, and pictures that this build does not read are passed over and
-// counted. NULL: error[] tells why in one line, no subfolders being one reason.
+// the classes 0, 1, ...; each one's pictures come in ImageFolder's order, subfolders included, hidden ones too. GIFs,
+// which ImageFolder does not take, and pictures that this build does not read are passed over and counted. NULL:
+// error[] tells why in one line, no subfolders being one reason.
 struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size);
 
 // Known pictures, in order; each item is copied. `items` must outlive the stream. NULL: no memory.
