@@ -19,7 +19,9 @@ import time
 import unittest
 
 import test_cli
-from test_cli import CAT, CLASSES, DONE, ROCKET, SOME_FAILED, USAGE, png, run
+from test_cli import TEN_NAMES, CAT, DONE, ROCKET, SOME_FAILED, USAGE, png, run
+
+test_cli.default_model = test_cli.TEN_CLASSES
 
 
 
@@ -156,7 +158,7 @@ class Lists(Case):
 
 class Figures(Case):
     def test_summary_and_report(self):
-        tree = self.tree(CLASSES)
+        tree = self.tree(TEN_NAMES)
         self.write("tree/cat/<b>&'\".png", png(8, 8))
         os.makedirs(self.path("tree/dog/sub"))
         shutil.copy(ROCKET, self.path("tree/dog/sub/big.jpg"))
@@ -178,7 +180,7 @@ class Figures(Case):
         with open(self.path("report/classes.csv"), newline="") as f:
             for row in csv.DictReader(f):
                 mine = by_class[int(row["class"])]
-                self.assertEqual((row["label"], int(row["images"])), (CLASSES[int(row["class"])], len(mine)))
+                self.assertEqual((row["label"], int(row["images"])), (TEN_NAMES[int(row["class"])], len(mine)))
                 self.assertAlmostEqual(float(row["top1"]), sum(mine) / len(mine), places=5)
                 self.assertEqual(int(row["said"]), sum(top["class"] == int(row["class"]) for top in first))
         expected = {}
@@ -188,7 +190,7 @@ class Figures(Case):
             self.assertEqual({(o["class"], o["called"]): o["images"] for o in json.load(f)}, expected)
         with open(self.path("report/confusion.csv"), newline="") as f:
             rows = list(csv.reader(f))
-        self.assertEqual({(CLASSES.index(row[0]), CLASSES.index(said)): int(n) for row in rows[1:] for said, n in zip(rows[0][1:], row[1:]) if n != "0"}, expected)
+        self.assertEqual({(TEN_NAMES.index(row[0]), TEN_NAMES.index(said)): int(n) for row in rows[1:] for said, n in zip(rows[0][1:], row[1:]) if n != "0"}, expected)
         self.look_at_page(self.path("report/report.html"), [(one, top) for one, top, ok in zip(lines, first, right) if not ok], tree)
 
     def look_at_page(self, path, mistakes, tree):
@@ -236,7 +238,7 @@ class Figures(Case):
         self.done("eval", "--report", self.path("no/such/f.html"), tree, status=SOME_FAILED)
 
     def test_valid_classes(self):
-        tree = self.tree(CLASSES)
+        tree = self.tree(TEN_NAMES)
         _, every, _ = self.evaluate("--topk", "10", tree)
         valid = self.write("valid.txt", b"cat\n5\nSHIP\n")
         summary, lines, err = self.evaluate("--valid-classes", valid, tree)
@@ -280,13 +282,13 @@ class Resume(Case):
         return {key: summary[key] for key in ("images", "failed", "top1", "top5", "ece", "class_mean_top1")}
 
     def test_interrupted_and_resumed(self):
-        tree = self.tree(CLASSES)
+        tree = self.tree(TEN_NAMES)
         for i in range(60):
             self.write(f"tree/cat/more{i}.png", png(32 + i, 40, (i * 4, 200, 255 - i * 4)))
         self.write("tree/dog/broken.png", b"no PNG")
         whole, _, _ = self.evaluate(tree, status=SOME_FAILED)
         journal = self.path("journal.jsonl")
-        command = [test_cli.PROGRAM, "eval", "--quiet", "--format", "json", "--batch", "2", "--threads", "1", "--resume", journal, tree]
+        command = [test_cli.PROGRAM, "eval", *test_cli.TEN_CLASSES, "--quiet", "--format", "json", "--batch", "2", "--threads", "1", "--resume", journal, tree]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, XDG_CACHE_HOME=test_cli.CACHE.name)) as p:
             end = time.time() + 200
             while p.poll() is None and time.time() < end and (not os.path.exists(journal) or os.path.getsize(journal) < 700):

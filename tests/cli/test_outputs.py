@@ -15,7 +15,9 @@ import time
 import unittest
 
 import test_cli
-from test_cli import CACHE, CAT, CLASSES, DONE, ROCKET, SOME_FAILED, TINY, USAGE, Case, complaints, png, run
+from test_cli import TEN_NAMES, CACHE, CAT, DONE, ROCKET, SOME_FAILED, TINY, USAGE, Case, complaints, png, run
+
+test_cli.default_model = test_cli.TEN_CLASSES
 
 POSIX = os.name == "posix"
 
@@ -26,7 +28,7 @@ def read(path):
 
 
 def start(*args, **options):
-    return subprocess.Popen([test_cli.PROGRAM, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ, XDG_CACHE_HOME=CACHE.name),
+    return subprocess.Popen([test_cli.PROGRAM, *test_cli.with_model(args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ, XDG_CACHE_HOME=CACHE.name),
                             **options)
 
 
@@ -129,7 +131,7 @@ class Cam(Case):
     def test_permissions(self):
         for mask in 0o022, 0o077, 0o002:
             out = self.path(f"{mask:o}")
-            done = subprocess.run(["sh", "-c", 'umask $1; shift; exec "$@"', "sh", f"{mask:o}", test_cli.PROGRAM, "classify", "--quiet", "--cam", out, CAT],
+            done = subprocess.run(["sh", "-c", 'umask $1; shift; exec "$@"', "sh", f"{mask:o}", test_cli.PROGRAM, "classify", *test_cli.TEN_CLASSES, "--quiet", "--cam", out, CAT],
                                   stdout=subprocess.DEVNULL, env=dict(os.environ, XDG_CACHE_HOME=CACHE.name), timeout=120)
             self.assertEqual(done.returncode, DONE)
             for name, mode in ("", 0o777), ("chelsea.png", 0o666), ("index.jsonl", 0o666):
@@ -159,7 +161,7 @@ class Convert(Case):
             self.refused(USAGE, "convert", model, out, says="is an input, too")
             self.refused(USAGE, "convert", "--model", model, out, says="is an input, too")
             self.assertEqual(read(model), before)
-        labels = self.write("labels.safetensors", "\n".join(CLASSES).encode())
+        labels = self.write("labels.safetensors", "\n".join(TEN_NAMES).encode())
         self.refused(USAGE, "convert", "--arch", "resnet18", "--metadata", "num_classes=10", "--label-file", labels, labels, says="is an input, too")
 
     @unittest.skipUnless(POSIX, "POSIX")
@@ -226,7 +228,7 @@ class Interrupted(Case):
                 self.assertTrue(read(os.path.join(out, name)).endswith(b"IEND\xaeB\x60\x82"), name)
 
     def limited(self, blocks, *args):
-        return subprocess.run(["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash", test_cli.PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return subprocess.run(["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash", test_cli.PROGRAM, *test_cli.with_model(args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=dict(os.environ, XDG_CACHE_HOME=CACHE.name), timeout=120)
 
     @unittest.skipUnless(shutil.which("bash"), "without bash")
@@ -263,7 +265,7 @@ class Eval(Case):
         before = read(picture)
         self.refused(USAGE, "eval", "--quiet", "--predictions", picture, self.path("set"), says="in a folder that is an input")
         self.assertEqual(read(picture), before)
-        labels = self.write("labels.txt", "\n".join(CLASSES).encode())
+        labels = self.write("labels.txt", "\n".join(TEN_NAMES).encode())
         self.refused(USAGE, "eval", "--quiet", "--label-file", labels, "--predictions", labels, self.path("set"), says="is an input, too")
         self.done("eval", "--quiet", "--predictions", self.path("set", "new.jsonl"), self.path("set"))
 

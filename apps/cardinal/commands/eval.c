@@ -8,6 +8,7 @@
 #include "eval/journal.h"
 #include "eval/progress.h"
 #include "system/interrupt.h"
+#include "system/output_file.h"
 
 enum { DEFAULT_BATCH = 32 };
 
@@ -145,9 +146,6 @@ static enum exit_status evaluate(struct eval *e) {
                  (unsigned long long)(e->result.tally.images + e->result.tally.failed), set->count,
                  options->resume ? ", and the same command goes on from here" : "");
     summary_print(&e->result);
-    if (set->skipped)
-        complain("warning: %llu files of kinds that this build cannot decode were passed over",
-                 (unsigned long long)set->skipped);
     const bool reported = !options->report || report_write(&e->result, options->report);
     if (e->result.interrupted)
         return (enum exit_status)EXIT_INTERRUPTED;
@@ -186,6 +184,14 @@ static enum exit_status prepare(struct eval *e) {
         .precision = precision_name(out->w.session_info.precision),
         .topk = wanted < classes ? wanted : classes,
     };
+    const char *const inputs[] = {options->num_inputs ? options->inputs[0] : NULL, options->list, options->class_map,
+                                  options->label_file, out->w.model.file};
+    char error[1024];
+    if (options->predictions &&
+        !output_spares(options->predictions, inputs, sizeof inputs / sizeof *inputs, error, sizeof error)) {
+        complain("%s", error);
+        return EXIT_USAGE;
+    }
     if (options->predictions && !(e->predictions.file = fopen(options->predictions, "w"))) {
         complain("%s: cannot be written", options->predictions);
         return EXIT_USAGE;

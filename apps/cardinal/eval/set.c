@@ -35,6 +35,11 @@ static bool take_all(struct eval_set *s, struct input_stream *stream) {
     while (ok && inputs_next(stream, &item))
         ok = add_item(s, &item);
     s->skipped = inputs_num_skipped(stream);
+    if (s->skipped) {
+        char told[512];
+        inputs_tell_skipped(stream, told, sizeof told);
+        complain("warning: %s", told);
+    }
     return ok;
 }
 

@@ -127,13 +127,15 @@ const char *const *picture_extensions(void) {
 
 const char *picture_unreadable_format(const char *name) {
     static const struct {
-        const char *extensions[5], *text;
+        const char *extensions[8], *text;
     } known[] = {
         {{".webp"}, "WebP (needs libwebp-dev)"},
         {{".tif", ".tiff"}, "TIFF (needs libtiff-dev 4.5)"},
         {{".heic", ".heif", ".hif", ".avif"}, "HEIC or AVIF (needs libheif-dev)"},
         {{".jxl"}, "JPEG XL"},
         {{".jp2", ".j2k"}, "JPEG 2000"},
+        {{".psd", ".tga", ".pam"}, "a picture of this kind"},
+        {{".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}, "camera raw"},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); ++i)
         if (has_extension(name, known[i].extensions))
