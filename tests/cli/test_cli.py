@@ -270,7 +270,7 @@ class Pictures(Case):
         }
         for what, path in bad.items():
             with self.subTest(what):
-                self.refused(SOME_FAILED, "classify", path)
+                line = self.refused(SOME_FAILED, "classify", path)
                 self.assertIn(path, line)
                 one, = self.done("classify", "--format", "json", path, status=SOME_FAILED).json_lines()
                 self.assertIn("error", one)
@@ -366,7 +366,7 @@ class BadModels(Case):
             here = os.getcwd()
             os.chdir(marker)  # whatever the pickle would run leaves something here, or prints
             try:
-                line = self.refuse(os.path.join(MODELS, name))
+                self.refuse(os.path.join(MODELS, name))
             finally:
                 os.chdir(here)
             self.assertEqual(sorted(os.listdir(marker)), before)
