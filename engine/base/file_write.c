@@ -59,8 +59,8 @@ static char *find_place(const char *path, unsigned *mode, const char **reason) {
     return cdl_copy_text(path);
 }
 
-static FILE *create_unnamed(const char *path) {
-    (void)path;
+static FILE *create_unnamed(const char *path, char *folder) {
+    (void)path, (void)folder;
     return NULL;
 }
 
@@ -122,17 +122,14 @@ static void set_mode(FILE *file, unsigned mode) { (void)fchmod(fileno(file), (mo
 #if defined(O_TMPFILE)
 
 // A file without a name, in the folder of `path`: it is gone with the process, however that ends. NULL: this system or
-// file system has no such files.
-static FILE *create_unnamed(const char *path) {
-    char *folder = cdl_copy_text(path);
-    if (!folder)
-        return NULL;
+// file system has no such files. `folder` has room for `path`.
+static FILE *create_unnamed(const char *path, char *folder) {
+    memcpy(folder, path, strlen(path) + 1);
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0; // "/" stays
     const int fd =
         access("/proc/self/fd", X_OK) == 0 ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
-    free(folder);
     FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!file && fd >= 0)
         close(fd);
@@ -147,8 +144,8 @@ static bool give_name(FILE *file, const char *name) {
 
 #else
 
-static FILE *create_unnamed(const char *path) {
-    (void)path;
+static FILE *create_unnamed(const char *path, char *folder) {
+    (void)path, (void)folder;
     return NULL;
 }
 
@@ -203,7 +200,7 @@ cdl_result cdl_file_write_begin(struct cdl_file_write *w, const char *path, cons
         free_names(w);
         return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", path);
     }
-    w->file = create_unnamed(w->path);
+    w->file = create_unnamed(w->path, w->temporary);
     w->named = !w->file;
     if (w->named && !take_name(w, take_by_creating)) {
         cdl_fail(log, CDL_ERR_IO, "%s: cannot be created: %s; check that the folder exists and can be written to",

@@ -34,7 +34,10 @@ static void identify(const char *path, struct file_status *out) {
 
 bool get_file_status(const char *path, struct file_status *out) {
     struct _stat64 st;
-    if (_stat64(path, &st) != 0)
+    char *full = path[0] ? _fullpath(NULL, path, 0) : NULL; // what ends in "/." is not found otherwise
+    const int found = _stat64(full ? full : path, &st);
+    free(full);
+    if (found != 0)
         return false;
     const int type = st.st_mode & _S_IFMT;
     *out = (struct file_status){type == _S_IFREG   ? FILE_REGULAR
