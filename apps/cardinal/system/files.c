@@ -34,7 +34,10 @@ static void identify(const char *path, struct file_status *out) {
 
 bool get_file_status(const char *path, struct file_status *out) {
     struct _stat64 st;
-    char *full = path[0] ? _fullpath(NULL, path, 0) : NULL; // what ends in "/." is not found otherwise
+    char *full = path[0] ? _fullpath(NULL, path, 0) : NULL;
+    size_t length = full ? strlen(full) : 0;
+    while (length > 3 && full[length - 1] == '\\') // what ends in a slash is not found; of "C:\\" it is a part
+        full[--length] = 0;
     const int found = _stat64(full ? full : path, &st);
     free(full);
     if (found != 0)
