@@ -27,10 +27,10 @@ static cdl_session *open_session(const struct setting *setting, bool fp16) {
     const struct cdl_pair metadata[] = {{"input_size", input_size},
                                         {"resize_size", resize_size},
                                         {"interpolation", setting->bicubic ? "bicubic" : "bilinear"}};
+    cdl_log log = harness_log();
+    log.level = CDL_LOG_ERR; // a warning tells of black borders, which are wanted here
     harness_expect_ok(
-        cdl_model_load_file(&model, path,
-                            cdl_model_params(.log = harness_log(), .metadata = metadata, .num_metadata = 3)),
-        path);
+        cdl_model_load_file(&model, path, cdl_model_params(.log = log, .metadata = metadata, .num_metadata = 3)), path);
     harness_expect_ok(
         cdl_session_create_keeping(&s, harness.dev, model,
                                    cdl_session_params(.max_batch = setting->batch, .staging_bytes = setting->staging,
@@ -295,6 +295,11 @@ static void check_goldens(const char *file, bool bicubic, int *num_cases, int *n
     FILE *f = golden_open(file);
     assert_non_null(f);
     while (golden_next(f, &c)) {
+        if (c.file[0] != '@' && picture_unreadable_format(c.file)) {
+            print_message("%s: SKIPPED: %s\n", c.file, picture_unreadable_format(c.file));
+            free(c.samples);
+            continue;
+        }
         int i = 0;
         while (i < num_sessions && (sessions[i]->resize_size != c.resize || sessions[i]->info.width != c.crop_width ||
                                     sessions[i]->info.height != c.crop_height))
