@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds Cardinal into build/, installing what is missing on Debian and Ubuntu, and classifies a picture.
 #
-#   apps/run.sh                     the bundled picture, with the bundled model
+#   apps/run.sh                     a bundled picture, with the bundled model
 #   apps/run.sh ARGUMENT...         build/cardinal ARGUMENT...
 #   apps/run.sh --demo [ARGUMENT...]    build/cardinal-demo ARGUMENT..., the desktop demo
 set -euo pipefail

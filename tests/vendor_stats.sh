@@ -3,8 +3,8 @@
 #
 #   tests/vendor_stats.sh BUILD [DEVICE...]    BUILD: a build folder with shader_stats; without DEVICE: every one
 #
-# Drivers run without hardware through ../shared/tools/vendor-lab (its root needs libjansson4, or LAB_LIBRARIES names a folder
-# that has it and can be seen there); without that tool nothing is done and the exit status is 77. It is 1 when a kernel
+# Drivers run without hardware through ../shared/tools/vendor-lab (LAB_LIBRARIES names a folder of libraries that its root
+# lacks, if any, and can be seen there); without that tool nothing is done and the exit status is 77. It is 1 when a kernel
 # spills registers to memory or does not compile. The same drivers write the same file: a kernel that got worse shows in its
 # diff.
 set -eu

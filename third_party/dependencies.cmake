@@ -3,9 +3,13 @@
 #
 #   Vulkan headers  libvulkan-dev          required; the loader itself is opened at run time
 #   glslang         glslang-tools          required, at build time
-#   jansson         libjansson-dev         required; JSON of safetensors headers and of --format json
+#   jansson         libjansson-dev         required by the program; the library has a JSON reader of its own
 #   libjpeg-turbo   libjpeg62-turbo-dev    optional; else stb_image decodes JPEG
-#   libexif         libexif-dev            optional; else orientation tags are not seen
+#   libpng          libpng-dev             optional; else stb_image decodes PNG
+#   libwebp         libwebp-dev            optional; else WebP is not read
+#   libtiff 4.5     libtiff-dev            optional; else TIFF is not read
+#   libheif         libheif-dev            optional; else HEIC and AVIF are not read
+#   libexif         libexif-dev            optional; else a small reader of our own finds orientations
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
 #   stb_image       libstb-dev             required by the program
 #   volk            libvulkan-volk-dev     required by the demo and the example host, which are left out without it
@@ -27,11 +31,6 @@ foreach(needed VULKAN_INCLUDE_DIR GLSLANG)
   set(${needed} ${CARDINAL_${needed}})
 endforeach()
 
-include(${CMAKE_CURRENT_LIST_DIR}/jansson.cmake)
-if(NOT cardinal_jansson_FOUND)
-  message(FATAL_ERROR "jansson not found: install libjansson-dev, and pkg-config (pkgconf) to find it")
-endif()
-
 # What the library needs of the system, as link flags, for the package files too
 set(CARDINAL_SYSTEM_LIBRARIES "")
 if(NOT WIN32) # whose own threads are used
@@ -50,10 +49,23 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
   find_path(CARDINAL_VOLK_INCLUDE_DIR volk.h HINTS $ENV{VULKAN_SDK}/include PATH_SUFFIXES volk Volk)
   mark_as_advanced(CARDINAL_VOLK_INCLUDE_DIR)
   set(VOLK_INCLUDE_DIR ${CARDINAL_VOLK_INCLUDE_DIR})
+  pkg_check_modules(JANSSON IMPORTED_TARGET jansson)
+  if(NOT JANSSON_FOUND)
+    message(FATAL_ERROR "jansson not found: install libjansson-dev")
+  endif()
   pkg_check_modules(LIBJPEG IMPORTED_TARGET libjpeg)
+  pkg_check_modules(LIBPNG IMPORTED_TARGET libpng)
+  pkg_check_modules(LIBWEBP IMPORTED_TARGET libwebp libwebpdemux)
+  pkg_check_modules(LIBTIFF IMPORTED_TARGET libtiff-4>=4.5) # error handlers and memory limits of an opened file's own
+  option(CARDINAL_HEIF "Read HEIC and AVIF by libheif, where it is found; see THIRD-PARTY-NOTICES on its licence" ON)
+  if(CARDINAL_HEIF)
+    pkg_check_modules(LIBHEIF IMPORTED_TARGET libheif)
+  else()
+    set(LIBHEIF_FOUND FALSE)
+  endif()
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)
-  foreach(optional LIBJPEG LIBEXIF LIBCURL)
+  foreach(optional LIBJPEG LIBPNG LIBWEBP LIBTIFF LIBHEIF LIBEXIF LIBCURL)
     if(NOT ${optional}_FOUND)
       message(STATUS "${optional} not found: building without it")
     endif()

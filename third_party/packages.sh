@@ -3,7 +3,8 @@
 #
 # a|b: either will do; the first that the distribution knows is installed.
 packages_build="build-essential cmake ninja-build pkg-config|pkgconf glslang-tools libvulkan-dev libvulkan1 mesa-vulkan-drivers
-    libstb-dev libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev libexif-dev libcurl4-openssl-dev libjansson-dev"
+    libstb-dev libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev libpng-dev libwebp-dev libtiff-dev libheif-dev libexif-dev
+    libcurl4-openssl-dev libjansson-dev"
 packages_demo="libsdl2-dev libsdl2-ttf-dev libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev libvulkan-volk-dev
     fonts-dejavu-core"
 packages_demo_test="xvfb xdotool ffmpeg"
@@ -11,7 +12,8 @@ packages_test="libcmocka-dev libvulkan-volk-dev vulkan-validationlayers python3"
 packages_swiftshader="chromium-common" # Debian's browser brings SwiftShader; Ubuntu's does not
 packages_windows="gcc-mingw-w64-x86-64-win32 libvulkan-volk-dev" # beside packages_build; dpkg-source comes with build-essential
 packages_wine="wine wine64 xvfb" # runs what was built for Windows; Wine's Vulkan wants an X server
-packages_ci="clang clang-format-14 libclang-rt-dev doxygen python3-torch python3-torchvision python3-pil"
+packages_ci="clang clang-format-14 libclang-rt-dev doxygen python3-torch python3-torchvision python3-pil man-db mandoc
+    zsh fish"
 
 package_installed() { # a|b
     local name

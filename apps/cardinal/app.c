@@ -1,26 +1,28 @@
 // app.c - diagnostics, and opening of models and devices.
 #include "app.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "inputs/labels.h"
 #include "system/cache_folder.h"
+#include "pretrained/find_model.h"
 #include "pretrained/imagenet_labels.h"
-#include "pretrained/pretrained.h"
-#include "system/files.h"
 #include "system/program_folder.h"
+#include "system/text.h"
+#include "system/text_file.h"
 
-#define BUNDLED_MODEL "resnext20_16x4d_cifar10.safetensors"
+enum { MAX_NAMES_BYTES = 1 << 20 };
 
 void complain(const char *fmt, ...) {
-    char line[2048];
+    char line[2048], clean[4096];
     va_list args;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    fprintf(stderr, "cardinal: %s\n", line); // one call: lines of threads do not mix
+    escape_controls(clean, sizeof clean, line);
+    fprintf(stderr, "cardinal: %s\n", clean); // one call: lines of threads do not mix
 }
 
 static void on_log(void *ctx, cdl_log_level level, const char *msg) {
@@ -56,128 +58,111 @@ enum exit_status status_of(cdl_result r) {
                                                     : EXIT_NO_DEVICE;
 }
 
-// Labels, one a line; empty lines at the end are none. NULL after a line on stderr.
-static json_t *read_label_lines(FILE *file, const char *path) {
-    char line[1024];
-    json_t *labels = json_array();
-    while (labels && fgets(line, sizeof line, file)) {
-        const size_t length = strcspn(line, "\r\n");
-        const char *mark =
-            json_array_size(labels) == 0 && !strncmp(line, "\xEF\xBB\xBF", 3) ? line + 3 : line; // behind a BOM
-        json_t *label = line[length] || feof(file) ? (line[length] = 0, json_string(mark)) : NULL;
-        if (!label || json_array_append_new(labels, label) != 0) {
-            complain("%s: line %zu is not UTF-8 text of at most %zu bytes", path, json_array_size(labels) + 1,
-                     sizeof line - 2);
-            json_decref(labels);
-            return NULL;
-        }
-    }
-    while (labels && json_array_size(labels) &&
-           !json_string_length(json_array_get(labels, json_array_size(labels) - 1)))
-        json_array_remove(labels, json_array_size(labels) - 1);
-    if (!labels)
-        complain("%s: out of memory while reading labels", path);
-    return labels;
-}
-
-// A file of labels, one a line or a JSON array, as the metadata value "labels". malloc'd; NULL after a line on stderr.
+// The label file as the metadata value "labels", malloc'd; NULL after a line on stderr.
 static char *read_label_file(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        complain("%s: the label file cannot be opened", path);
+    struct label_list labels;
+    char error[1024];
+    if (!labels_read(path, &labels, error, sizeof error)) {
+        complain("%s", error);
         return NULL;
     }
-    json_t *labels = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_array(labels)) {
-        const bool object = json_is_object(labels);
-        json_decref(labels);
-        rewind(file);
-        labels = object ? NULL : read_label_lines(file, path);
-        if (object)
-            complain("%s: is a JSON object; an array of class names, or a name a line, is needed", path);
-    }
-    fclose(file);
-    if (!labels)
-        return NULL;
-    char *text = json_dumps(labels, JSON_COMPACT);
-    if (json_array_size(labels) == 0) {
-        complain("%s: holds no label", path);
-        free(text);
-        text = NULL;
-    } else if (!text) {
+    char *text = labels_to_json(&labels);
+    if (!text)
         complain("%s: out of memory while reading labels", path);
-    }
-    json_decref(labels);
+    labels_free(&labels);
     return text;
 }
 
-static bool file_exists(const char *path) {
-    struct file_status status;
-    return get_file_status(path, &status);
-}
-
-// The file that `name` means, downloaded if need be, and the recipe that goes with it.
-static bool find_model_file(const char *name, bool quiet, struct diagnostics *d, char *path, size_t size,
-                            const struct pretrained **recipe) {
-    char error[1024];
-    *recipe = NULL;
+// What `name` means, downloaded if need be; NULL is the bundled model. found_model_free in either case.
+static bool find_any_model(struct found_model *out, const char *name, const struct options *options,
+                           struct diagnostics *d) {
+    char error[2048];
+    *out = (struct found_model){0};
     if (!name) {
-        if (find_data_file("models/" BUNDLED_MODEL, path, size))
+        if (find_data_file("models/" BUNDLED_MODEL ".safetensors", out->path, sizeof out->path))
             return true;
-        report(d, "the bundled model %s was not found; name one by --model", path);
+        report(d, "the bundled model %s was not found; name one by --model", out->path);
         return false;
     }
-    if (!file_exists(name) && !pretrained_find(name) && !strpbrk(name, "./\\")) {
-        report(d,
-               "%s: there is no such file, and no published model of that name; names are resnext50_32x4d, "
-               "resnext101_32x8d@v1 and others (see docs/manual.md)",
-               name);
-        return false;
-    }
-    if (file_exists(name) || !(*recipe = pretrained_find(name))) {
-        *recipe = pretrained_find_file(name);
-        snprintf(path, size, "%s", name);
-        return true;
-    }
-    if (pretrained_fetch(*recipe, &(struct pretrained_options){.quiet = quiet}, path, size, error, sizeof error))
+    if (find_model(out, name, options->quiet, options->metadata, options->num_metadata, error, sizeof error))
         return true;
     report(d, "%s", error);
     return false;
 }
 
+// A key without a meaning would do nothing in silence; only what is written down may have others.
+static bool check_metadata_keys(const struct options *options, struct diagnostics *d) {
+    for (int i = 0; i < options->num_metadata && !options->any_metadata; i++) {
+        const char *key = options->metadata[i].key, *meant = cdl_model_nearest_key(key), *known;
+        int j = 0;
+        while ((known = cdl_model_metadata_key(j)) && strcmp(known, key))
+            j++;
+        if (!known) {
+            report(d, "--metadata %s: there is no such key; %s%s%s", key, meant ? "did you mean " : "",
+                   meant ? meant : "docs/manual.md lists them", meant ? "?" : "");
+            return false;
+        }
+    }
+    return true;
+}
+
+// What is said of the model that was loaded: its name, file, and whose labels it has.
+static void describe_model(struct loaded_model *out, const struct options *options, const char *model,
+                           const struct found_model *found) {
+    cdl_model_get_info(out->model, &out->info);
+    const char *name = options->arch ? options->arch : model ? found->name : out->info.architecture;
+    snprintf(out->name, sizeof out->name, "%s", name);
+    snprintf(out->file, sizeof out->file, "%s", options->arch ? "" : found->path);
+    if (found->config.num_classes > 0 && found->config.num_classes != out->info.num_classes)
+        complain("warning: %s: says %d classes, but the weights have %d; is it another model's?", found->config.file,
+                 found->config.num_classes, out->info.num_classes);
+    out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
+}
+
 enum exit_status open_model_from(struct loaded_model *out, const char *model, const struct options *options,
                                  struct diagnostics *d) {
-    struct cdl_pair pairs[PRETRAINED_RECIPE_PAIRS + MAX_METADATA + 1];
+    struct cdl_pair pairs[MAX_METADATA + 1];
     struct cdl_model_params params = {.struct_size = sizeof params, .log = diagnostics_log(d), .metadata = pairs};
-    const struct pretrained *recipe = NULL;
-    char path[4096], *labels = NULL;
+    struct found_model found = {0};
+    char *labels = NULL, *names = NULL;
+    enum exit_status status = EXIT_NO_MODEL;
     *out = (struct loaded_model){0};
 
-    if (!options->arch && !find_model_file(model, options->quiet, d, path, sizeof path, &recipe))
-        return EXIT_NO_MODEL;
-    for (int i = 0; recipe && i < PRETRAINED_RECIPE_PAIRS; i++)
-        pairs[params.num_metadata++] = recipe->recipe[i];
+    if (!check_metadata_keys(options, d))
+        return EXIT_USAGE;
     if (options->label_file) {
         if (!(labels = read_label_file(options->label_file)))
             return EXIT_NO_MODEL;
         pairs[params.num_metadata++] = (struct cdl_pair){"labels", labels};
+        params.labels_from = options->label_file;
     }
-    for (int i = 0; i < options->num_metadata; i++) // last: what the user says overrides
+    for (int i = 0; i < options->num_metadata; i++) { // last: what the user says overrides
         pairs[params.num_metadata++] = options->metadata[i];
+        if (!strcmp(options->metadata[i].key, "labels"))
+            params.labels_from = "--metadata labels";
+    }
+    char why[256];
+    if (options->names_file && !(names = read_text_file(options->names_file, MAX_NAMES_BYTES, NULL, why, sizeof why))) {
+        report(d, "--names %s: %s", options->names_file, why);
+        goto done;
+    }
+    params.names = names;
+    if (!options->arch && !find_any_model(&found, model, options, d))
+        goto done;
+    params.defaults = found.defaults;
+    params.num_defaults = found.num_defaults;
+    params.defaults_from = found.defaults_from;
 
     const cdl_result r = options->arch ? cdl_model_random(&out->model, options->arch, (uint64_t)options->seed, &params)
-                                       : cdl_model_load_file(&out->model, path, &params);
+                                       : cdl_model_load_file(&out->model, found.path, &params);
+    status = r == CDL_OK ? EXIT_ALL_DONE : r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
+    if (r == CDL_OK)
+        describe_model(out, options, model, &found);
+done:
+    found_model_free(&found);
+    free(names);
     free(labels);
-    if (r != CDL_OK)
-        return r == CDL_ERR_INVALID ? EXIT_USAGE : EXIT_NO_MODEL;
-    cdl_model_get_info(out->model, &out->info);
-    snprintf(out->name, sizeof out->name, "%s",
-             options->arch ? options->arch
-             : recipe      ? recipe->name
-             : model       ? model
-                           : out->info.architecture);
-    out->imagenet_labels = out->info.num_labels == 0 && out->info.num_classes == IMAGENET_CLASSES;
-    return EXIT_ALL_DONE;
+    return status;
 }
 
 enum exit_status open_model(struct loaded_model *out, const struct options *options, struct diagnostics *d) {

@@ -8,6 +8,10 @@
 
 #include "system/clock.h"
 
+// The model that is used where none is named: models/BUNDLED_MODEL.safetensors beside the program, and what it knows.
+#define BUNDLED_MODEL "resnext26_32x4d_everyday"
+#define BUNDLED_CLASSES "105 everyday names"
+
 enum exit_status {
     EXIT_ALL_DONE = 0,
     EXIT_SOME_FAILED = 1, // the other inputs were done
@@ -27,24 +31,23 @@ struct int_list {
 
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
+    const char *list, *class_map, *valid_classes, *real_labels, *resume, *report, *features; // files; a folder
+    const char *names_file;
     cdl_tune tune;
-    cdl_precision precision; // the first of `precisions`
+    cdl_precision precision; // in bench the first of `precisions`, as `batch` is of `batches`
     cdl_dtype dtype;
     enum output_format format;
     enum exif_mode exif;
     int topk, batch, width, height, threads, seed; // 0: not given
-    struct int_list batches, precisions;
-    int duration_ms, bench_input; // enum bench_input
-    bool no_fold, quiet, verbose, validate, help, layers, start, start_child;
+    struct int_list batches, precisions;           // bench's
+    int duration_ms, bench_input;                  // enum bench_input
+    bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
+    bool any_metadata;         // keys without a meaning are taken: convert keeps them
     const char *const *inputs; // the arguments that are not options
     int num_inputs;
 };
-
-// argv[0] is the subcommand. false: a line on stderr said what is wrong.
-bool options_parse(struct options *out, int argc, char **argv);
-void options_free(struct options *options);
 
 // Diagnostics on stderr, a line each: "cardinal: ...".
 void complain(const char *fmt, ...);
@@ -61,6 +64,7 @@ struct loaded_model {
     cdl_model *model;
     struct cdl_model_info info;
     char name[512];       // as the user would call it
+    char file[4096];      // "": there is none
     bool imagenet_labels; // the file has 1000 classes and no labels, so they are taken to be ImageNet's
 };
 // Loads the model that --model or --arch names, or the bundled one, and applies --metadata and --label-file.
@@ -81,7 +85,9 @@ const char *precision_name(cdl_precision p); // "fp32"
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);
 int command_eval(const struct options *options);
+int command_similar(const struct options *options);
 int command_devices(const struct options *options);
 int command_convert(const struct options *options);
+int command_models(const struct options *options);
 
 #endif // CARDINAL_APP_H_

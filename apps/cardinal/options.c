@@ -1,17 +1,26 @@
-// options.c - parses the command line, by a table of options.
-#include <stddef.h>
+// options.c - the options of `cardinal`: one table, and how their values are read.
+#include "command_line.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "app.h"
 #include "parse.h"
+#include "pretrained/pretrained.h"
 
-static bool parse_precision(const char *text, void *out) { return parse_choice(text, precision_names, 3, out); }
-static bool parse_tune(const char *text, void *out) { return parse_choice(text, tune_names, 3, out); }
-static bool parse_input(const char *text, void *out) { return parse_choice(text, input_names, 2, out); }
+#define PARSE(function) static bool function(const struct option *option, const char *text, void *field)
+
+PARSE(parse_count) {
+    (void)option;
+    return parse_int_in(text, 1, 1 << 20, field);
+}
+
+PARSE(parse_seed) {
+    (void)option;
+    return parse_int_in(text, 0, 2147483647, field);
+}
 
 // Parses values separated by commas; `parse` stores each of them in an int.
-static bool parse_list(const char *text, bool (*parse)(const char *text, void *out), struct int_list *list) {
+static bool parse_list(const char *text, bool (*parse)(const char *text, int *out), struct int_list *list) {
     char item[32];
     list->count = 0;
     for (bool more = true; more; text++) {
@@ -28,59 +37,60 @@ static bool parse_list(const char *text, bool (*parse)(const char *text, void *o
     return true;
 }
 
-static bool parse_precisions(const char *text, void *out) {
-    struct options *o = out;
-    if (!parse_list(text, parse_precision, &o->precisions))
+static bool parse_one_precision(const char *text, int *out) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, precision_names[i])) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+PARSE(parse_precisions) {
+    struct options *o = field;
+    (void)option;
+    if (!parse_list(text, parse_one_precision, &o->precisions))
         return false;
     o->precision = (cdl_precision)o->precisions.items[0];
     return true;
 }
 
-static bool parse_dtype(const char *text, void *out) {
-    static const char *const names[] = {"fp32", "fp16", "bf16"};
-    return parse_choice(text, names, 3, out);
-}
+static bool parse_one_batch(const char *text, int *out) { return parse_int_in(text, 1, 1 << 20, out); }
 
-static bool parse_format(const char *text, void *out) {
-    static const char *const names[] = {"text", "json", "csv"};
-    return parse_choice(text, names, 3, out);
-}
-
-static bool parse_exif(const char *text, void *out) {
-    static const char *const names[] = {"default", "on", "off"};
-    return parse_choice(text, names, 3, out);
-}
-
-static bool parse_count(const char *text, void *out) { return parse_int_in(text, 1, 1 << 20, out); }
-static bool parse_batches(const char *text, void *out) {
-    struct options *o = out;
-    if (!parse_list(text, parse_count, &o->batches))
+PARSE(parse_batches) {
+    struct options *o = field;
+    (void)option;
+    if (!parse_list(text, parse_one_batch, &o->batches))
         return false;
     o->batch = o->batches.items[0];
     return true;
 }
 
-static bool parse_seconds(const char *text, void *out) {
+PARSE(parse_seconds) {
+    (void)option;
     char *end;
     const double seconds = strtod(text, &end);
     if (end == text || *end || !(seconds > 0 && seconds <= 3600))
         return false;
-    *(int *)out = seconds < 0.001 ? 1 : (int)(1000 * seconds);
+    *(int *)field = seconds < 0.001 ? 1 : (int)(1000 * seconds);
     return true;
 }
 
-static bool parse_seed(const char *text, void *out) { return parse_int_in(text, 0, 2147483647, out); }
-
-static bool parse_text(const char *text, void *out) {
-    *(const char **)out = text;
+// "on" and "off" are behind EXIF_DEFAULT.
+PARSE(parse_exif) {
+    int index;
+    if (!parse_word(option, text, &index))
+        return false;
+    *(enum exif_mode *)field = index == 0 ? EXIF_ON : EXIF_OFF;
     return true;
 }
 
 // "224" or "160x224", height first
-static bool parse_size(const char *text, void *out) {
-    struct options *o = out;
+PARSE(parse_size) {
+    struct options *o = field;
     char first[16];
     const char *x = strchr(text, 'x');
+    (void)option;
     if (!x) {
         if (!parse_int_in(text, 1, 4096, &o->height))
             return false;
@@ -94,9 +104,10 @@ static bool parse_size(const char *text, void *out) {
     return parse_int_in(first, 1, 4096, &o->height) && parse_int_in(x + 1, 1, 4096, &o->width);
 }
 
-static bool parse_metadata(const char *text, void *out) {
-    struct options *o = out;
+PARSE(parse_metadata) {
+    struct options *o = field;
     const char *equals = strchr(text, '=');
+    (void)option;
     if (!equals || equals == text || o->num_metadata == MAX_METADATA)
         return false;
     const size_t length = (size_t)(equals - text);
@@ -109,95 +120,149 @@ static bool parse_metadata(const char *text, void *out) {
     return true;
 }
 
-static const struct {
-    const char *name;
-    size_t offset;                              // of the bool, or of the field that parse sets
-    bool (*parse)(const char *text, void *out); // NULL: a flag
-    const char *expects;
-} table[] = {
-    {"--model", offsetof(struct options, model), parse_text, "a file or a name"},
-    {"--arch", offsetof(struct options, arch), parse_text, "a name"},
-    {"--device", offsetof(struct options, device), parse_text, "an index, UUID or part of a name"},
-    {"--label-file", offsetof(struct options, label_file), parse_text, "a file"},
-    {"--predictions", offsetof(struct options, predictions), parse_text, "a file"},
-    {"--cam", offsetof(struct options, cam_folder), parse_text, "a folder"},
-    {"--precision", 0, parse_precisions, "auto, fp32 or fp16"},
-    {"--dtype", offsetof(struct options, dtype), parse_dtype, "fp32, fp16 or bf16"},
-    {"--format", offsetof(struct options, format), parse_format, "text, json or csv"},
-    {"--exif", offsetof(struct options, exif), parse_exif, "on or off"},
-    {"--tune", offsetof(struct options, tune), parse_tune, "off, quick or full"},
-    {"--topk", offsetof(struct options, topk), parse_count, "a number from 1"},
-    {"--batch", 0, parse_batches, "a number from 1"},
-    {"--duration", offsetof(struct options, duration_ms), parse_seconds, "seconds, up to 3600"},
-    {"--input", offsetof(struct options, bench_input), parse_input, "pixels or tensor"},
-    {"--threads", offsetof(struct options, threads), parse_count, "a number from 1"},
-    {"--seed", offsetof(struct options, seed), parse_seed, "a number"},
-    {"--size", 0, parse_size, "PIXELS or HEIGHTxWIDTH, up to 4096"},
-    {"--metadata", 0, parse_metadata, "KEY=VALUE, at most 32 times"},
-    {"--no-fold", offsetof(struct options, no_fold), NULL, NULL},
-    {"--quiet", offsetof(struct options, quiet), NULL, NULL},
-    {"--verbose", offsetof(struct options, verbose), NULL, NULL},
-    {"--validate", offsetof(struct options, validate), NULL, NULL},
-    {"--layers", offsetof(struct options, layers), NULL, NULL},
-    {"--start-child", offsetof(struct options, start_child), NULL, NULL}, // bench's own child process
-    {"--start", offsetof(struct options, start), NULL, NULL},
-    {"--help", offsetof(struct options, help), NULL, NULL},
-};
-
-// Applies the option at argv[*i]. Where its value is the next argument, *i moves there.
-static bool parse_option(struct options *out, int argc, char **argv, int *i) {
-    const char *argument = argv[*i];
-    const size_t length = strcspn(argument, "=");
-    for (size_t j = 0; j < sizeof table / sizeof *table; j++) {
-        if (strlen(table[j].name) != length || memcmp(table[j].name, argument, length))
-            continue;
-        void *field = (char *)out + table[j].offset;
-        if (!table[j].parse) {
-            if (argument[length]) {
-                complain("%s takes no value", table[j].name);
-                return false;
-            }
-            *(bool *)field = true;
-            return true;
-        }
-        const char *value = argument[length] ? argument + length + 1 : *i + 1 < argc ? argv[++*i] : NULL;
-        if (value && table[j].parse(value, field))
-            return true;
-        complain("%s expects %s%s%s", table[j].name, table[j].expects, value ? ", not " : "", value ? value : "");
-        return false;
-    }
-    complain("unknown option %s; see cardinal %s --help", argument, argv[0]);
-    return false;
+static const char *published_name(int i) {
+    const struct pretrained *p = pretrained_at(i);
+    return p ? p->name : NULL;
 }
 
-bool options_parse(struct options *out, int argc, char **argv) {
+const struct value_kind value_model = {parse_text, "a file or a name", COMPLETES_FILES, published_name},
+                        value_file = {parse_text, "a file", COMPLETES_FILES, NULL},
+                        value_folder = {parse_text, "a folder", COMPLETES_FOLDERS, NULL},
+                        value_name = {parse_text, "a name", COMPLETES_NOTHING, NULL},
+                        value_device = {parse_text, "an index, UUID or part of a name", COMPLETES_NOTHING, NULL};
+static const struct value_kind value_precisions = {parse_precisions, "auto, fp32 or fp16", COMPLETES_NOTHING, NULL},
+                               value_batches = {parse_batches, "a number from 1", COMPLETES_NOTHING, NULL},
+                               value_count = {parse_count, "a number from 1", COMPLETES_NOTHING, NULL},
+                               value_seed = {parse_seed, "a number from 0", COMPLETES_NOTHING, NULL},
+                               value_seconds = {parse_seconds, "seconds, up to 3600", COMPLETES_NOTHING, NULL},
+                               value_exif = {parse_exif, NULL, COMPLETES_NOTHING, NULL},
+                               value_size = {parse_size, "PIXELS or HEIGHTxWIDTH, up to 4096", COMPLETES_NOTHING, NULL},
+                               value_metadata = {parse_metadata, "KEY=VALUE, at most 32 times", COMPLETES_NOTHING,
+                                                 NULL};
+
+#define FIELD(name) offsetof(struct options, name)
+#define HEADING OPTION_HEADING
+enum {
+    CLASSIFY = COMMAND_CLASSIFY,
+    EVAL = COMMAND_EVAL,
+    BENCH = COMMAND_BENCH,
+    DEVICES = COMMAND_DEVICES,
+    CONVERT = COMMAND_CONVERT,
+    MODELS = COMMAND_MODELS,
+    SIMILAR = COMMAND_SIMILAR,
+    PICTURES = CLASSIFY | EVAL | SIMILAR, // those that look at pictures
+    RUN = PICTURES | BENCH,               // those that run a network
+    WITH_MODEL = RUN | CONVERT,
+};
+
+// To add an option, see CONTRIBUTING.md. A name may stand here twice, for different commands.
+const struct option cardinal_options[] = {
+    HEADING("The model"),
+    {"model", 'm', "FILE|NAME", WITH_MODEL, FIELD(model), &value_model,
+     "weights: a .pth or .safetensors file, a folder as a Hugging Face hub has it, or a published model by name "
+     "(resnext50_32x4d, timm/resnext50_32x4d.a1_in1k, ...; see cardinal models); default: the bundled model"},
+    {"arch", 0, "NAME", PICTURES | CONVERT, FIELD(arch), &value_name,
+     "a torchvision architecture with random weights instead, such as resnet18"},
+    {"arch", 0, "LIST", BENCH, FIELD(arch), &value_name,
+     "torchvision architectures with random weights; default: resnext50_32x4d"},
+    {"seed", 0, "N", WITH_MODEL, FIELD(seed), &value_seed, "chooses the random weights; default 0"},
+    {"label-file", 0, "FILE", WITH_MODEL, FIELD(label_file), &value_file, "class names: one a line, or a JSON array"},
+    {"metadata", 0, "KEY=VALUE", WITH_MODEL, 0, &value_metadata,
+     "what the weights do not tell, or tell wrongly: input_size, resize_size, mean, std, stem_stride, stem_pool, "
+     "stage_strides, labels, ...; may be given up to 32 times"},
+    {"names", 0, "FILE", WITH_MODEL, FIELD(names_file), &value_file,
+     "what the file calls the network's tensors, where it is not known: lines of FROM TO, see the manual"},
+    {"dtype", 0, "fp32|fp16|bf16", CONVERT, FIELD(dtype), &value_word, "how the numbers are stored; default fp32"},
+
+    HEADING("How it runs"),
+    {"device", 'd', "N|NAME|UUID", PICTURES, FIELD(device), &value_device,
+     "which GPU, by its number, a part of its name, or its UUID; default: $CARDINAL_DEVICE, else the best; see "
+     "cardinal devices"},
+    {"device", 'd', "LIST|all", BENCH, FIELD(device), &value_device,
+     "which GPUs, by number, part of the name, or UUID; default: $CARDINAL_DEVICE, else the best"},
+    {"precision", 0, "auto|fp32|fp16", PICTURES, FIELD(precision), &value_word,
+     "how weights and activations are stored; default auto: fp16 on GPUs that have it"},
+    {"precision", 0, "LIST", BENCH, 0, &value_precisions, "auto, fp32 or fp16, or several; default auto"},
+    {"tune", 0, "off|quick|full", RUN, FIELD(tune), &value_word,
+     "quick or full: find the fastest kernels on this GPU, and remember them; default off: use what was found earlier"},
+    {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count,
+     "pictures at a time; default 8 in classify and similar, 32 in eval"},
+    {"batch", 'b', "LIST", BENCH, 0, &value_batches, "pictures at a time; default 1"},
+    {"size", 0, "N|HxW", RUN, 0, &value_size,
+     "input of the network, in pixels, height first; pictures are resized in proportion"},
+    {"input", 0, "pixels|tensor", BENCH, FIELD(bench_input), &value_word,
+     "what a run uploads: 8-bit pictures (default), or normalised floats"},
+    {"exif", 0, "on|off", PICTURES, FIELD(exif), &value_exif,
+     "turn pictures as their EXIF orientation says; default: on in classify, off in eval, as in torchvision"},
+    {"threads", 0, "N", PICTURES, FIELD(threads), &value_count,
+     "threads that decode pictures; default: one for each processor, at most 16"},
+    {"no-fold", 0, NULL, RUN, FIELD(no_fold), NULL, "keep batch norms as layers of their own"},
+    {"validate", 0, NULL, RUN, FIELD(validate), NULL, "run under the Khronos validation layer, where it is installed"},
+
+    HEADING("What is evaluated"),
+    {"list", 0, "FILE", EVAL, FIELD(list), &value_file,
+     "the pictures, in place of folders: lines of a path (in FOLDER), a tab or space, and a class"},
+    {"class-map", 0, "FILE", EVAL, FIELD(class_map), &value_file,
+     "which class each folder is: lines of a folder, a tab or space, and a class's name or number; or a JSON object"},
+    {"valid-classes", 0, "FILE", EVAL, FIELD(valid_classes), &value_file,
+     "the classes that count, a name or number a line; others are neither right nor answers"},
+    {"real-labels", 0, "FILE", EVAL, FIELD(real_labels), &value_file,
+     "ImageNet's ReaL labels: a JSON array of the right classes of every picture"},
+    {"resume", 0, "FILE", EVAL, FIELD(resume), &value_file,
+     "keep results in FILE as they come, and go on from those that are there"},
+
+    HEADING("What is measured"),
+    {"duration", 0, "SECONDS", BENCH, FIELD(duration_ms), &value_seconds,
+     "of each measurement; default 2; at least three runs are made"},
+    {"layers", 0, NULL, BENCH, FIELD(layers), NULL, "print the table of layers for every row, not for a lone row only"},
+    {"start", 0, NULL, BENCH, FIELD(start), NULL,
+     "measure the time from nothing to a first result, too, with and without caches"},
+    {"start-child", 0, NULL, BENCH, FIELD(start_child), NULL, NULL}, // bench's own child process
+
+    HEADING("Results"),
+    {"topk", 'k', "K", CLASSIFY | EVAL, FIELD(topk), &value_count, "classes for each picture; default 5"},
+    {"topk", 'k', "K", SIMILAR, FIELD(topk), &value_count, "pictures to list; default 10"},
+    {"format", 'f', "text|json|csv", PICTURES, FIELD(format), &value_word, "default text; json is one object a line"},
+    {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word,
+     "default text; json is one object"},
+    {"cam", 0, "DIR", CLASSIFY, FIELD(cam_folder), &value_folder,
+     "also write every picture to DIR as a PNG, coloured where the network saw its best class"},
+    {"list", 0, "FILE", CLASSIFY, FIELD(list), &value_file,
+     "more pictures: a path or an address a line, or each ended by a NUL byte; - is standard input"},
+    {"null", '0', NULL, CLASSIFY, FIELD(null_separated), NULL,
+     "each path of the list ends with a NUL byte, as find -print0 writes them"},
+    {"features", 0, "FILE", CLASSIFY, FIELD(features), &value_file,
+     "also write what the network sees, as numbers: FILE.npy (NumPy's, with FILE.npy.names) or FILE.csv"},
+    {"report", 0, "DIR|FILE.html", EVAL, FIELD(report), &value_folder,
+     "a page with the worst mistakes, the confusion matrix, accuracy by class and calibration; in DIR, also as CSV "
+     "and JSON"},
+    {"predictions", 0, "FILE", EVAL, FIELD(predictions), &value_file, "write a line of JSON for each picture to FILE"},
+
+    HEADING("Messages"),
+    {"quiet", 'q', NULL, WITH_MODEL, FIELD(quiet), NULL, "fewer messages on standard error"},
+    {"verbose", 'v', NULL, WITH_MODEL | DEVICES, FIELD(verbose), NULL, "many more messages on standard error"},
+    {"help", 'h', NULL, ~0u, FIELD(help), NULL, NULL}, // each help ends with it
+    OPTIONS_END,
+};
+
+bool options_parse(struct options *out, const struct command *command, int argc, char **argv) {
     *out = (struct options){0};
-    // Inputs are moved to the front of argv, right after the subcommand.
-    int num_inputs = 0;
-    bool only_inputs = false;
-    for (int i = 1; i < argc; i++) {
-        if (!only_inputs && !strcmp(argv[i], "--")) {
-            only_inputs = true;
-        } else if (!only_inputs && argv[i][0] == '-' && argv[i][1]) {
-            if (!strcmp(argv[i], "-h"))
-                out->help = true;
-            else if (!parse_option(out, argc, argv, &i))
-                return false;
-        } else {
-            argv[1 + num_inputs++] = argv[i];
-        }
-    }
+    const int num_operands = arguments_parse(&cardinal_program, command, argc, argv, out);
+    if (num_operands < 0)
+        return false;
+    out->inputs = (const char *const *)(argv + 1);
+    out->num_inputs = num_operands;
+    if (out->help)
+        return true;
     if (out->model && out->arch) {
         complain("--model and --arch exclude each other");
         return false;
     }
-    if (strcmp(argv[0], "bench") != 0 && (out->batches.count > 1 || out->precisions.count > 1)) {
-        complain("%s takes one value, not a list; see cardinal %s --help",
-                 out->batches.count > 1 ? "--batch" : "--precision", argv[0]);
+    if (command->max_operands >= 0 && num_operands > command->max_operands) {
+        complain("%s does not take %s; see cardinal %s --help", command->name, argv[1 + command->max_operands],
+                 command->name);
         return false;
     }
-    out->inputs = (const char *const *)(argv + 1);
-    out->num_inputs = num_inputs;
     return true;
 }
 

@@ -7,6 +7,9 @@
 #include <libavdevice/avdevice.h>
 #include <libavutil/log.h>
 
+#include "commands/report.h"
+#include "system/output_file.h"
+
 static int list_cameras(void) {
     struct source_spec cameras[MAX_CAMERAS];
     const int count = cameras_list(cameras, MAX_CAMERAS);
@@ -42,10 +45,15 @@ static void run(struct demo *d) {
 
 int main(int argc, char **argv) {
     static struct demo demo; // large
+    json_prepare();
+    const int builtin = arguments_run_builtin(&demo_program, argc, argv);
+    if (builtin >= 0)
+        return builtin;
+    output_files_prepare();
     if (!demo_options_parse(&demo.options, argc, argv))
         return EXIT_USAGE;
     if (demo.options.help) {
-        fputs(demo_usage, stdout);
+        arguments_print_usage(&demo_program, stdout);
         return EXIT_ALL_DONE;
     }
     avdevice_register_all();

@@ -5,148 +5,172 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drawing/screenshot.h"
 #include "parse.h"
 #include "system/text.h"
 
-const char demo_usage[] =
-    "cardinal-demo [OPTION]... [SOURCE|MODEL]...\n\n"
-    "Classifies a camera, a video or pictures live, and shows what the GPU does.\n"
-    "SOURCE: a picture, a folder, a video file, an address (rtsp://, http://, ...), camera, camera:PART OF ITS NAME,\n"
-    "or lavfi:GRAPH (FFmpeg's test sources). Without one: the first camera that works, else the bundled pictures.\n"
-    "MODEL: a .pth or .safetensors file.\n\n"
-    "  --source SOURCE       the same as SOURCE\n"
-    "  --model FILE|NAME     weights, as in cardinal classify; default: the bundled CIFAR-10 ResNeXt\n"
-    "  --arch NAME           an architecture with random weights instead\n"
-    "  --label-file F        class names, one a line or a JSON array\n"
-    "  --device N|NAME|UUID  default: $CARDINAL_DEVICE, else the best; see cardinal devices\n"
-    "  --precision P         auto, fp32 or fp16\n"
-    "  --cam on|off          the class activation map over the picture; default on\n"
-    "  --class NAME|N        the class that the map is of; default: the best\n"
-    "  --size WxH            of the window, default 1280x720\n"
-    "  --fullscreen\n"
-    "  --seconds S           a picture of several is shown so long, default 5\n"
-    "  --font FILE           a TrueType font; default: $CARDINAL_FONT, else one of the system\n"
-    "  --list                prints the cameras, and ends\n\n"
-    "Without a person:\n"
-    "  --frames N            ends after N frames, counted from the first result on\n"
-    "  --screenshot FILE     writes the last frame as a PNG (with --frames)\n"
-    "  --offscreen           no window; so it is where there is no display, with --frames\n"
-    "  --stats               prints figures as a line of JSON at the end\n"
-    "  --validate            runs under the Khronos validation layer; a message makes the exit status 1\n"
-    "  --verbose             the engine's whole account on stderr\n\n"
-    "Keys: F1 shows them. Exit status: 0; 1 a source or file failed; 2 usage; 3 no usable device or display;\n"
-    "4 no model.\n";
+#define PARSE(function) static bool function(const struct option *option, const char *text, void *field)
 
-static bool parse_size(const char *text, struct demo_options *o) {
+PARSE(parse_size) {
+    struct demo_options *o = field;
     char first[16];
     const char *x = strchr(text, 'x');
+    (void)option;
     if (!x || (size_t)(x - text) >= sizeof first)
         return false;
     snprintf(first, sizeof first, "%.*s", (int)(x - text), text);
     return parse_int_in(first, 64, 8192, &o->width) && parse_int_in(x + 1, 64, 8192, &o->height);
 }
 
-static bool parse_precision(const char *text, struct demo_options *o) {
-    static const char *const names[] = {"auto", "fp32", "fp16"};
-    return parse_choice(text, names, 3, &o->app.precision);
+PARSE(parse_on_off) {
+    int index;
+    if (!parse_word(option, text, &index))
+        return false;
+    *(bool *)field = index == 0;
+    return true;
 }
 
-static bool parse_cam(const char *text, struct demo_options *o) {
-    o->cam = !strcmp(text, "on");
-    return o->cam || !strcmp(text, "off");
+PARSE(parse_frames) {
+    (void)option;
+    return parse_int_in(text, 1, 100000000, field);
 }
 
-static bool parse_frames(const char *text, struct demo_options *o) {
-    return parse_int_in(text, 1, 100000000, &o->frames);
-}
-
-static bool parse_seconds(const char *text, struct demo_options *o) {
+PARSE(parse_seconds) {
     char *end;
-    o->seconds = strtod(text, &end);
-    return end != text && !*end && o->seconds >= 0.01 && o->seconds <= 3600;
+    double *seconds = field;
+    (void)option;
+    *seconds = strtod(text, &end);
+    return end != text && !*end && *seconds >= 0.01 && *seconds <= 3600;
 }
 
-static bool parse_source(const char *text, struct demo_options *o) {
+PARSE(parse_source) {
+    struct demo_options *o = field;
+    (void)option;
     if (o->num_sources == MAX_GIVEN)
         return false;
     o->sources[o->num_sources++] = text;
     return true;
 }
 
-static const struct {
-    const char *name, *expects;
-    size_t text, flag; // offset of what is set, or
-    bool (*parse)(const char *text, struct demo_options *o);
-} table[] = {
-    {.name = "--source", .expects = "a source, at most 32 times", .parse = parse_source},
-    {.name = "--model", .expects = "a file or a name", .text = offsetof(struct demo_options, app.model)},
-    {.name = "--arch", .expects = "a name", .text = offsetof(struct demo_options, app.arch)},
-    {.name = "--label-file", .expects = "a file", .text = offsetof(struct demo_options, app.label_file)},
-    {.name = "--device",
-     .expects = "an index, UUID or part of a name",
-     .text = offsetof(struct demo_options, app.device)},
-    {.name = "--precision", .expects = "auto, fp32 or fp16", .parse = parse_precision},
-    {.name = "--cam", .expects = "on or off", .parse = parse_cam},
-    {.name = "--class", .expects = "a class", .text = offsetof(struct demo_options, class_name)},
-    {.name = "--size", .expects = "WIDTHxHEIGHT, 64 to 8192", .parse = parse_size},
-    {.name = "--seconds", .expects = "seconds, 0.01 to 3600", .parse = parse_seconds},
-    {.name = "--font", .expects = "a file", .text = offsetof(struct demo_options, font)},
-    {.name = "--frames", .expects = "a number from 1", .parse = parse_frames},
-    {.name = "--screenshot", .expects = "a file", .text = offsetof(struct demo_options, screenshot)},
-    {.name = "--fullscreen", .flag = offsetof(struct demo_options, fullscreen)},
-    {.name = "--offscreen", .flag = offsetof(struct demo_options, offscreen)},
-    {.name = "--stats", .flag = offsetof(struct demo_options, stats)},
-    {.name = "--validate", .flag = offsetof(struct demo_options, validate)},
-    {.name = "--verbose", .flag = offsetof(struct demo_options, app.verbose)},
-    {.name = "--list", .flag = offsetof(struct demo_options, list)},
-    {.name = "--help", .flag = offsetof(struct demo_options, help)},
-};
+static const struct value_kind value_source = {parse_source, "a source, at most 32 times", COMPLETES_FILES, NULL},
+                               value_on_off = {parse_on_off, NULL, COMPLETES_NOTHING, NULL},
+                               value_class = {parse_text, "a class", COMPLETES_NOTHING, NULL},
+                               value_size = {parse_size, "WIDTHxHEIGHT, 64 to 8192", COMPLETES_NOTHING, NULL},
+                               value_seconds = {parse_seconds, "seconds, 0.01 to 3600", COMPLETES_NOTHING, NULL},
+                               value_frames = {parse_frames, "a number from 1", COMPLETES_NOTHING, NULL};
 
-static bool parse_option(struct demo_options *out, int argc, char **argv, int *i) {
-    const char *argument = argv[*i];
-    const size_t length = strcspn(argument, "=");
-    for (size_t j = 0; j < sizeof table / sizeof *table; j++) {
-        if (strlen(table[j].name) != length || memcmp(table[j].name, argument, length))
-            continue;
-        if (!table[j].expects) {
-            *(bool *)(void *)((char *)out + table[j].flag) = true;
-            return !argument[length] || (complain("%s takes no value", table[j].name), false);
-        }
-        const char *value = argument[length] ? argument + length + 1 : *i + 1 < argc ? argv[++*i] : NULL;
-        if (value && !table[j].parse)
-            memcpy((char *)out + table[j].text, &value, sizeof value);
-        if (value && (!table[j].parse || table[j].parse(value, out)))
-            return true;
-        complain("%s expects %s%s%s", table[j].name, table[j].expects, value ? ", not " : "", value ? value : "");
-        return false;
-    }
-    complain("unknown option %s; see cardinal-demo --help", argument);
-    return false;
-}
+#define FIELD(name) offsetof(struct demo_options, name)
+
+static const struct option options[] = {
+    OPTION_HEADING("The model"),
+    {"model", 'm', "FILE|NAME", 1, FIELD(app.model), &value_model,
+     "weights, as cardinal classify takes them; default: the bundled model"},
+    {"arch", 0, "NAME", 1, FIELD(app.arch), &value_name, "an architecture with random weights instead"},
+    {"label-file", 0, "FILE", 1, FIELD(app.label_file), &value_file, "class names: one a line, or a JSON array"},
+    {"device", 'd', "N|NAME|UUID", 1, FIELD(app.device), &value_device,
+     "which GPU; default: $CARDINAL_DEVICE, else the best; see cardinal devices"},
+    {"precision", 0, "auto|fp32|fp16", 1, FIELD(app.precision), &value_word,
+     "how weights and activations are stored; default auto: fp16 on GPUs that have it"},
+
+    OPTION_HEADING("What is shown"),
+    {"source", 0, "SOURCE", 1, 0, &value_source, "the same as SOURCE; up to 32 in all"},
+    {"cam", 0, "on|off", 1, FIELD(cam), &value_on_off,
+     "the heat map (class activation map) over the picture; default on"},
+    {"class", 0, "NAME|N", 1, FIELD(class_name), &value_class, "the class that the heat map is of; default: the best"},
+    {"size", 0, "WxH", 1, 0, &value_size, "of the window, 64 to 8192 a side; default 1280x720"},
+    {"fullscreen", 0, NULL, 1, FIELD(fullscreen), NULL, "begin with the whole screen"},
+    {"seconds", 0, "S", 1, FIELD(seconds), &value_seconds, "how long each of several pictures is shown; default 5"},
+    {"font", 0, "FILE", 1, FIELD(font), &value_file,
+     "a TrueType font; default: $CARDINAL_FONT, else one of the system"},
+    {"list", 0, NULL, 1, FIELD(list), NULL, "print the cameras, and end"},
+
+    OPTION_HEADING("Without a person"),
+    {"frames", 0, "N", 1, FIELD(frames), &value_frames, "end after N frames, counted from the first result on"},
+    {"screenshot", 0, "FILE", 1, FIELD(screenshot), &value_file, "write the last frame as a PNG; with --frames"},
+    {"offscreen", 0, NULL, 1, FIELD(offscreen), NULL,
+     "open no window; with --frames; so it is by itself where there is no display"},
+    {"stats", 0, NULL, 1, FIELD(stats), NULL, "print figures as a line of JSON at the end"},
+    {"validate", 0, NULL, 1, FIELD(validate), NULL,
+     "run under the Khronos validation layer; any message of it makes the exit status 1"},
+
+    OPTION_HEADING("Messages"),
+    {"verbose", 'v', NULL, 1, FIELD(app.verbose), NULL, "many more messages on standard error"},
+    {"help", 'h', NULL, 1, FIELD(help), NULL, NULL}, // each help ends with it
+    OPTIONS_END,
+};
 
 bool is_model_file(const char *path) {
     static const char *const extensions[] = {".safetensors", ".pth", ".pt", NULL};
     return has_extension(path, extensions);
 }
 
+static bool take_operand(const char *text, void *out) {
+    struct demo_options *o = out;
+    if (is_model_file(text)) {
+        o->app.model = text;
+        return true;
+    }
+    if (o->num_sources < MAX_GIVEN) {
+        o->sources[o->num_sources++] = text;
+        return true;
+    }
+    complain("more than %d sources", MAX_GIVEN);
+    return false;
+}
+
+static const struct command command = {
+    .name = "",
+    .bit = 1,
+    .max_operands = -1,
+    .completes = COMPLETES_FILES,
+    .synopsis = "[OPTION]... [SOURCE|MODEL]...",
+    .description =
+        "Classifies a camera, a video or pictures live, and shows what the GPU does.\nSOURCE is a picture, a folder, a "
+        "video file, an address (rtsp://, http://, ...), camera, camera:PART OF ITS NAME, or lavfi:GRAPH (FFmpeg's "
+        "test sources). Without one: the first camera that works, else the bundled pictures. MODEL is a .pth or "
+        ".safetensors file.\nIn the window, F1 shows the keys.",
+    .statuses = "0 all was done; 1 a source or file failed; 2 usage; 3 no usable device or display; 4 no model.",
+    .examples = {{"camera", "what the first camera sees"},
+                 {"-m resnext50_32x4d video.mp4", "a video, by ImageNet weights"},
+                 {"--frames 60 --screenshot demo.png pictures",
+                  "for a script: a picture of the window after 60 frames"}},
+    .operand = take_operand,
+};
+
+static const struct described environment[] = {
+    {"CARDINAL_DEVICE", "the device, as in --device"},
+    {"CARDINAL_FONT", "a TrueType font, as in --font"},
+    {"CARDINAL_CACHE", "the folder for downloaded weights and compiled kernels"},
+    {NULL, NULL},
+};
+
+const struct program demo_program = {
+    .name = "cardinal-demo",
+    .version = CARDINAL_VERSION,
+    .summary = "live image classification on any Vulkan GPU",
+    .commands = &command,
+    .num_commands = 1,
+    .options = options,
+    .environment = environment,
+    .see_also = "cardinal",
+};
+
+// Whether --screenshot leaves alone what is shown, the weights and the labels.
+static bool spares_inputs(const struct demo_options *o) {
+    const char *inputs[MAX_GIVEN + 2];
+    for (int i = 0; i < o->num_sources; i++)
+        inputs[i] = o->sources[i];
+    inputs[o->num_sources] = o->app.model;
+    inputs[o->num_sources + 1] = o->app.label_file;
+    return !o->screenshot || screenshot_spares(o->screenshot, inputs, o->num_sources + 2);
+}
+
 bool demo_options_parse(struct demo_options *out, int argc, char **argv) {
     *out = (struct demo_options){.width = 1280, .height = 720, .seconds = 5, .cam = true};
-    bool only_inputs = false;
-    for (int i = 1; i < argc; i++) {
-        if (!only_inputs && !strcmp(argv[i], "--")) {
-            only_inputs = true;
-        } else if (!only_inputs && !strcmp(argv[i], "-h")) {
-            out->help = true;
-        } else if (!only_inputs && argv[i][0] == '-' && argv[i][1]) {
-            if (!parse_option(out, argc, argv, &i))
-                return false;
-        } else if (is_model_file(argv[i])) {
-            out->app.model = argv[i];
-        } else if (!parse_source(argv[i], out)) {
-            complain("more than %d sources", MAX_GIVEN);
-            return false;
-        }
-    }
+    if (arguments_parse(&demo_program, &command, argc, argv, out) < 0)
+        return false;
+    if (out->help)
+        return true;
     if (out->app.model && out->app.arch)
         complain("--model and --arch exclude each other");
     else if (out->screenshot && !out->frames)
@@ -154,6 +178,6 @@ bool demo_options_parse(struct demo_options *out, int argc, char **argv) {
     else if (out->offscreen && !out->frames)
         complain("--offscreen goes with --frames: nobody could end it");
     else
-        return true;
+        return spares_inputs(out);
     return false;
 }

@@ -2,7 +2,7 @@
 #ifndef DEMO_OPTIONS_H_
 #define DEMO_OPTIONS_H_
 
-#include "app.h"
+#include "command_line.h"
 #include "sources/sources.h"
 
 struct demo_options {
@@ -16,7 +16,7 @@ struct demo_options {
 };
 // false: a line on stderr said what is wrong.
 bool demo_options_parse(struct demo_options *out, int argc, char **argv);
-extern const char demo_usage[];
+extern const struct program demo_program;
 
 // A file that is a network's weights, by its name.
 bool is_model_file(const char *path);

@@ -9,12 +9,15 @@
 struct cdl_file_write {
     FILE *file;
     char *path, *temporary; // malloc'd; `temporary` lies in the same folder
-    bool failed;            // a write failed, with errno `error`; later writes do nothing
+    size_t temporary_size;
+    bool named;  // the file is called `temporary`; else it has no name yet, and goes when the process ends
+    bool failed; // a write failed, with errno `error`; later writes do nothing
     int error;
 };
 
-// Starts a new file that shall become `path` (UTF-8). Every begin is followed by one
-// cdl_file_write_end. CDL_ERR_IO: the folder cannot be written to; the reason was logged.
+// Starts a new file that shall become `path` (UTF-8), or what that links to. Every begin is followed by one
+// cdl_file_write_end. CDL_ERR_IO: the folder cannot be written to, or something stands there that is no regular
+// file; the reason was logged.
 cdl_result cdl_file_write_begin(struct cdl_file_write *w, const char *path, const cdl_log *log);
 // Appends. A failure is remembered, and reported by cdl_file_write_end.
 void cdl_file_write_bytes(struct cdl_file_write *w, const void *data, size_t size);

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 
 void cdl_graph_destroy(struct cdl_graph *graph) {
+    while (graph->made) {
+        struct cdl_made_weight *next = graph->made->next;
+        free(graph->made);
+        graph->made = next;
+    }
     free(graph->ops);
     free(graph->values);
     *graph = (struct cdl_graph){0};

@@ -30,7 +30,15 @@ struct cdl_op {
     struct cdl_batch_norm norm;    // conv: folded into weight and bias; batch norm: the operation itself
 };
 
+// The weights of a shortcut that has none in the file: a 1x1 convolution that hands channels on.
+struct cdl_made_weight {
+    struct cdl_tensor tensor;
+    struct cdl_made_weight *next;
+    float values[]; // what the tensor's strides lead to
+};
+
 struct cdl_graph {
+    struct cdl_made_weight *made; // freed with the graph
     struct cdl_op *ops;
     struct cdl_value *values;
     int num_ops, num_values;

@@ -1,11 +1,43 @@
 // The public functions that make a model: they have the model room read or make its weights, and then recognise the
 // network, which takes a graph.
+#include <stdlib.h>
+
 #include "graph/resnet.h"
 
-// Completes what a source made: its class count and its name. On failure destroys the model.
+// Networks with a 3x3 stem that keeps the picture's size and three or four stages are made for small pictures, as those
+// for CIFAR are. Of others with such a stem nothing is known: they run as every network does.
+static void fit_to_stem(cdl_model *model, const cdl_log *log) {
+    const struct cdl_tensor *conv1 = cdl_model_find(model, "conv1.weight");
+    struct cdl_recipe *recipe = &model->recipe;
+    if (conv1->shape[2] >= 7 || recipe->stem_stride == 2 || recipe->stem_pool == 1 ||
+        cdl_model_metadata(model, "input_size"))
+        return;
+    if (cdl_model_find(model, "layer3.0.conv1.weight")) {
+        recipe->input_width = recipe->input_height = 32;
+        if (!cdl_model_metadata(model, "resize_size"))
+            recipe->resize_size = 32;
+    }
+    cdl_logf(log, CDL_LOG_WARN,
+             "%s: says nothing of the size of its pictures; it runs at %dx%d, %s; "
+             "metadata input_size, resize_size, mean and std tell it otherwise",
+             model->what, recipe->input_width, recipe->input_height,
+             recipe->input_width == 32 ? "as networks with such a stem are mostly trained"
+                                       : "though its stem suits small pictures");
+}
+
+// Completes what a source made: its class count and its name; every tensor has its place. On failure destroys the
+// model.
 static cdl_result recognise(cdl_model **out, cdl_model *model, const cdl_log *log) {
     char name[64] = "";
-    const cdl_result r = cdl_infer_architecture(model, name, &model->num_classes, log);
+    bool *used = calloc((size_t)model->list.count + 1, sizeof(*used));
+    cdl_result r = used ? CDL_OK : cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", model->what);
+    if (r == CDL_OK)
+        r = cdl_infer_architecture(model, name, &model->num_classes, used, log);
+    if (r == CDL_OK)
+        r = cdl_model_complete(model, used, log);
+    if (r == CDL_OK)
+        fit_to_stem(model, log);
+    free(used);
     if (r != CDL_OK) {
         cdl_model_destroy(&model);
         return r;
@@ -14,8 +46,8 @@ static cdl_result recognise(cdl_model **out, cdl_model *model, const cdl_log *lo
     if (!recipe->architecture[0]) // else metadata names it
         cdl_format_text(recipe->architecture, sizeof(recipe->architecture), "%s", name);
     if (model->num_labels > 0 && model->num_labels != model->num_classes) {
-        cdl_logf(log, CDL_LOG_WARN, "%s: has %d labels for %d classes; correct the metadata's labels", model->what,
-                 model->num_labels, model->num_classes);
+        cdl_logf(log, CDL_LOG_WARN, "%s: has %d labels, but the model %s has %d classes; correct the labels",
+                 model->labels_from, model->num_labels, model->what, model->num_classes);
     }
     *out = model;
     return CDL_OK;

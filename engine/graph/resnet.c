@@ -1,5 +1,6 @@
 #include "graph/resnet.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/architectures.h"
@@ -9,6 +10,7 @@ struct builder {
     const struct cdl_model *model;
     const cdl_log *log;
     bool fold;
+    bool *used; // [tensors of the model] or NULL: those that the network needs
     size_t op_capacity, value_capacity;
 };
 
@@ -67,6 +69,13 @@ static cdl_result find_tensor(const struct builder *b, const char *prefix, const
         return cdl_fail(b->log, CDL_ERR_FORMAT, "%s: tensor %s has shape [%s], expected [%s] (-1: any)", b->model->what,
                         name, found, wanted);
     }
+    if (!cdl_tensor_is_readable(t))
+        return cdl_fail(b->log, CDL_ERR_FORMAT,
+                        "%s: tensor %s has elements of a type that cannot be read (integers, 8-bit floats, quantized); "
+                        "convert it in PyTorch with model.float() and save the state_dict again",
+                        b->model->what, name);
+    if (b->used)
+        b->used[t - b->model->list.items] = true;
     *out = t;
     return CDL_OK;
 }
@@ -110,6 +119,14 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
                         s->conv, channels, group_src, s->kernel, s->kernel, src.channels);
     if ((r = find_batch_norm(b, s->norm, channels, &norm)) != CDL_OK)
         return r;
+    const struct cdl_tensor *bias = NULL; // superfluous before a batch norm, but some networks have it
+    char bias_name[96];
+    cdl_format_text(bias_name, sizeof bias_name, "%s.bias", s->conv);
+    if (cdl_model_find(b->model, bias_name)) {
+        r = find_tensor(b, s->conv, "bias", 1, (const int64_t[]){channels}, &bias);
+        if (r != CDL_OK)
+            return r;
+    }
 
     const int padding = s->kernel / 2;
     const int height = (src.height + 2 * padding - s->kernel) / s->stride + 1;
@@ -119,6 +136,7 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
         .src = s->src,
         .residual = -1,
         .weight = weight,
+        .bias = bias,
         .groups = groups,
         .kernel_h = s->kernel,
         .kernel_w = s->kernel,
@@ -147,6 +165,50 @@ static cdl_result add_conv(struct builder *b, const struct conv_spec *s, int *ds
     return r;
 }
 
+// What stands for a shortcut without weights: a 1x1 convolution W with W[offset + i][i] = 1. Its values repeat along
+// diagonals, so that a view of O + I numbers is all of it: W[o][i] = values[I - 1 + o - i].
+static cdl_result add_made_shortcut(struct builder *b, const char *name, int src, int stride, int channels, int *dst) {
+    const struct cdl_value from = b->graph->values[src];
+    const int offset = b->model->recipe.shortcut == CDL_SHORTCUT_A ? (channels - from.channels) / 2 : 0;
+    const size_t count = (size_t)channels + (size_t)from.channels - 1;
+    struct cdl_made_weight *made = calloc(1, sizeof *made + count * sizeof *made->values);
+    if (!made)
+        return cdl_fail(b->log, CDL_ERR_NOMEM, "out of memory while building the network");
+    made->next = b->graph->made;
+    b->graph->made = made;
+    made->values[from.channels - 1 + offset] = 1;
+    made->tensor = (struct cdl_tensor){
+        .name = "shortcut",
+        .dtype = CDL_DTYPE_F32,
+        .num_dims = 4,
+        .shape = {channels, from.channels, 1, 1},
+        .stride = {1, -1, 1, 1},
+        .data = (const uint8_t *)(made->values + from.channels - 1),
+    };
+    struct cdl_op op = {
+        .kind = CDL_OP_CONV,
+        .src = src,
+        .residual = -1,
+        .weight = &made->tensor,
+        .groups = 1,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride = stride,
+    };
+    cdl_format_text(op.name, sizeof op.name, "%s", name);
+    const cdl_result r = add_op(b, op, (from.height - 1) / stride + 1, (from.width - 1) / stride + 1, channels);
+    *dst = b->graph->num_values - 1;
+    return r;
+}
+
+// How many channels a block gives, by its last convolution; 0: it is missing or misshapen, as will be found.
+static int block_channels(const struct builder *b, const char *conv) {
+    char name[96];
+    cdl_format_text(name, sizeof name, "%s.weight", conv);
+    const struct cdl_tensor *t = cdl_model_find(b->model, name);
+    return t && t->num_dims == 4 && t->shape[0] >= 1 && t->shape[0] <= 1 << 20 ? (int)t->shape[0] : 0;
+}
+
 // One residual block. A stride sits in the bottleneck's 3x3 (torchvision's "ResNet V1.5"), in a basic block's first.
 static cdl_result add_block(struct builder *b, const char *path, int stride, int *value) {
     char conv[3][80], norm[3][80], name[160], down_conv[80], down_norm[80];
@@ -164,8 +226,20 @@ static cdl_result add_block(struct builder *b, const char *path, int stride, int
     const int src = *value;
     int residual = src, hidden = src;
     cdl_result r = CDL_OK;
+    const int channels = block_channels(b, conv[bottleneck ? 2 : 1]), came = b->graph->values[src].channels;
+    const bool changes = channels != came || stride != 1;
     if (downsample)
         r = add_conv(b, &(struct conv_spec){down_conv, down_norm, src, -1, 1, stride, 1, false}, &residual);
+    else if (changes && channels >= came && b->model->recipe.shortcut != CDL_SHORTCUT_NONE)
+        r = add_made_shortcut(b, down_conv, src, stride, channels, &residual);
+    else if (changes && channels > 0)
+        return cdl_fail(
+            b->log, CDL_ERR_FORMAT,
+            "%s: %s %s from %d to %d channels, but there are no weights for its shortcut, %s.weight. If the "
+            "network has shortcuts without weights (ResNet option A), metadata shortcut=a says so (zeros "
+            "before and after the channels) or shortcut=a-end (after them); else the tensor is missing, or "
+            "stage_strides is wrong",
+            b->model->what, path, stride != 1 ? "halves the picture and goes" : "goes", came, channels, down_conv);
     if (r == CDL_OK && bottleneck) {
         r = add_conv(b, &(struct conv_spec){conv[0], norm[0], src, -1, 1, 1, 1, true}, &hidden);
         if (r == CDL_OK)
@@ -181,17 +255,22 @@ static cdl_result add_block(struct builder *b, const char *path, int stride, int
         return r;
     const struct cdl_value *from = &b->graph->values[residual], *to = &b->graph->values[*value];
     if (from->channels != to->channels || from->height != to->height || from->width != to->width)
-        return cdl_fail(
-            b->log, CDL_ERR_FORMAT,
-            "%s: %s adds %dx%dx%d to %dx%dx%d; a tensor %s.weight is missing or misshapen, or stage_strides is wrong",
-            b->model->what, path, from->height, from->width, from->channels, to->height, to->width, to->channels,
-            down_conv);
+        return cdl_fail(b->log, CDL_ERR_FORMAT,
+                        "%s: %s adds %dx%dx%d to %dx%dx%d; a tensor %s.weight is misshapen, or stage_strides is wrong",
+                        b->model->what, path, from->height, from->width, from->channels, to->height, to->width,
+                        to->channels, down_conv);
     return CDL_OK;
 }
 
 static cdl_result add_stem(struct builder *b, int height, int width, int *value) {
     const struct cdl_recipe *recipe = &b->model->recipe;
-    const struct cdl_tensor *conv1;
+    const struct cdl_tensor *conv1 = cdl_model_find(b->model, "conv1.weight");
+    if (conv1 && conv1->num_dims == 4 && conv1->shape[1] != 3)
+        return cdl_fail(
+            b->log, CDL_ERR_FORMAT,
+            "%s: takes pictures of %lld channel%s (conv1.weight); only networks for 3, red, green and blue, "
+            "are supported",
+            b->model->what, (long long)conv1->shape[1], conv1->shape[1] == 1 ? "" : "s");
     cdl_result r = find_tensor(b, "conv1", "weight", 4, (const int64_t[]){-1, 3, -1, -1}, &conv1);
     if (r != CDL_OK)
         return r;
@@ -259,10 +338,10 @@ static cdl_result add_head(struct builder *b, int value) {
     return CDL_OK;
 }
 
-cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model, int height, int width, bool fold,
-                            const cdl_log *log) {
+static cdl_result build(struct cdl_graph *out, const struct cdl_model *model, int height, int width, bool fold,
+                        bool *used, const cdl_log *log) {
     *out = (struct cdl_graph){0};
-    struct builder b = {.graph = out, .model = model, .log = log, .fold = fold};
+    struct builder b = {.graph = out, .model = model, .log = log, .fold = fold, .used = used};
     cdl_format_text(out->architecture, sizeof out->architecture, "%s", model->recipe.architecture);
     int value = 0;
     cdl_result r = add_stem(&b, height, width, &value);
@@ -287,6 +366,11 @@ cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model
     return r;
 }
 
+cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model, int height, int width, bool fold,
+                            const cdl_log *log) {
+    return build(out, model, height, width, fold, NULL, log);
+}
+
 static int count_blocks(const struct cdl_model *model, int stage) {
     int n = 0;
     while (has_block(model, stage, n))
@@ -294,10 +378,11 @@ static int count_blocks(const struct cdl_model *model, int stage) {
     return n;
 }
 
-cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], int *num_classes, const cdl_log *log) {
+cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], int *num_classes, bool *used,
+                                  const cdl_log *log) {
     struct cdl_graph graph;
     const struct cdl_recipe *recipe = &model->recipe;
-    cdl_result r = cdl_graph_create(&graph, model, recipe->input_height, recipe->input_width, true, log);
+    cdl_result r = build(&graph, model, recipe->input_height, recipe->input_width, true, used, log);
     if (r != CDL_OK)
         return r;
     *num_classes = graph.num_classes;

@@ -16,7 +16,9 @@ cdl_result cdl_graph_create(struct cdl_graph *out, const struct cdl_model *model
 
 // "resnext50_32x4d" where the state dict's shapes are torchvision's, else a description such as "resnext [2,2,2] 16x4d"
 // (blocks of each stage, groups x width of a group; a "d" at the end: bottleneck blocks).
+// used[i] becomes true for each tensor of the model's list that the network needs; they are false before.
 // CDL_ERR_FORMAT when it is no ResNet-like network.
-cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], int *num_classes, const cdl_log *log);
+cdl_result cdl_infer_architecture(const struct cdl_model *model, char name[64], int *num_classes, bool *used,
+                                  const cdl_log *log);
 
 #endif // CDL_RESNET_H_

@@ -8,13 +8,13 @@ static int c4_of(const struct cdl_value *v) { return cdl_padded_channels(v->chan
 
 size_t cdl_weights_scratch(const struct cdl_op *op) {
     if (op->kind == CDL_OP_CONV)
-        return (size_t)cdl_tensor_row_size(op->weight) + 5 * (size_t)cdl_tensor_rows(op->weight);
+        return (size_t)cdl_tensor_row_size(op->weight) + 6 * (size_t)cdl_tensor_rows(op->weight);
     if (op->kind == CDL_OP_BATCH_NORM)
         return (size_t)cdl_tensor_row_size(op->norm.weight);
     return 0;
 }
 
-// y = (conv(x) - mean) / sqrt(variance + epsilon) * weight + bias, as scale * conv(x) + shift
+// y = (conv(x) + conv_bias - mean) / sqrt(variance + epsilon) * weight + bias, as scale * conv(x) + shift
 static void fold_scale_and_shift(const struct cdl_op *op, int channels, float *scratch, float *scale, float *shift) {
     for (int i = 0; i < channels; i++) {
         scale[i] = 1;
@@ -24,7 +24,8 @@ static void fold_scale_and_shift(const struct cdl_op *op, int channels, float *s
         cdl_tensor_read_row(op->bias, 0, shift);
     if (!op->norm.weight)
         return;
-    float *mean = scratch, *variance = scratch + channels;
+    float *mean = scratch, *variance = scratch + channels, *conv_bias = variance + channels;
+    memcpy(conv_bias, shift, (size_t)channels * sizeof *shift);
     cdl_tensor_read_row(op->norm.weight, 0, scale);
     cdl_tensor_read_row(op->norm.bias, 0, shift);
     cdl_tensor_read_row(op->norm.mean, 0, mean);
@@ -33,7 +34,7 @@ static void fold_scale_and_shift(const struct cdl_op *op, int channels, float *s
         // In double: the folded weights carry one rounding, not three.
         const double s = scale[i] / sqrt((double)variance[i] + (double)CDL_BATCH_NORM_EPSILON);
         scale[i] = (float)s;
-        shift[i] = (float)(shift[i] - mean[i] * s);
+        shift[i] = (float)(shift[i] + ((double)conv_bias[i] - mean[i]) * s);
     }
 }
 

@@ -13,6 +13,7 @@ enum role {
     ROLE_DICT,      // called with nothing or a list of [key, value]: a dictionary
     ROLE_TENSOR,    // called with (storage, offset, size, stride, ...): a tensor
     ROLE_PARAMETER, // called with (tensor, ...): that tensor
+    ROLE_TYPED,     // called with (function, class, arguments, ...): what the function gives, as a subclass of it
     ROLE_OPAQUE,    // data of a checkpoint that no tensor depends on; its content is dropped
 };
 
@@ -27,6 +28,9 @@ static const struct global {
     {"torch._utils", "_rebuild_tensor_v2", ROLE_TENSOR},
     {"torch._utils", "_rebuild_parameter", ROLE_PARAMETER},
     {"torch._utils", "_rebuild_parameter_with_state", ROLE_PARAMETER},
+    {"torch._utils", "_rebuild_tensor_v3", ROLE_TENSOR}, // of 8-bit floats and the like, in a storage without type
+    {"torch._tensor", "_rebuild_from_type", ROLE_TYPED},
+    {"torch._tensor", "_rebuild_from_type_v2", ROLE_TYPED},
     {"collections", "defaultdict", ROLE_OPAQUE},
     {"collections", "Counter", ROLE_OPAQUE},
     {"builtins", "set", ROLE_OPAQUE},
@@ -67,21 +71,15 @@ static const struct global {
 // Classes of module torch, or of torch.cuda for tensors saved from a GPU. A node of kind CDL_PICKLE_GLOBAL holds one
 // number for both tables: an index into TABLE, or CDL_COUNT(TABLE) plus an index into STORAGES.
 static const struct cdl_pickle_storage_type STORAGES[] = {
-    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F32, 4, "FloatStorage"},
-    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_F16, 2, "HalfStorage"},
-    {CDL_PICKLE_TYPE_FLOAT, CDL_DTYPE_BF16, 2, "BFloat16Storage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 8, "LongStorage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 4, "IntStorage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 2, "ShortStorage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "CharStorage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "ByteStorage"},
-    {CDL_PICKLE_TYPE_KNOWN, CDL_DTYPE_F32, 1, "BoolStorage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "DoubleStorage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 8, "ComplexFloatStorage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 16, "ComplexDoubleStorage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QInt8Storage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 1, "QUInt8Storage"},
-    {CDL_PICKLE_TYPE_REFUSED, CDL_DTYPE_F32, 4, "QInt32Storage"},
+    {CDL_DTYPE_F32, 4, "FloatStorage"},          {CDL_DTYPE_F16, 2, "HalfStorage"},
+    {CDL_DTYPE_BF16, 2, "BFloat16Storage"},      {CDL_DTYPE_OTHER, 8, "LongStorage"},
+    {CDL_DTYPE_OTHER, 4, "IntStorage"},          {CDL_DTYPE_OTHER, 2, "ShortStorage"},
+    {CDL_DTYPE_OTHER, 1, "CharStorage"},         {CDL_DTYPE_OTHER, 1, "ByteStorage"},
+    {CDL_DTYPE_OTHER, 1, "BoolStorage"},         {CDL_DTYPE_F64, 8, "DoubleStorage"},
+    {CDL_DTYPE_OTHER, 8, "ComplexFloatStorage"}, {CDL_DTYPE_OTHER, 16, "ComplexDoubleStorage"},
+    {CDL_DTYPE_OTHER, 1, "QInt8Storage"},        {CDL_DTYPE_OTHER, 1, "QUInt8Storage"},
+    {CDL_DTYPE_OTHER, 4, "QInt32Storage"},       {CDL_DTYPE_OTHER, 1, "QUInt4x2Storage"},
+    {CDL_DTYPE_OTHER, 1, "QUInt2x4Storage"},     {CDL_DTYPE_OTHER, 1, "UntypedStorage"},
 };
 
 struct text {
@@ -98,7 +96,7 @@ static int64_t find_global(struct text module, struct text name) { // -1: not kn
         if (text_is(module, TABLE[i].module) && text_is(name, TABLE[i].name))
             return (int64_t)i;
     }
-    if (!text_is(module, "torch") && !text_is(module, "torch.cuda"))
+    if (!text_is(module, "torch") && !text_is(module, "torch.cuda") && !text_is(module, "torch.storage"))
         return -1;
     for (size_t i = 0; i < CDL_COUNT(STORAGES); i++) {
         if (text_is(name, STORAGES[i].name))
@@ -408,16 +406,21 @@ static cdl_result op_add(struct cdl_pickle *p, uint8_t op) { // APPEND(S), ADDIT
 
 // ---- opcodes: globals and calls
 
+// What is not in the table is known by its name alone; calls of it, its attributes and elements are passed over.
 static cdl_result push_global(struct cdl_pickle *p, struct text module, struct text name) {
     const int64_t index = find_global(module, name);
     if (index >= 0)
         return push_integer(p, CDL_PICKLE_GLOBAL, index);
-    const int m = module.length < 120 ? (int)module.length : 120, n = name.length < 120 ? (int)name.length : 120;
-    return cdl_fail(
-        p->log, CDL_ERR_FORMAT,
-        "%s: its pickle asks for the Python object '%.*s.%.*s', which is refused (nothing was executed); if you trust "
-        "the file, load it in PyTorch and save only the weights: torch.save(model.state_dict(), FILE)",
-        p->what, m, (const char *)module.data, n, (const char *)name.data);
+    struct text full = name;
+    if (module.data + module.length + 1 == name.data) // GLOBAL's two lines
+        full = (struct text){module.data, module.length + 1 + name.length};
+    if (full.length > INT32_MAX)
+        return malformed(p, "a global's name is too long");
+    const cdl_result r = push_node(
+        p, (struct cdl_pickle_node){.kind = CDL_PICKLE_OPAQUE, .count = (uint32_t)full.length, .u.text = full.data});
+    if (r == CDL_OK && !p->foreign)
+        p->foreign = p->stack[p->num_stack - 1] + 1;
+    return r;
 }
 
 static bool take_line(struct cdl_pickle *p, struct text *out) {
@@ -463,13 +466,24 @@ static cdl_result add_entries(struct cdl_pickle *p, uint32_t dict, const struct 
     return CDL_OK;
 }
 
+static bool is_typed(const struct cdl_pickle_node *function) {
+    return function->kind == CDL_PICKLE_GLOBAL && function->u.integer < (int64_t)CDL_COUNT(TABLE) &&
+           TABLE[function->u.integer].role == ROLE_TYPED;
+}
+
 // A call pushes the object that the named function would return, made from the arguments by the function's role in
 // TABLE. No code of the stream's choice runs.
 static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
     (void)op;
     if (num_available(p) < 2)
         return malformed(p, "a call lacks its function or arguments");
-    const struct cdl_pickle_node arguments = p->nodes[pop(p)], function = p->nodes[pop(p)];
+    struct cdl_pickle_node arguments = p->nodes[pop(p)], function = p->nodes[pop(p)];
+    if (function.kind == CDL_PICKLE_OPAQUE)
+        return push_node(p, function);
+    if (is_typed(&function) && arguments.kind == CDL_PICKLE_TUPLE && arguments.count >= 3) {
+        function = *cdl_pickle_item(p, &arguments, 0);
+        arguments = *cdl_pickle_item(p, &arguments, 2);
+    }
     if (function.kind != CDL_PICKLE_GLOBAL || arguments.kind != CDL_PICKLE_TUPLE ||
         function.u.integer >= (int64_t)CDL_COUNT(TABLE))
         return malformed(p, "a call is none of a known function");
@@ -491,9 +505,17 @@ static cdl_result op_call(struct cdl_pickle *p, uint8_t op) { // REDUCE, NEWOBJ
         if (!first || first->kind != CDL_PICKLE_TENSOR)
             return malformed(p, "a parameter lacks its tensor");
         return push(p, (uint32_t)(first - p->nodes));
+    case ROLE_TYPED:
     case ROLE_OPAQUE: break;
     }
     return push_kind(p, CDL_PICKLE_OPAQUE);
+}
+
+static cdl_result op_call_with_keywords(struct cdl_pickle *p, uint8_t op) { // NEWOBJ_EX: class, arguments, keywords
+    if (num_available(p) < 3)
+        return malformed(p, "a call lacks its function or arguments");
+    pop(p);
+    return op_call(p, op);
 }
 
 // BUILD gives attributes to an object, such as _metadata to a state dict. No tensor depends on them: they are dropped.
@@ -503,7 +525,9 @@ static cdl_result op_build(struct cdl_pickle *p, uint8_t op) {
         return malformed(p, "an object lacks its attributes");
     pop(p);
     const uint32_t kind = p->nodes[p->stack[p->num_stack - 1]].kind;
-    return kind == CDL_PICKLE_DICT || kind == CDL_PICKLE_OPAQUE ? CDL_OK : malformed(p, "attributes have no object");
+    return kind == CDL_PICKLE_DICT || kind == CDL_PICKLE_OPAQUE || kind == CDL_PICKLE_TENSOR
+               ? CDL_OK
+               : malformed(p, "attributes have no object");
 }
 
 // A persistent id refers to what lies outside the pickle. torch.save writes such ids only for storages, as the tuple
@@ -514,10 +538,13 @@ static cdl_result op_persistent_id(struct cdl_pickle *p, uint8_t op) {
         return malformed(p, "a storage lacks its description");
     const struct cdl_pickle_node id = p->nodes[pop(p)];
     const struct cdl_pickle_node *tag = id.kind == CDL_PICKLE_TUPLE ? cdl_pickle_item(p, &id, 0) : NULL;
+    // In files of whole modules, before PyTorch 1.6: ("module", class, its source file, its source code).
+    if (cdl_pickle_is_text(tag, "module") && id.count >= 2 && cdl_pickle_item(p, &id, 1)->kind == CDL_PICKLE_OPAQUE)
+        return push_node(p, *cdl_pickle_item(p, &id, 1));
     if (!cdl_pickle_is_text(tag, "storage") || id.count < 5) {
         return cdl_fail(p->log, CDL_ERR_FORMAT,
-                        "%s: its pickle refers to something other than a tensor's storage (a whole module?); "
-                        "save only the weights: torch.save(model.state_dict(), FILE)",
+                        "%s: its pickle refers to something other than a tensor's storage; save only the weights: "
+                        "torch.save(model.state_dict(), FILE)",
                         p->what);
     }
     struct cdl_pickle_node storage = id;
@@ -527,7 +554,7 @@ static cdl_result op_persistent_id(struct cdl_pickle *p, uint8_t op) {
     return push_node(p, storage);
 }
 
-static cdl_result op_refused(struct cdl_pickle *p, uint8_t op) { // PERSID, INST, OBJ, EXT1, EXT2, EXT4, NEWOBJ_EX
+static cdl_result op_refused(struct cdl_pickle *p, uint8_t op) { // PERSID, INST, OBJ, EXT1, EXT2, EXT4
     return cdl_fail(p->log, CDL_ERR_FORMAT,
                     "%s: its pickle uses opcode 0x%02x, which makes arbitrary objects and is refused (nothing "
                     "was executed); save only the weights: torch.save(model.state_dict(), FILE)",
@@ -536,18 +563,35 @@ static cdl_result op_refused(struct cdl_pickle *p, uint8_t op) { // PERSID, INST
 
 // What to do at each opcode, named by its byte; NULL: refused as unknown.
 static cdl_result (*const OPS[256])(struct cdl_pickle *p, uint8_t op) = {
-    [0x80] = op_proto,        [0x95] = op_frame,    ['N'] = op_constant,  [0x88] = op_constant, [0x89] = op_constant,
-    ['J'] = op_int,           ['K'] = op_int,       ['M'] = op_int,       [0x8a] = op_long,     [0x8b] = op_long,
-    ['G'] = op_float,         ['X'] = op_text,      [0x8c] = op_text,     [0x8d] = op_text,     ['U'] = op_text,
-    ['T'] = op_text,          ['C'] = op_text,      ['B'] = op_text,      [0x8e] = op_text,     [0x96] = op_text,
-    ['('] = op_mark,          ['0'] = op_pop,       ['1'] = op_pop,       ['2'] = op_dup,       ['q'] = op_put,
-    ['r'] = op_put,           [0x94] = op_put,      ['h'] = op_get,       ['j'] = op_get,       ['}'] = op_empty,
-    [']'] = op_empty,         [')'] = op_empty,     [0x8f] = op_empty,    [0x85] = op_tuple_of, [0x86] = op_tuple_of,
-    [0x87] = op_tuple_of,     ['t'] = op_container, ['l'] = op_container, ['d'] = op_container, [0x91] = op_container,
-    ['a'] = op_add,           ['e'] = op_add,       [0x90] = op_add,      ['s'] = op_add,       ['u'] = op_add,
-    ['c'] = op_global,        [0x93] = op_global,   ['R'] = op_call,      [0x81] = op_call,     ['b'] = op_build,
-    ['Q'] = op_persistent_id, ['P'] = op_refused,   ['i'] = op_refused,   ['o'] = op_refused,   [0x82] = op_refused,
-    [0x83] = op_refused,      [0x84] = op_refused,  [0x92] = op_refused,
+    [0x80] = op_proto,        [0x95] = op_frame,
+    ['N'] = op_constant,      [0x88] = op_constant,
+    [0x89] = op_constant,     ['J'] = op_int,
+    ['K'] = op_int,           ['M'] = op_int,
+    [0x8a] = op_long,         [0x8b] = op_long,
+    ['G'] = op_float,         ['X'] = op_text,
+    [0x8c] = op_text,         [0x8d] = op_text,
+    ['U'] = op_text,          ['T'] = op_text,
+    ['C'] = op_text,          ['B'] = op_text,
+    [0x8e] = op_text,         [0x96] = op_text,
+    ['('] = op_mark,          ['0'] = op_pop,
+    ['1'] = op_pop,           ['2'] = op_dup,
+    ['q'] = op_put,           ['r'] = op_put,
+    [0x94] = op_put,          ['h'] = op_get,
+    ['j'] = op_get,           ['}'] = op_empty,
+    [']'] = op_empty,         [')'] = op_empty,
+    [0x8f] = op_empty,        [0x85] = op_tuple_of,
+    [0x86] = op_tuple_of,     [0x87] = op_tuple_of,
+    ['t'] = op_container,     ['l'] = op_container,
+    ['d'] = op_container,     [0x91] = op_container,
+    ['a'] = op_add,           ['e'] = op_add,
+    [0x90] = op_add,          ['s'] = op_add,
+    ['u'] = op_add,           ['c'] = op_global,
+    [0x93] = op_global,       ['R'] = op_call,
+    [0x81] = op_call,         ['b'] = op_build,
+    ['Q'] = op_persistent_id, ['P'] = op_refused,
+    ['i'] = op_refused,       ['o'] = op_refused,
+    [0x82] = op_refused,      [0x83] = op_refused,
+    [0x84] = op_refused,      [0x92] = op_call_with_keywords,
 };
 
 cdl_result cdl_pickle_read(struct cdl_pickle *p, const uint8_t *data, size_t size, const char *what,
@@ -620,4 +664,16 @@ const char *cdl_pickle_kind_name(const struct cdl_pickle_node *node) {
         "a list", "a set",     "a dictionary", "a class",  "a storage", "a tensor", "an object",
     };
     return names[node->kind];
+}
+
+void cdl_pickle_class_name(const struct cdl_pickle_node *node, char *out, size_t size) {
+    size_t n = 0;
+    if (node->kind == CDL_PICKLE_OPAQUE)
+        for (; n < node->count && n + 1 < size; n++) {
+            const uint8_t c = node->u.text[n];
+            out[n] = (char)(c == '\n' ? '.' : c < 0x20 || c >= 0x7f ? '?' : c);
+        }
+    out[n] = 0;
+    if (n == 0)
+        cdl_format_text(out, size, "object");
 }

@@ -1,13 +1,13 @@
 // pickle.h - a pickle stream read as data, for PyTorch's state dicts.
 //
 // Nothing is imported, called or executed. The virtual machine knows the opcodes that torch.save
-// emits, and the few globals of TABLE in pickle.c; whatever else a stream asks for is refused
-// by name. Time and memory are linear in the stream's length, and the number of objects is limited. Nothing recurses,
-// so neither deep nesting nor objects that contain themselves do harm.
+// emits, and the few globals of TABLE in pickle.c; whatever else a stream asks for becomes an opaque object that knows
+// its class's name alone, and whose content is dropped. Time and memory are linear in the stream's length, and the
+// number of objects is limited. Nothing recurses, so neither deep nesting nor objects that contain themselves do harm.
 #ifndef CDL_MODEL_PICKLE_H_
 #define CDL_MODEL_PICKLE_H_
 
-#include "base/base.h"
+#include "model/tensor.h"
 
 enum cdl_pickle_kind {
     CDL_PICKLE_NONE,
@@ -24,18 +24,12 @@ enum cdl_pickle_kind {
     CDL_PICKLE_GLOBAL,  // integer: index into the table of known globals
     CDL_PICKLE_STORAGE, // cells: what the persistent id tuple held, from its type on: (type, key, place, count[, view])
     CDL_PICKLE_TENSOR,  // cells: (storage, offset, size, stride, ...)
-    CDL_PICKLE_OPAQUE,  // something harmless that a checkpoint may hold beside tensors
+    CDL_PICKLE_OPAQUE,  // something else, such as what checkpoints hold beside tensors; text: its class or function,
+                        // as "module\nname" or "name"
 };
 
-// What a storage's element type means for a model.
-enum cdl_pickle_type {
-    CDL_PICKLE_TYPE_FLOAT,   // weights
-    CDL_PICKLE_TYPE_KNOWN,   // integers and booleans: such tensors are skipped
-    CDL_PICKLE_TYPE_REFUSED, // double, complex, quantised: such weights cannot be read
-};
 struct cdl_pickle_storage_type {
-    enum cdl_pickle_type use;
-    cdl_dtype dtype;  // of CDL_PICKLE_TYPE_FLOAT
+    int dtype;        // as of struct cdl_tensor
     int size;         // bytes of an element
     const char *name; // "DoubleStorage"
 };
@@ -66,6 +60,7 @@ struct cdl_pickle {
     const uint8_t *data;
     size_t size, position;
     uint32_t root;    // the result
+    uint32_t foreign; // 1 + the first node of a global that is not in the table; 0: none
     const char *what; // for messages
     const cdl_log *log;
 };
@@ -87,5 +82,7 @@ const struct cdl_pickle_node *cdl_pickle_get(const struct cdl_pickle *p, const s
 // The storage type a node names, or NULL when it names none.
 const struct cdl_pickle_storage_type *cdl_pickle_get_type(const struct cdl_pickle_node *node);
 const char *cdl_pickle_kind_name(const struct cdl_pickle_node *node); // "a list"
+// "argparse.Namespace" of an opaque object, for messages; "object" where it is not known.
+void cdl_pickle_class_name(const struct cdl_pickle_node *node, char *out, size_t size);
 
 #endif // CDL_MODEL_PICKLE_H_

@@ -28,7 +28,8 @@ struct reader {
     size_t folder_length;
     struct storage *storages; // legacy format: malloc'd, sorted by key
     size_t num_storages;
-    uint64_t bytes_viewed; // by all tensors so far
+    const char *copy; // of several copies of the weights, the one that was asked for; NULL: the plain ones
+    char name[64];    // a key
 };
 
 bool cdl_is_pth(const uint8_t *data, size_t size) {
@@ -124,26 +125,46 @@ static const char *read_layout(const struct reader *r, const struct cdl_pickle_n
         return "its size and stride differ in length, or exceed 8 dimensions";
     t->num_dims = (int)size->count;
     *offset = (uint64_t)start->u.integer;
-    if (*offset >= storage_count)
-        return "it starts outside its storage";
     uint64_t count = 1, last = *offset;
+    bool repeats = false, fits = *offset < storage_count;
     for (uint32_t d = 0; d < size->count; d++) {
         const struct cdl_pickle_node *extent = cdl_pickle_item(&r->pickle, size, d),
                                      *step = cdl_pickle_item(&r->pickle, stride, d);
-        if (extent->kind != CDL_PICKLE_INT || step->kind != CDL_PICKLE_INT || extent->u.integer < 1 ||
+        if (extent->kind != CDL_PICKLE_INT || step->kind != CDL_PICKLE_INT || extent->u.integer < 0 ||
             step->u.integer < 0)
-            return "its size is not positive, or its stride negative";
+            return "its size or stride is negative";
         const uint64_t n = (uint64_t)extent->u.integer, s = (uint64_t)step->u.integer;
-        // No more elements than the storage has: a tensor that repeats memory (stride 0) could
-        // otherwise be far larger than its file.
-        if (n > storage_count / count || (n > 1 && s > (storage_count - 1 - last) / (n - 1)))
-            return "it reaches outside its storage";
-        count *= n;
-        last += (n - 1) * s;
         t->shape[d] = (int64_t)n;
         t->stride[d] = n > 1 ? (int64_t)s : 1;
+        if (n > 1 && fits && s > (storage_count - 1 - last) / (n - 1))
+            fits = false;
+        if (fits && n > 1)
+            last += (n - 1) * s;
+        // expand() repeats memory with a stride of 0, a limited number of times: the sum is checked once it is known
+        // which tensors are needed.
+        repeats |= n > 1 && s == 0;
+        if (n > 0 && count > (uint64_t)INT64_MAX / n)
+            return "its size is too large";
+        count *= n;
     }
-    return NULL;
+    if (count == 0) // it reaches nothing
+        return NULL;
+    if (*offset >= storage_count)
+        return "it starts outside its storage";
+    return fits && (repeats || count <= storage_count) ? NULL : "it reaches outside its storage";
+}
+
+// The shape alone, of a tensor whose elements are never read.
+static cdl_result add_unread(struct reader *r, const char *name, const struct cdl_pickle_node *tensor) {
+    struct cdl_tensor t = {.name = name, .dtype = CDL_DTYPE_OTHER};
+    const struct cdl_pickle_node *size = cdl_pickle_item(&r->pickle, tensor, 2);
+    for (uint32_t d = 0; size->kind == CDL_PICKLE_TUPLE && d < size->count && d < CDL_MAX_DIMS; d++) {
+        const struct cdl_pickle_node *extent = cdl_pickle_item(&r->pickle, size, d);
+        const bool sound = extent->kind == CDL_PICKLE_INT && extent->u.integer >= 0 && extent->u.integer <= INT32_MAX;
+        t.shape[d] = sound && cdl_tensor_count(&t) <= INT32_MAX ? extent->u.integer : 1;
+        t.num_dims = (int)d + 1;
+    }
+    return cdl_tensor_list_add(r->list, &t, r->log);
 }
 
 static cdl_result add_tensor(struct reader *r, const char *name, const struct cdl_pickle_node *tensor) {
@@ -151,15 +172,14 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
     struct storage storage;
     if (!read_storage_node(r, node, &storage))
         return bad_tensor(r, name, "its storage's description is malformed");
-    if (storage.type->use == CDL_PICKLE_TYPE_KNOWN || cdl_tensor_name_ignored(name))
-        return CDL_OK;
-    if (storage.type->use == CDL_PICKLE_TYPE_REFUSED) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT,
-                        "%s: tensor %.200s has a %s; convert the model in PyTorch with model.float() and save "
-                        "it again",
-                        r->what, name, storage.type->name);
-    }
+    if (storage.type->dtype == CDL_DTYPE_OTHER)
+        return add_unread(r, name, tensor);
+    struct cdl_tensor t = {.name = name, .dtype = storage.type->dtype};
     cdl_result result = CDL_OK;
+    uint64_t offset;
+    const char *problem = read_layout(r, tensor, storage.count, &t, &offset);
+    if (!problem && cdl_tensor_count(&t) == 0)
+        return cdl_tensor_list_add(r->list, &t, r->log);
     if (r->storages) {
         const struct storage *found =
             find_storage(r, storage.key); // never NULL: collect_storages took every storage node
@@ -173,39 +193,20 @@ static cdl_result add_tensor(struct reader *r, const char *name, const struct cd
         return result;
     if (!apply_view(r, node, &storage))
         return bad_tensor(r, name, "its view of a storage is malformed");
-    struct cdl_tensor t = {.name = name, .dtype = storage.type->dtype};
-    uint64_t offset;
-    const char *problem = read_layout(r, tensor, storage.count, &t, &offset);
+    problem = read_layout(r, tensor, storage.count, &t, &offset); // a view is shorter
     if (problem)
         return bad_tensor(r, name, problem);
-    // Tensors may share a storage. But a small file in which a great many tensors view the same large storage would
-    // take hours to check, so the sum is limited.
-    r->bytes_viewed += (uint64_t)cdl_tensor_count(&t) * (uint64_t)storage.type->size;
-    if (r->bytes_viewed > 2 * (uint64_t)r->size)
-        return bad_tensor(r, name, "the tensors up to it are twice as large as the file");
     t.data = storage.data + (size_t)offset * (size_t)storage.type->size;
     return cdl_tensor_list_add(r->list, &t, r->log);
 }
 
 // ---- the state dict
 
-// A checkpoint's wrapper around the state dict, by the names training scripts use.
-static const struct cdl_pickle_node *find_state_dict(const struct reader *r) {
-    static const char *const wrappers[] = {"state_dict", "model", "model_state_dict", "net"};
-    const struct cdl_pickle_node *dict = cdl_pickle_root(&r->pickle);
-    for (int depth = 0; depth < 4; depth++) {
-        const struct cdl_pickle_node *inner = NULL;
-        for (size_t i = 0; dict->kind == CDL_PICKLE_DICT && !inner && i < CDL_COUNT(wrappers); i++) {
-            inner = cdl_pickle_get(&r->pickle, dict, wrappers[i]);
-            if (inner && inner->kind != CDL_PICKLE_DICT)
-                inner = NULL;
-        }
-        if (!inner)
-            break;
-        dict = inner;
-    }
-    return dict;
-}
+// Names under which training scripts keep the weights, and an average of them over the training.
+static const char *const WRAPPERS[] = {"state_dict",     "model_state_dict", "model",   "net",   "network",
+                                       "net_state_dict", "module",           "weights", "params"};
+static const char *const AVERAGES[] = {"state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict",
+                                       "ema_model",      "ema",       "params_ema",     "swa_model"};
 
 // The key as a C string, or NULL when it is no usable name.
 static const char *copy_name(const struct cdl_pickle_node *key, char *out, size_t size) {
@@ -216,35 +217,178 @@ static const char *copy_name(const struct cdl_pickle_node *key, char *out, size_
     return out;
 }
 
+static bool holds_tensors(const struct reader *r, const struct cdl_pickle_node *dict) {
+    if (dict->kind != CDL_PICKLE_DICT)
+        return false;
+    for (uint32_t cell = dict->u.cells.first; cell;) {
+        const struct cdl_pickle_cell *value = &r->pickle.cells[r->pickle.cells[cell - 1].next - 1];
+        if (r->pickle.nodes[value->node].kind == CDL_PICKLE_TENSOR)
+            return true;
+        cell = value->next;
+    }
+    return false;
+}
+
+// The value of one of the names: best a dictionary of tensors, then any dictionary, then an object.
+static const struct cdl_pickle_node *find_dict(const struct reader *r, const struct cdl_pickle_node *dict,
+                                               const char *const *names, size_t count, const char **found) {
+    for (int pass = 0; pass < 3; pass++)
+        for (size_t i = 0; i < count; i++) {
+            const struct cdl_pickle_node *inner = cdl_pickle_get(&r->pickle, dict, names[i]);
+            if (inner && (pass == 0   ? holds_tensors(r, inner)
+                          : pass == 1 ? inner->kind == CDL_PICKLE_DICT
+                                      : inner->kind == CDL_PICKLE_OPAQUE)) {
+                *found = names[i];
+                return inner;
+            }
+        }
+    return NULL;
+}
+
+// Of a dictionary without tensors, the only value that is a dictionary of tensors, under whatever name.
+static const struct cdl_pickle_node *find_only(struct reader *r, const struct cdl_pickle_node *dict,
+                                               const char **name) {
+    const struct cdl_pickle_node *only = NULL;
+    if (holds_tensors(r, dict))
+        return NULL;
+    for (uint32_t cell = dict->u.cells.first; cell;) {
+        const struct cdl_pickle_cell *key = &r->pickle.cells[cell - 1], *value = &r->pickle.cells[key->next - 1];
+        cell = value->next;
+        if (!holds_tensors(r, &r->pickle.nodes[value->node]))
+            continue;
+        if (only || !copy_name(&r->pickle.nodes[key->node], r->name, sizeof(r->name)))
+            return NULL;
+        only = &r->pickle.nodes[value->node];
+        *name = r->name;
+    }
+    return only;
+}
+
+// The dictionary or object inside `dict` that holds the weights, and the name that it is kept under; NULL: none.
+static const struct cdl_pickle_node *find_inner(struct reader *r, const struct cdl_pickle_node *dict,
+                                                const char **name) {
+    const struct cdl_pickle_node *inner = NULL;
+    if (r->copy && !r->list->copy_chosen) {
+        if (strcmp(r->copy, "ema") == 0)
+            inner = find_dict(r, dict, AVERAGES, CDL_COUNT(AVERAGES), name);
+        if (!inner)
+            inner = find_dict(r, dict, &r->copy, 1, name);
+        r->list->copy_chosen = inner != NULL;
+    }
+    if (!inner)
+        inner = find_dict(r, dict, WRAPPERS, CDL_COUNT(WRAPPERS), name);
+    return inner ? inner : find_only(r, dict, name);
+}
+
+// The keys of a dictionary but `skip` whose values are dictionaries, objects or tensors (all: any), in one line.
+static void list_keys(const struct reader *r, const struct cdl_pickle_node *dict, const char *skip, bool all, char *out,
+                      size_t size) {
+    char name[64];
+    size_t used = 0;
+    out[0] = 0;
+    for (uint32_t cell = dict->u.cells.first, n = 0; cell && n < 64; n++) {
+        const struct cdl_pickle_cell *key = &r->pickle.cells[cell - 1], *value = &r->pickle.cells[key->next - 1];
+        const uint32_t kind = r->pickle.nodes[value->node].kind;
+        cell = value->next;
+        if ((!all && kind != CDL_PICKLE_DICT && kind != CDL_PICKLE_OPAQUE && kind != CDL_PICKLE_TENSOR) ||
+            !copy_name(&r->pickle.nodes[key->node], name, sizeof(name)) || (skip && strcmp(skip, name) == 0) ||
+            used + strlen(name) + 3 >= size)
+            continue;
+        cdl_format_text(out + used, size - used, "%s%s", used ? ", " : "", name);
+        used = strlen(out);
+    }
+}
+
 // Fails for a dictionary without weights; the message names the keys that it has.
 static cdl_result no_tensors(const struct reader *r, const struct cdl_pickle_node *dict) {
-    char keys[256] = "", name[64];
-    size_t used = 0;
-    for (uint32_t i = 0; i < dict->count && i < 16; i += 2) {
-        if (copy_name(cdl_pickle_item(&r->pickle, dict, i), name, sizeof(name)) &&
-            used + strlen(name) + 3 < sizeof(keys)) {
-            cdl_format_text(keys + used, sizeof(keys) - used, "%s%s", used ? ", " : "", name);
-            used = strlen(keys);
-        }
-    }
+    char keys[256];
+    list_keys(r, dict, NULL, true, keys, sizeof(keys));
     return cdl_fail(r->log, CDL_ERR_FORMAT,
                     "%s: holds no floating-point tensor, neither itself nor under state_dict or model (keys: "
                     "%s); save it with torch.save(model.state_dict(), FILE)",
                     r->what, keys);
 }
 
-static cdl_result read_state_dict(struct reader *r) {
-    const struct cdl_pickle_node *dict = find_state_dict(r);
+// One line about what lies beside the weights, which are kept under `name`.
+static void tell_rest(const struct reader *r, const struct cdl_pickle_node *dict, const char *name) {
+    char keys[256];
+    const char *average = NULL;
+    list_keys(r, dict, name, false, keys, sizeof(keys));
+    if (!r->copy && find_dict(r, dict, AVERAGES, CDL_COUNT(AVERAGES), &average))
+        cdl_logf(
+            r->log, CDL_LOG_INFO,
+            "%s: the weights are those under %s; metadata weights=ema takes their average, %s; also passed over: %s",
+            r->what, name, average, keys);
+    else if (keys[0])
+        cdl_logf(r->log, CDL_LOG_INFO, "%s: the weights are those under %s; passed over: %s", r->what, name, keys);
+}
+
+// `path`: the keys that lead to the object, as in "[\"model\"]".
+static cdl_result refuse_object(const struct reader *r, const struct cdl_pickle_node *object, const char *path) {
+    char name[128];
+    cdl_pickle_class_name(object, name, sizeof(name));
+    return cdl_fail(r->log, CDL_ERR_FORMAT,
+                    "%s: holds a whole Python object, %s, of which nothing was executed; where its code is at hand and "
+                    "trusted, save the weights alone: torch.save(torch.load(FILE, weights_only=False)%s.state_dict(), "
+                    "OTHER)",
+                    r->what, name, path);
+}
+
+// The dictionary of tensors, which may lie under a few others.
+static cdl_result find_state_dict(struct reader *r, const struct cdl_pickle_node **out) {
+    const struct cdl_pickle_node *dict = cdl_pickle_root(&r->pickle);
+    char path[256] = "";
+    for (int depth = 0; depth < 4 && dict->kind == CDL_PICKLE_DICT; depth++) {
+        const char *name = NULL;
+        const struct cdl_pickle_node *inner = find_inner(r, dict, &name);
+        if (!inner)
+            break;
+        tell_rest(r, dict, name);
+        const size_t used = strlen(path);
+        cdl_format_text(path + used, sizeof(path) - used, "[\"%s\"]", name);
+        dict = inner;
+    }
+    *out = dict;
+    if (dict->kind == CDL_PICKLE_OPAQUE)
+        return refuse_object(r, dict, path);
     if (dict->kind != CDL_PICKLE_DICT) {
         return cdl_fail(r->log, CDL_ERR_FORMAT,
                         "%s: holds %s, but a dictionary of tensors is needed; save it with "
                         "torch.save(model.state_dict(), FILE)",
                         r->what, cdl_pickle_kind_name(dict));
     }
+    return CDL_OK;
+}
+
+static bool is_quantized(const struct cdl_pickle_node *node) {
+    char name[128];
+    if (node->kind != CDL_PICKLE_OPAQUE)
+        return false;
+    cdl_pickle_class_name(node, name, sizeof(name));
+    return cdl_ends_with(name, "_rebuild_qtensor");
+}
+
+static cdl_result read_state_dict(struct reader *r) {
+    const struct cdl_pickle_node *dict;
+    cdl_result found = find_state_dict(r, &dict);
+    if (found != CDL_OK)
+        return found;
+    if (r->pickle.foreign) {
+        char name[128];
+        cdl_pickle_class_name(&r->pickle.nodes[r->pickle.foreign - 1], name, sizeof(name));
+        cdl_logf(r->log, CDL_LOG_DEBUG, "%s: Python objects such as %s were passed over; nothing was executed", r->what,
+                 name);
+    }
     for (uint32_t cell = dict->u.cells.first; cell;) {
         const struct cdl_pickle_cell *key = &r->pickle.cells[cell - 1], *value = &r->pickle.cells[key->next - 1];
         const struct cdl_pickle_node *tensor = &r->pickle.nodes[value->node];
         cell = value->next;
+        if (is_quantized(tensor)) {
+            return cdl_fail(r->log, CDL_ERR_FORMAT,
+                            "%s: holds quantized weights, which are not supported; take the file of the float network "
+                            "that it was made from",
+                            r->what);
+        }
         if (tensor->kind != CDL_PICKLE_TENSOR)
             continue;
         char buffer[512];
@@ -445,8 +589,8 @@ static cdl_result parse_legacy(struct reader *r) {
 }
 
 cdl_result cdl_parse_pth(struct cdl_tensor_list *list, const uint8_t *data, size_t size, const char *what,
-                         const cdl_log *log) {
-    struct reader r = {.list = list, .data = data, .size = size, .what = what, .log = log};
+                         const char *copy, const cdl_log *log) {
+    struct reader r = {.list = list, .data = data, .size = size, .what = what, .log = log, .copy = copy};
     const cdl_result result = data[0] == 'P' ? parse_zip(&r) : parse_legacy(&r);
     cdl_pickle_free(&r.pickle);
     cdl_zip_free(&r.zip);

@@ -32,6 +32,14 @@ static const char *describe_unknown(const uint8_t *data, size_t size) {
         if (size >= known[i].offset + n && memcmp(data + known[i].offset, known[i].magic, n) == 0)
             return known[i].text;
     }
+    // TensorFlow's: field 1 (version) is 1, field 2 a message, which begins with a field of its own, not with a name.
+    if (size >= 6 && data[0] == 0x08 && data[1] == 1 && data[2] == 0x12) {
+        size_t at = 3;
+        while (at < size && data[at] & 0x80) // the message's length
+            at++;
+        if (at + 1 < size && data[at + 1] < 0x20)
+            return "is a TensorFlow SavedModel; train or convert the network in PyTorch and save its state_dict";
+    }
     // A protobuf of ONNX's outermost message: field 1 (ir_version) a small number, then a length-delimited field.
     if (size >= 4 && data[0] == 0x08 && data[1] >= 1 && data[1] < 32 && (data[2] & 7) == 2 && data[2] >> 3 < 32)
         return "appears to be an ONNX model; save the original network's state_dict with PyTorch";
@@ -54,7 +62,7 @@ cdl_result cdl_model_read_memory(cdl_model **out, const void *data, size_t size,
     if (cdl_is_safetensors(data, size))
         r = cdl_parse_safetensors(&model->list, data, size, what, &params->log);
     else if (cdl_is_pth(data, size))
-        r = cdl_parse_pth(&model->list, data, size, what, &params->log);
+        r = cdl_parse_pth(&model->list, data, size, what, cdl_params_metadata(params, "weights"), &params->log);
     else
         r = cdl_fail(&params->log, CDL_ERR_FORMAT, "%s: %s", what, describe_unknown(data, size));
     if (r == CDL_OK)

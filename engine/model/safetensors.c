@@ -1,13 +1,15 @@
 // .safetensors: u64 header length, JSON header, tensor bytes. All little-endian; see
 // https://github.com/huggingface/safetensors#format
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file_write.h"
+#include "base/json.h"
 #include "model/model.h"
 
 enum { PREFIX_SIZE = 8, MAX_HEADER = 100000000, MAX_METADATA = 4096 };
+
+static const char METADATA_KEY[] = "__metadata__";
 
 // ---- reading
 
@@ -18,29 +20,16 @@ bool cdl_is_safetensors(const uint8_t *data, size_t size) {
     return size > PREFIX_SIZE && data[PREFIX_SIZE] == '{' && header_length(data) < (uint64_t)1 << 40;
 }
 
-enum use { USE_TENSOR, USE_SKIP, USE_REFUSE };
-
 static const struct type {
     const char *name;
     int size;
-    enum use use;
-    cdl_dtype dtype; // of USE_TENSOR
+    int dtype;
 } TYPES[] = {
-    {"F32", 4, USE_TENSOR, CDL_DTYPE_F32},
-    {"F16", 2, USE_TENSOR, CDL_DTYPE_F16},
-    {"BF16", 2, USE_TENSOR, CDL_DTYPE_BF16},
-    {"F64", 8, USE_REFUSE, 0},
-    {"F8_E4M3", 1, USE_REFUSE, 0},
-    {"F8_E5M2", 1, USE_REFUSE, 0},
-    {"BOOL", 1, USE_SKIP, 0},
-    {"U8", 1, USE_SKIP, 0},
-    {"I8", 1, USE_SKIP, 0},
-    {"U16", 2, USE_SKIP, 0},
-    {"I16", 2, USE_SKIP, 0},
-    {"U32", 4, USE_SKIP, 0},
-    {"I32", 4, USE_SKIP, 0},
-    {"U64", 8, USE_SKIP, 0},
-    {"I64", 8, USE_SKIP, 0},
+    {"F32", 4, CDL_DTYPE_F32},    {"F16", 2, CDL_DTYPE_F16},       {"BF16", 2, CDL_DTYPE_BF16},
+    {"F64", 8, CDL_DTYPE_F64},    {"F8_E4M3", 1, CDL_DTYPE_OTHER}, {"F8_E5M2", 1, CDL_DTYPE_OTHER},
+    {"BOOL", 1, CDL_DTYPE_OTHER}, {"U8", 1, CDL_DTYPE_OTHER},      {"I8", 1, CDL_DTYPE_OTHER},
+    {"U16", 2, CDL_DTYPE_OTHER},  {"I16", 2, CDL_DTYPE_OTHER},     {"U32", 4, CDL_DTYPE_OTHER},
+    {"I32", 4, CDL_DTYPE_OTHER},  {"U64", 8, CDL_DTYPE_OTHER},     {"I64", 8, CDL_DTYPE_OTHER},
 };
 
 struct reader {
@@ -62,19 +51,19 @@ static cdl_result bad_entry(const struct reader *r, const char *name, const char
                     r->what, name, problem);
 }
 
-static cdl_result read_shape(const struct reader *r, const char *name, const json_t *shape, struct cdl_tensor *t,
-                             size_t *count) {
-    const size_t num_dims = json_array_size(shape);
-    if (!json_is_array(shape))
+static cdl_result read_shape(const struct reader *r, const char *name, const struct cdl_json *shape,
+                             struct cdl_tensor *t, size_t *count) {
+    if (!shape || shape->type != CDL_JSON_ARRAY)
         return bad_entry(r, name, "its shape is missing or no array");
+    const size_t num_dims = shape->count;
     if (num_dims > CDL_MAX_DIMS)
         return bad_entry(r, name, "it has more than 8 dimensions");
     *count = 1;
     for (size_t d = 0; d < num_dims; d++) {
-        const json_t *extent = json_array_get(shape, d);
-        if (!json_is_integer(extent) || json_integer_value(extent) < 0)
+        const struct cdl_json *extent = &shape[1 + d]; // all before it are numbers
+        if (extent->type != CDL_JSON_INTEGER || extent->value.integer < 0)
             return bad_entry(r, name, "its shape holds something other than numbers from 0");
-        t->shape[d] = json_integer_value(extent);
+        t->shape[d] = extent->value.integer;
         if ((uint64_t)t->shape[d] > SIZE_MAX || !cdl_mul_size(*count, (size_t)t->shape[d], count) || *count > INT64_MAX)
             return bad_entry(r, name, "its shape is too large");
     }
@@ -87,9 +76,10 @@ static cdl_result read_shape(const struct reader *r, const char *name, const jso
     return CDL_OK;
 }
 
-static cdl_result read_entry(const struct reader *r, const char *name, const json_t *entry, struct span *span) {
-    const char *type_name = json_string_value(json_object_get(entry, "dtype"));
-    const json_t *offsets = json_object_get(entry, "data_offsets");
+static cdl_result read_entry(const struct reader *r, const char *name, const struct cdl_json *entry,
+                             struct span *span) {
+    const char *type_name = cdl_json_text(cdl_json_member(entry, "dtype"));
+    const struct cdl_json *offsets = cdl_json_member(entry, "data_offsets");
     const struct type *type = NULL;
     for (size_t i = 0; type_name && i < CDL_COUNT(TYPES); i++) {
         if (strcmp(TYPES[i].name, type_name) == 0)
@@ -97,46 +87,38 @@ static cdl_result read_entry(const struct reader *r, const char *name, const jso
     }
     if (!type_name)
         return bad_entry(r, name, "its dtype is missing");
-    if (!type || (type->use == USE_REFUSE && !cdl_tensor_name_ignored(name))) {
-        return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: tensor %.200s is %.32s; convert it to F32, F16 or BF16", r->what,
-                        name, type_name);
-    }
-    struct cdl_tensor t = {.name = name, .dtype = type->dtype};
+    struct cdl_tensor t = {.name = name, .dtype = type ? type->dtype : CDL_DTYPE_OTHER};
     size_t count, bytes;
-    const cdl_result shape_result = read_shape(r, name, json_object_get(entry, "shape"), &t, &count);
+    const cdl_result shape_result = read_shape(r, name, cdl_json_member(entry, "shape"), &t, &count);
     if (shape_result != CDL_OK)
         return shape_result;
-    const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
+    if (!offsets || offsets->type != CDL_JSON_ARRAY || offsets->count != 2 || offsets[1].type != CDL_JSON_INTEGER ||
+        offsets[2].type != CDL_JSON_INTEGER)
         return bad_entry(r, name, "its data_offsets are no pair of numbers");
-    const json_int_t begin = json_integer_value(first), end = json_integer_value(last);
+    const int64_t begin = offsets[1].value.integer, end = offsets[2].value.integer;
     if (begin < 0 || end < begin || (uint64_t)end > r->size)
         return bad_entry(r, name, "its data_offsets lie outside the file");
-    if (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin))
+    if (type && (!cdl_mul_size(count, (size_t)type->size, &bytes) || bytes != (size_t)(end - begin)))
         return bad_entry(r, name, "its data_offsets do not fit its shape and dtype");
     *span = (struct span){(size_t)begin, (size_t)end, name};
-    if (type->use != USE_TENSOR || cdl_tensor_name_ignored(name))
-        return CDL_OK;
-    if (bytes == 0)
-        return bad_entry(r, name, "it is empty");
-    t.data = r->bytes + begin;
+    if (t.dtype != CDL_DTYPE_OTHER && count > 0)
+        t.data = r->bytes + begin;
     return cdl_tensor_list_add(r->list, &t, r->log);
 }
 
-static cdl_result read_metadata(const struct reader *r, json_t *metadata) {
-    if (!json_is_object(metadata) || json_object_size(metadata) > MAX_METADATA) {
+static cdl_result read_metadata(const struct reader *r, const struct cdl_json *metadata) {
+    if (metadata->type != CDL_JSON_OBJECT || metadata->count > MAX_METADATA) {
         return cdl_fail(r->log, CDL_ERR_FORMAT,
                         "%s: __metadata__ is no object of at most %d strings; convert the file again", r->what,
                         MAX_METADATA);
     }
-    const char *key;
-    json_t *value;
-    json_object_foreach (metadata, key, value) {
-        if (!json_is_string(value)) {
+    const struct cdl_json *value = metadata + 1;
+    for (uint32_t i = 0; i < metadata->count; i++, value += value->extent) {
+        if (value->type != CDL_JSON_STRING) {
             return cdl_fail(r->log, CDL_ERR_FORMAT, "%s: __metadata__ %.200s is no string; convert the file again",
-                            r->what, key);
+                            r->what, value->key);
         }
-        const cdl_result result = cdl_tensor_list_set_metadata(r->list, key, json_string_value(value), r->log);
+        const cdl_result result = cdl_tensor_list_set_metadata(r->list, value->key, value->value.text, r->log);
         if (result != CDL_OK)
             return result;
     }
@@ -169,20 +151,19 @@ static cdl_result check_coverage(const struct reader *r, struct span *spans, siz
                     r->size - end);
 }
 
-static cdl_result read_header(const struct reader *r, json_t *header) {
-    const size_t capacity = json_object_size(header) + 1;
+static cdl_result read_header(const struct reader *r, const struct cdl_json *header) {
+    const size_t capacity = (size_t)header->count + 1;
     struct span *spans = calloc(capacity, sizeof(*spans));
     if (!spans)
         return cdl_fail(r->log, CDL_ERR_NOMEM, "%s: out of memory for %zu tensors", r->what, capacity);
     size_t count = 0;
     cdl_result result = CDL_OK;
-    const char *name;
-    json_t *entry;
-    json_object_foreach (header, name, entry) {
-        if (strcmp(name, "__metadata__") == 0)
+    const struct cdl_json *entry = header + 1;
+    for (uint32_t i = 0; i < header->count; i++, entry += entry->extent) {
+        if (strcmp(entry->key, METADATA_KEY) == 0)
             result = read_metadata(r, entry);
         else
-            result = read_entry(r, name, entry, &spans[count++]);
+            result = read_entry(r, entry->key, entry, &spans[count++]);
         if (result != CDL_OK)
             break;
     }
@@ -203,16 +184,15 @@ cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *da
     if (size < PREFIX_SIZE || length > size - PREFIX_SIZE)
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: ends within its header; the file was cut short, download it again",
                         what);
-    json_error_t error;
-    json_t *header = json_loadb((const char *)data + PREFIX_SIZE, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-    if (!header && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
-        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for its header of %llu bytes", what,
-                        (unsigned long long)length);
-    if (!json_is_object(header)) {
-        json_decref(header);
-        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d; the file is damaged",
-                        what, header ? "another value" : error.text,
-                        header ? PREFIX_SIZE : PREFIX_SIZE + error.position);
+    struct cdl_json_error error = {"another value", 0};
+    struct cdl_json *header;
+    const cdl_result read = cdl_json_read(&header, (const char *)data + PREFIX_SIZE, (size_t)length, &error);
+    if (read == CDL_ERR_NOMEM)
+        return cdl_fail(log, read, "%s: out of memory for its header of %llu bytes", what, (unsigned long long)length);
+    if (read != CDL_OK || header->type != CDL_JSON_OBJECT) {
+        free(header);
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: its header is no JSON object: %s at byte %zu; the file is damaged",
+                        what, error.problem, PREFIX_SIZE + error.at);
     }
     const struct reader r = {
         .list = list,
@@ -222,7 +202,7 @@ cdl_result cdl_parse_safetensors(struct cdl_tensor_list *list, const uint8_t *da
         .log = log,
     };
     const cdl_result result = read_header(&r, header);
-    json_decref(header);
+    free(header);
     return result;
 }
 
@@ -232,50 +212,77 @@ static const char *dtype_name(cdl_dtype dtype) {
     return dtype == CDL_DTYPE_F32 ? "F32" : dtype == CDL_DTYPE_F16 ? "F16" : "BF16";
 }
 
-// Also true when memory runs out before the answer is known; make_header refuses malformed text, too.
-static bool is_utf8(const char *text) {
-    json_t *checked = json_string(text), *unchecked = checked ? NULL : json_string_nocheck(text);
-    const bool malformed = unchecked != NULL;
-    json_decref(checked);
-    json_decref(unchecked);
-    return !malformed;
+static void put_member(struct cdl_json_writer *w, const char *key, bool first) {
+    cdl_json_put(w, first ? "" : ",");
+    cdl_json_put_string(w, key);
+    cdl_json_put(w, ":");
+}
+
+static void put_header(struct cdl_json_writer *w, const struct cdl_model *model, const struct cdl_tensor_list *metadata,
+                       cdl_dtype dtype) {
+    cdl_json_put(w, "{");
+    put_member(w, METADATA_KEY, true);
+    cdl_json_put(w, "{");
+    for (int i = 0; i < metadata->num_metadata; i++) {
+        put_member(w, metadata->metadata[i].key, i == 0);
+        cdl_json_put_string(w, metadata->metadata[i].value);
+    }
+    cdl_json_put(w, "}");
+    int64_t offset = 0;
+    for (int i = 0; i < model->list.count; i++) {
+        const struct cdl_tensor *t = &model->list.items[i];
+        const int64_t end = offset + cdl_tensor_count(t) * (int64_t)cdl_dtype_size(dtype);
+        put_member(w, t->name, false);
+        cdl_json_put(w, "{");
+        put_member(w, "dtype", true);
+        cdl_json_put_string(w, dtype_name(dtype));
+        put_member(w, "shape", false);
+        cdl_json_put(w, "[");
+        for (int d = 0; d < t->num_dims; d++) {
+            cdl_json_put(w, d ? "," : "");
+            cdl_json_put_integer(w, t->shape[d]);
+        }
+        cdl_json_put(w, "],\"data_offsets\":[");
+        cdl_json_put_integer(w, offset);
+        cdl_json_put(w, ",");
+        cdl_json_put_integer(w, end);
+        cdl_json_put(w, "]}");
+        offset = end;
+    }
+    cdl_json_put(w, "}");
 }
 
 // The header's JSON text, padded with spaces so that the tensors start at a multiple of 8.
 // To be freed; NULL: out of memory.
 static char *make_header(const struct cdl_model *model, const struct cdl_tensor_list *metadata, cdl_dtype dtype) {
-    json_t *root = json_object(), *texts = json_object();
-    bool ok = root && texts;
-    for (int i = 0; ok && i < metadata->num_metadata; i++)
-        ok = json_object_set_new(texts, metadata->metadata[i].key, json_string(metadata->metadata[i].value)) == 0;
-    ok = json_object_set_new(root, "__metadata__", texts) == 0 && ok; // frees texts if it fails
-    int64_t offset = 0;
-    for (int i = 0; ok && i < model->list.count; i++) {
-        const struct cdl_tensor *t = &model->list.items[i];
-        const int64_t end = offset + cdl_tensor_count(t) * (int64_t)cdl_dtype_size(dtype);
-        json_t *shape = json_array();
-        for (int d = 0; d < t->num_dims; d++)
-            ok = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && ok;
-        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(dtype), "shape", shape, "data_offsets",
-                                  (json_int_t)offset, (json_int_t)end);
-        ok = json_object_set_new(root, t->name, entry) == 0 && ok; // frees entry if it fails
-        offset = end;
-    }
-    char *text = NULL;
-    const size_t length = ok ? json_dumpb(root, NULL, 0, JSON_COMPACT) : 0;
-    const size_t padded = cdl_align_up(length, 8);
-    if (length > 0)
-        text = malloc(padded + 1);
-    if (text && json_dumpb(root, text, length, JSON_COMPACT) != length) { // it allocates, and so may fail this time
-        free(text);
-        text = NULL;
-    }
-    if (text) {
-        memset(text + length, ' ', padded - length);
-        text[padded] = 0;
-    }
-    json_decref(root);
+    struct cdl_json_writer w = {0};
+    put_header(&w, model, metadata, dtype);
+    const size_t length = w.length, padded = cdl_align_up(length, 8);
+    char *text = malloc(padded + 1);
+    if (!text)
+        return NULL;
+    w = (struct cdl_json_writer){.out = text};
+    put_header(&w, model, metadata, dtype);
+    memset(text + length, ' ', padded - length);
+    text[padded] = 0;
     return text;
+}
+
+// Whether the format can hold all names and texts.
+static cdl_result check_texts(const struct cdl_model *model, const struct cdl_tensor_list *metadata, const char *path,
+                              const cdl_log *log) {
+    for (int i = 0; i < metadata->num_metadata; i++) {
+        const struct cdl_metadata_entry *pair = &metadata->metadata[i];
+        if (!cdl_is_utf8(pair->key) || !cdl_is_utf8(pair->value))
+            return cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path, pair->key);
+    }
+    for (int i = 0; i < model->list.count; i++) {
+        const char *name = model->list.items[i].name;
+        if (!cdl_is_utf8(name) || strcmp(name, METADATA_KEY) == 0)
+            return cdl_fail(log, CDL_ERR_INVALID, "%s: tensor %.200s: a .safetensors file cannot have that name", path,
+                            name);
+    }
+    return CDL_OK;
 }
 
 // Converts one row; -1, or the index of the first value that `dtype` cannot hold.
@@ -330,10 +337,8 @@ cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dt
     struct cdl_tensor_list metadata = {0};
     cdl_result r = cdl_model_collect_metadata(model, &metadata, log);
     char *header = NULL;
-    for (int i = 0; r == CDL_OK && i < metadata.num_metadata; i++)
-        if (!is_utf8(metadata.metadata[i].key) || !is_utf8(metadata.metadata[i].value))
-            r = cdl_fail(log, CDL_ERR_INVALID, "%s: metadata %.200s is not UTF-8; correct it", path,
-                         metadata.metadata[i].key);
+    if (r == CDL_OK)
+        r = check_texts(model, &metadata, path, log);
     if (r == CDL_OK) {
         header = make_header(model, &metadata, dtype);
         if (!header)

@@ -6,7 +6,17 @@
 
 // ---- tensors
 
-size_t cdl_dtype_size(cdl_dtype dtype) { return dtype == CDL_DTYPE_F32 ? 4 : 2; }
+size_t cdl_dtype_size(int dtype) {
+    switch (dtype) {
+    case CDL_DTYPE_F32: return 4;
+    case CDL_DTYPE_F16:
+    case CDL_DTYPE_BF16: return 2;
+    case CDL_DTYPE_F64: return 8;
+    }
+    return 0;
+}
+
+bool cdl_tensor_is_readable(const struct cdl_tensor *t) { return t->data && t->dtype != CDL_DTYPE_OTHER; }
 
 int64_t cdl_tensor_count(const struct cdl_tensor *t) {
     int64_t count = 1;
@@ -17,7 +27,10 @@ int64_t cdl_tensor_count(const struct cdl_tensor *t) {
 
 int64_t cdl_tensor_rows(const struct cdl_tensor *t) { return t->num_dims >= 2 ? t->shape[0] : 1; }
 
-int64_t cdl_tensor_row_size(const struct cdl_tensor *t) { return cdl_tensor_count(t) / cdl_tensor_rows(t); }
+int64_t cdl_tensor_row_size(const struct cdl_tensor *t) {
+    const int64_t rows = cdl_tensor_rows(t);
+    return rows ? cdl_tensor_count(t) / rows : 0;
+}
 
 bool cdl_tensor_is_contiguous(const struct cdl_tensor *t, int first) {
     int64_t expected = 1;
@@ -36,7 +49,7 @@ static uint16_t load_u16(const uint8_t *p) {
 }
 
 // n elements, `stride` elements apart.
-static void read_run(cdl_dtype dtype, const uint8_t *data, int64_t stride, int64_t n, float *out) {
+static void read_run(int dtype, const uint8_t *data, int64_t stride, int64_t n, float *out) {
     const int64_t step = stride * (int64_t)cdl_dtype_size(dtype);
     switch (dtype) {
     case CDL_DTYPE_F32:
@@ -54,6 +67,13 @@ static void read_run(cdl_dtype dtype, const uint8_t *data, int64_t stride, int64
     case CDL_DTYPE_BF16:
         for (int64_t i = 0; i < n; i++)
             out[i] = cdl_bf16_to_f32(load_u16(data + i * step));
+        return;
+    case CDL_DTYPE_F64:
+        for (int64_t i = 0; i < n; i++) {
+            double v;
+            memcpy(&v, data + i * step, sizeof(v));
+            out[i] = (float)v;
+        }
         return;
     }
 }
@@ -85,8 +105,6 @@ void cdl_tensor_read_row(const struct cdl_tensor *t, int64_t i, float *out) {
     }
 }
 
-bool cdl_tensor_name_ignored(const char *name) { return cdl_ends_with(name, "num_batches_tracked"); }
-
 // ---- tensor list
 
 cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_tensor *t, const cdl_log *log) {
@@ -98,6 +116,7 @@ cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_te
     if (!name)
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory for a tensor's name");
     list->items[list->count] = *t;
+    list->items[list->count].order = list->count;
     list->items[list->count++].name = name;
     return CDL_OK;
 }

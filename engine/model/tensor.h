@@ -6,18 +6,25 @@
 
 enum { CDL_MAX_DIMS = 8 };
 
+// Element types of files beside cdl_dtype's, which are those that can be written.
+enum {
+    CDL_DTYPE_F64 = 16, // read, and narrowed to 32 bits
+    CDL_DTYPE_OTHER,    // integers, 8-bit floats and others: known by name and shape, data NULL
+};
+
 // One tensor inside the mapped bytes. Every index reachable through shape and stride was
-// checked to lie inside the file.
+// checked to lie inside the file. A tensor without elements has no data.
 struct cdl_tensor {
-    const char *name; // torchvision's: "layer1.0.conv2.weight"
-    cdl_dtype dtype;
+    const char *name; // the file's; torchvision's once names.c has seen it: "layer1.0.conv2.weight"
+    int dtype;        // a cdl_dtype, or one of the above
+    int order;        // place in the file
     int num_dims;
     int64_t shape[CDL_MAX_DIMS];
     int64_t stride[CDL_MAX_DIMS]; // in elements; torch files may hold channels_last or transposed views
     const uint8_t *data;          // element [0,0,...]; not necessarily aligned
 };
 
-int64_t cdl_tensor_count(const struct cdl_tensor *t); // product of shape, >= 1
+int64_t cdl_tensor_count(const struct cdl_tensor *t); // product of shape
 
 // Row i of the tensor seen as [shape[0]][rest], as contiguous float[rest] in row-major order of
 // the remaining dimensions. A 1-d tensor is one row: [1][shape[0]].
@@ -28,8 +35,11 @@ int64_t cdl_tensor_row_size(const struct cdl_tensor *t);
 // Whether dimensions first .. num_dims - 1 lie in row-major order without gaps.
 bool cdl_tensor_is_contiguous(const struct cdl_tensor *t, int first);
 
-// Bytes of one element: 4 or 2.
-size_t cdl_dtype_size(cdl_dtype dtype);
+// Bytes of one element: 8, 4 or 2; 0 of CDL_DTYPE_OTHER.
+size_t cdl_dtype_size(int dtype);
+
+// Whether it holds numbers that a network can run with.
+bool cdl_tensor_is_readable(const struct cdl_tensor *t);
 
 // What a file says beside its weights.
 struct cdl_metadata_entry {
@@ -43,14 +53,12 @@ struct cdl_tensor_list {
     size_t capacity;                     // of items
     struct cdl_metadata_entry *metadata; // malloc'd
     int num_metadata;
+    bool copy_chosen; // of several copies of the weights, the parser took the one that was asked for
 };
 // Appends a copy of *t; t->name is copied too (malloc'd).
 cdl_result cdl_tensor_list_add(struct cdl_tensor_list *list, const struct cdl_tensor *t, const cdl_log *log);
 cdl_result cdl_tensor_list_set_metadata(struct cdl_tensor_list *list, const char *key, const char *value,
                                         const cdl_log *log);
 void cdl_tensor_list_free(struct cdl_tensor_list *list);
-
-// Whether a state dict's entry is training bookkeeping that inference never reads, whatever its type.
-bool cdl_tensor_name_ignored(const char *name);
 
 #endif // CDL_MODEL_TENSOR_H_

@@ -46,8 +46,8 @@ cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, in
     if (!cdl_resize_geometry(walk.width, walk.height, s->resize_size, s->info.width, s->info.height, &out->geometry))
         return cdl_fail(&s->dev->log, CDL_ERR_INVALID, "a picture of %dx%d pixels; sides of 1 to %d are possible",
                         stored_width, stored_height, CDL_MAX_PICTURE_SIDE);
-    out->column_taps = cdl_resample_taps(out->width, out->geometry.resized_width);
-    out->row_taps = cdl_resample_taps(out->height, out->geometry.resized_height);
+    out->column_taps = cdl_resample_taps(s->interpolation, out->width, out->geometry.resized_width);
+    out->row_taps = cdl_resample_taps(s->interpolation, out->height, out->geometry.resized_height);
     return CDL_OK;
 }
 
@@ -170,10 +170,10 @@ struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_sour
     const size_t rows_at = stage_take(st, table_bytes(count, src->row_taps));
     *columns = (int32_t *)(void *)stage_at(st, columns_at);
     *rows = (int32_t *)(void *)stage_at(st, rows_at);
-    cdl_resample_axis(src->width, src->geometry.resized_width, src->geometry.crop_left, width, src->column_taps,
-                      *columns, *columns + width);
-    cdl_resample_axis(src->height, src->geometry.resized_height, src->geometry.crop_top + row, count, src->row_taps,
-                      *rows, *rows + count);
+    cdl_resample_axis(s->interpolation, src->width, src->geometry.resized_width, src->geometry.crop_left, width,
+                      src->column_taps, *columns, *columns + width);
+    cdl_resample_axis(s->interpolation, src->height, src->geometry.resized_height, src->geometry.crop_top + row, count,
+                      src->row_taps, *rows, *rows + count);
 
     struct preprocess_job *job = (struct preprocess_job *)(void *)stage_at(st, 0) + st->num_jobs++;
     const uint64_t base = st->slot->staging.address;

@@ -1,5 +1,5 @@
 // preprocess.c - see preprocess.h. The arithmetic follows Pillow 9.4 (src/libImaging/Resample.c:
-// precompute_coeffs, normalize_coeffs_8bpc) and torchvision 0.14 (transforms/functional.py:
+// bicubic_filter, precompute_coeffs, normalize_coeffs_8bpc) and torchvision 0.14 (transforms/functional.py:
 // _compute_resized_output_size, center_crop) operation by operation, since equal bits need equal rounding.
 #include "session/preprocess.h"
 
@@ -43,11 +43,12 @@ bool cdl_resize_geometry(int width, int height, int resize_size, int crop_width,
     return true;
 }
 
-// The window of inputs that one output averages, and its triangle's slope.
+// The window of inputs that one output averages.
 struct window {
-    double center, inverse_scale;
-    int first, end; // inputs first .. end - 1
-    double sum;     // of the weights before they are normalised
+    cdl_interpolation filter;
+    double center, inverse_scale; // of the filter
+    int first, end;               // inputs first .. end - 1
+    double sum;                   // of the weights before they are normalised
 };
 
 static double triangle(double x) {
@@ -55,14 +56,28 @@ static double triangle(double x) {
     return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-static double window_weight(const struct window *w, int input) {
-    return triangle((input - w->center + 0.5) * w->inverse_scale);
+// Keys 1981, "Cubic convolution interpolation for digital image processing", a = -1/2 as in Pillow.
+static double cubic(double x) {
+    const double a = -0.5;
+    x = x < 0.0 ? -x : x;
+    if (x < 1.0)
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+    return x < 2.0 ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
-static struct window output_window(int in_size, int out_size, int output) {
+// How far a filter reaches to either side, in inputs when enlarging and in outputs when shrinking.
+static double filter_reach(cdl_interpolation filter) { return filter == CDL_INTERPOLATION_BICUBIC ? 2.0 : 1.0; }
+
+static double window_weight(const struct window *w, int input) {
+    const double x = (input - w->center + 0.5) * w->inverse_scale;
+    return w->filter == CDL_INTERPOLATION_BICUBIC ? cubic(x) : triangle(x);
+}
+
+static struct window output_window(cdl_interpolation filter, int in_size, int out_size, int output) {
     double scale = (double)in_size / out_size;
-    double support = scale < 1.0 ? 1.0 : scale; // when enlarging, the triangle spans two inputs
-    struct window w = {.center = (output + 0.5) * scale, .inverse_scale = 1.0 / support};
+    double filter_scale = scale < 1.0 ? 1.0 : scale;
+    double support = filter_reach(filter) * filter_scale;
+    struct window w = {.filter = filter, .center = (output + 0.5) * scale, .inverse_scale = 1.0 / filter_scale};
     w.first = (int)(w.center - support + 0.5); // truncation, as in Pillow: -0.5 becomes 0
     if (w.first < 0)
         w.first = 0;
@@ -78,19 +93,20 @@ static int32_t window_coef(const struct window *w, int input) {
     double weight = window_weight(w, input);
     if (w->sum != 0.0)
         weight /= w->sum;
-    return (int32_t)(0.5 + weight * (1 << CDL_RESAMPLE_BITS));
+    return (int32_t)((weight < 0.0 ? -0.5 : 0.5) + weight * (1 << CDL_RESAMPLE_BITS));
 }
 
-int cdl_resample_taps(int in_size, int out_size) {
+int cdl_resample_taps(cdl_interpolation filter, int in_size, int out_size) {
     if (in_size == out_size)
         return 1;
     double scale = (double)in_size / out_size;
     // The window is half open and 2 * support long; Pillow's own bound, ceil(support) * 2 + 1, is looser.
-    double taps = ceil(scale < 1.0 ? 2.0 : 2.0 * scale);
+    double taps = ceil(2.0 * filter_reach(filter) * (scale < 1.0 ? 1.0 : scale));
     return taps < in_size ? (int)taps : in_size;
 }
 
-void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps, int32_t *start, int32_t *coef) {
+void cdl_resample_axis(cdl_interpolation filter, int in_size, int out_size, int first, int count, int taps,
+                       int32_t *start, int32_t *coef) {
     for (int k = 0; k < count; ++k) {
         int32_t *row = coef + (size_t)k * (size_t)taps;
         memset(row, 0, (size_t)taps * sizeof(*row));
@@ -98,7 +114,7 @@ void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps
         int64_t output = (int64_t)first + k;
         if (output < 0 || output >= out_size)
             continue;
-        struct window w = output_window(in_size, out_size, (int)output);
+        struct window w = output_window(filter, in_size, out_size, (int)output);
         // Zero weights at the ends need no tap; rounding can leave one input too many there.
         while (w.end - w.first > 1 && window_coef(&w, w.first) == 0)
             ++w.first;

@@ -1,12 +1,13 @@
 // preprocess.h - the host half of preprocessing: where the network's input lies in a picture and
-// with which weights its pixels are summed. Equal, bit for bit, to Pillow's antialiased bilinear
-// resize under torchvision's Resize(size) + CenterCrop(height, width). No Vulkan.
+// with which weights its pixels are summed. Equal, bit for bit, to Pillow's antialiased bilinear and
+// bicubic resize under torchvision's Resize(size) + CenterCrop(height, width). No Vulkan.
 //
 // The GPU half computes each output pixel (x, y) of the crop from the upright picture p, per channel:
 //     row[j] = clamp((2^21 + sum_i cx[x][i] * p[start_y[y] + j][start_x[x] + i]) >> 22, 0, 255)
 //     v      = clamp((2^21 + sum_j cy[y][j] * row[j]) >> 22, 0, 255)
 //     out    = (v / 255 - mean) / std, in fp32
-// in 32-bit integers, which cannot overflow: the coefficients are >= 0 and sum to about 2^22.
+// in 32-bit integers, which cannot overflow: the coefficients sum to about 2^22, and their magnitudes to less than
+// twice that (bicubic ones are negative in part).
 //
 // Thread-safety: every function is pure.
 #ifndef CDL_PREPROCESS_H_
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "cdl/cdl.h"
 
 // Within these limits every resized side fits an int, and every product below fits an int64_t.
 #define CDL_MAX_PICTURE_SIDE 65535 // pixels, either side of a picture
@@ -37,17 +40,18 @@ bool cdl_resize_geometry(int width, int height, int resize_size, int crop_width,
                          struct cdl_geometry *out);
 
 // The coefficients that cdl_resample_axis gives to each output: at least 1, at most in_size, and
-// about 2 * in_size / out_size when shrinking. Both sizes >= 1.
-int cdl_resample_taps(int in_size, int out_size);
+// about 2 * in_size / out_size when shrinking, twice as many for bicubic. Both sizes >= 1.
+int cdl_resample_taps(cdl_interpolation filter, int in_size, int out_size);
 
 // The weights of one axis resized from in_size to out_size, for outputs first .. first + count - 1:
 // output first + k is the sum over t in 0..taps-1 of coef[k * taps + t] * input[start[k] + t].
 //   start: [count]; coef: [count][taps], unused ones zero.
-//   taps: cdl_resample_taps(in_size, out_size) or more, up to in_size.
+//   taps: cdl_resample_taps(filter, in_size, out_size) or more, up to in_size.
 // start[k] >= 0 and start[k] + taps <= in_size, so a kernel that always sums `taps` inputs reads
 // inside the picture. Outputs outside 0..out_size-1 are the black border: start 0, all coefficients
 // zero. Where in_size == out_size the one coefficient that is not zero is 2^22, the identity.
-void cdl_resample_axis(int in_size, int out_size, int first, int count, int taps, int32_t *start, int32_t *coef);
+void cdl_resample_axis(cdl_interpolation filter, int in_size, int out_size, int first, int count, int taps,
+                       int32_t *start, int32_t *coef);
 
 // EXIF orientation as address arithmetic: the upright picture's pixel (x, y) lies at byte
 // base + x * step_x + y * step_y of the stored picture.

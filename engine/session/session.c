@@ -152,6 +152,7 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
         .height = params->height ? params->height : recipe->input_height,
         .precision = choose_precision(params->precision, &s->dev->info),
     };
+    s->interpolation = recipe->interpolation;
     // Another input size sees the same part of a picture: the resize size scales along.
     const int short_side = s->info.width < s->info.height ? s->info.width : s->info.height;
     const int recipe_side = recipe->input_width < recipe->input_height ? recipe->input_width : recipe->input_height;

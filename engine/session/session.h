@@ -57,6 +57,7 @@ struct cdl_session {
     struct cdl_plan plan;
     struct cdl_session_info info;
     int resize_size;
+    cdl_interpolation interpolation; // the recipe's
     bool timings;
     float *class_weights;                     // [2][num_features], scratch of cdl_session_cam; NULL: without `cam`
     struct cdl_step_text *texts;              // [plan.num_steps]; NULL without timings

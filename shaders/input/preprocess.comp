@@ -3,8 +3,8 @@
 //   v = round8(sum over rows j of cy[j] round8(sum over columns i of cx[i] pixel[y + j][x + i]))
 //   dst = (v / 255 - mean) / std
 //
-// Pillow's antialiased bilinear resize (its Resample.c) sums 8-bit pixels with 22-bit fixed-point
-// coefficients, columns first, and rounds to 8 bits after each pass; so does this, in integers. The
+// Pillow's antialiased bilinear or bicubic resize (its Resample.c) sums 8-bit pixels with 22-bit fixed-point
+// coefficients, columns first, and rounds and clips to 8 bits after each pass; so does this, in integers. The
 // passes are fused: an invocation makes one output pixel and sums the columns of each row it needs. That
 // sums each source row about twice when shrinking, and needs no picture in between.
 //

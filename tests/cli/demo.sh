@@ -40,7 +40,7 @@ export DISPLAY
 
 # The bundled cat, slowly approached, beside FFmpeg's test picture.
 ffmpeg -v error -loop 1 -i "$root/apps/pictures/chelsea.png" -f lavfi -i testsrc2=size=320x180:rate=30 -filter_complex \
-    "[0]scale=2560:-1,crop=2560:1440,zoompan=z='1+0.5*on/300':d=1:x='iw/2-iw/zoom/2':y='ih/2-ih/zoom/2':s=1280x720:fps=30[a];[a][1]overlay=W-w-20:H-h-20" \
+    "[0]scale=-1:1440,pad=2560:1440:(ow-iw)/2:0,zoompan=z='1+0.2*on/300':d=1:x='iw/2-iw/zoom/2':y='ih/2-ih/zoom/2':s=1280x720:fps=30[a];[a][1]overlay=W-w-20:H-h-20" \
     -frames:v 300 -pix_fmt yuv420p -colorspace bt709 "$work/video.mp4" || fail "ffmpeg made no video"
 
 case $docs in '' | /*) ;; *) docs=$PWD/$docs ;; esac
@@ -128,7 +128,7 @@ if [ -n "$docs" ]; then
     echo "== screenshots for $docs"
     start video --frames 200 --screenshot "$docs/demo-video.png" "$work/video.mp4"
     finished video
-    start picture --frames 40 --screenshot "$docs/demo-picture.png" "$root/apps/pictures/rocket.jpg"
+    start picture --frames 40 --screenshot "$docs/demo-picture.png" "$root/apps/pictures/coffee.png"
     finished picture
 fi
 echo "the demo's window: passed"

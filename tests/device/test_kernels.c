@@ -422,9 +422,14 @@ static void test_import(void **state) {
 
 static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
 
-static size_t add_axis(struct device_batch *b, int in_size, int out_size, int first, int count, int taps) {
+static cdl_interpolation filter_of(const struct op_case *c) {
+    return c->bicubic ? CDL_INTERPOLATION_BICUBIC : CDL_INTERPOLATION_BILINEAR;
+}
+
+static size_t add_axis(struct device_batch *b, cdl_interpolation filter, int in_size, int out_size, int first,
+                       int count, int taps) {
     int32_t *table = must_alloc((size_t)count * (size_t)(taps + 1), sizeof *table);
-    cdl_resample_axis(in_size, out_size, first, count, taps, table, table + count);
+    cdl_resample_axis(filter, in_size, out_size, first, count, taps, table, table + count);
     const size_t at = batch_add(b, (size_t)count * (size_t)(taps + 1) * 4, table);
     free(table);
     return at;
@@ -437,15 +442,17 @@ static void add_jobs(struct device_batch *b, const struct op_case *c, const uint
     struct cdl_geometry g;
     cdl_orient(c->orientation, c->width, c->height, (size_t)c->width, 1, &walk);
     assert_true(cdl_resize_geometry(walk.width, walk.height, c->resize, c->crop_width, c->crop_height, &g));
-    const int column_taps = cdl_resample_taps(walk.width, g.resized_width),
-              row_taps = cdl_resample_taps(walk.height, g.resized_height);
+    const int column_taps = cdl_resample_taps(filter_of(c), walk.width, g.resized_width),
+              row_taps = cdl_resample_taps(filter_of(c), walk.height, g.resized_height);
     const size_t pixels = batch_add(b, (size_t)c->width * (size_t)c->height * 4, rgba);
-    const size_t columns = add_axis(b, walk.width, g.resized_width, g.crop_left, c->crop_width, column_taps);
+    const size_t columns =
+        add_axis(b, filter_of(c), walk.width, g.resized_width, g.crop_left, c->crop_width, column_taps);
     const int split = c->crop_height / 3;
     for (int i = 0; i < 2; i++) {
         const int first = i ? split : 0, count = i ? c->crop_height - split : split;
         const size_t rows =
-            count ? add_axis(b, walk.height, g.resized_height, g.crop_top + first, count, row_taps) : columns;
+            count ? add_axis(b, filter_of(c), walk.height, g.resized_height, g.crop_top + first, count, row_taps)
+                  : columns;
         jobs[i] = (struct preprocess_job){
             .pixels = batch_address(b, pixels),
             .columns = batch_address(b, columns),
@@ -474,8 +481,8 @@ static void check_preprocessed(const struct op_case *c, const uint8_t *rgba, boo
                                        .orientation = c->orientation,
                                        .format = swap ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8};
     case_text(c, shape, sizeof shape);
-    assert_true(
-        cdl_preprocess_reference(&picture, c->resize, c->crop_width, c->crop_height, mean, deviation, rgb, out));
+    assert_true(cdl_preprocess_reference(&picture, filter_of(c), c->resize, c->crop_width, c->crop_height, mean,
+                                         deviation, rgb, out));
     for (size_t i = 0; i < pixels * 4; i++) {
         const size_t pixel = i / 4, channel = i % 4;
         const double value = (double)stored(data, i, fp16),

@@ -5,6 +5,7 @@
 // at.
 #include <math.h>
 
+#include "base/file_map.h"
 #include "graph/resnet.h"
 #include "support/harness.h"
 #include "session/inspect.h"
@@ -15,20 +16,47 @@ enum { MAX_BATCH = 5, GOLDEN_IMAGES = 2, MAX_VALUES = 256 };
 // 2^-11 of itself, and layers pass that on.
 static const double tolerance[2] = {2e-5, 1.5e-2};
 
-static const char *const networks[] = {"basic_7x7",     "basic_3x3",     "bottleneck_g1",  "bottleneck_g2",
-                                       "bottleneck_g4", "bottleneck_g8", "bottleneck_g16", "bottleneck_g32"};
+static const char *const networks[] = {"basic_7x7",     "basic_3x3",       "bottleneck_g1",  "bottleneck_g2",
+                                       "bottleneck_g4", "bottleneck_g8",   "bottleneck_g16", "bottleneck_g32",
+                                       "basic_bias",    "bottleneck_bias", "option_a",       "option_a_end",
+                                       "option_a_wide"};
+
+// What PyTorch's modules gave, by their names, in a file beside the network's.
+struct outputs {
+    struct cdl_tensor_list list;
+    const void *data;
+    size_t size;
+    char path[512];
+};
+
+static void load_outputs(struct outputs *out, const char *network) {
+    *out = (struct outputs){0};
+    snprintf(out->path, sizeof out->path, "%s/layers/%s.outputs.safetensors", CDL_GOLDEN_DIR, network);
+    harness_expect_ok(cdl_file_map(&out->data, &out->size, out->path, &harness_shared_log), out->path);
+    harness_expect_ok(cdl_parse_safetensors(&out->list, out->data, out->size, out->path, &harness_shared_log),
+                      out->path);
+}
+
+static void free_outputs(struct outputs *outputs) {
+    cdl_tensor_list_free(&outputs->list);
+    cdl_file_unmap(outputs->data, outputs->size);
+}
+
+static const struct cdl_tensor *find_output(const struct outputs *outputs, const char *module) {
+    for (int i = 0; i < outputs->list.count; i++)
+        if (!strcmp(outputs->list.items[i].name, module))
+            return &outputs->list.items[i];
+    fail_msg("%s: no %s", outputs->path, module);
+    return NULL;
+}
 
 // The golden output of a module for one image, as [height][width][channels]. malloc'd.
-static float *golden(const cdl_model *model, const char *module, const struct cdl_value *v, int image) {
-    char name[128];
-    snprintf(name, sizeof name, "golden.%s", module);
-    const struct cdl_tensor *t = cdl_model_find(model, name);
-    if (!t)
-        fail_msg("%s: no %s", model->what, name);
+static float *golden(const struct outputs *outputs, const char *module, const struct cdl_value *v, int image) {
+    const struct cdl_tensor *t = find_output(outputs, module);
     const size_t pixels = (size_t)v->height * (size_t)v->width, channels = (size_t)v->channels;
     if (t->shape[0] != GOLDEN_IMAGES || (size_t)cdl_tensor_row_size(t) != pixels * channels ||
         t->shape[1] != v->channels)
-        fail_msg("%s: %s is not the shape of value %dx%dx%d", model->what, name, v->height, v->width, v->channels);
+        fail_msg("%s: %s is not the shape of value %dx%dx%d", outputs->path, module, v->height, v->width, v->channels);
     float *planar = must_alloc(pixels * channels, sizeof *planar), *out = must_alloc(pixels * channels, sizeof *out);
     cdl_tensor_read_row(t, image, planar);
     for (size_t i = 0; i < pixels * channels; i++)
@@ -60,15 +88,15 @@ static size_t value_count(const struct cdl_value *v) {
     return (size_t)v->height * (size_t)v->width * (size_t)v->channels;
 }
 
-static void expect(struct expected *out, const cdl_model *model, const struct cdl_graph *g, int image) {
+static void expect(struct expected *out, const struct outputs *outputs, const struct cdl_graph *g, int image) {
     char module[96];
     out->count = g->num_values;
     assert_true(g->num_values <= MAX_VALUES);
-    out->values[0] = golden(model, "input", &g->values[0], image);
+    out->values[0] = golden(outputs, "input", &g->values[0], image);
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
         module_of(op, module, sizeof module);
-        float *v = out->values[op->dst] = golden(model, module, &g->values[op->dst], image);
+        float *v = out->values[op->dst] = golden(outputs, module, &g->values[op->dst], image);
         for (size_t k = 0; k < value_count(&g->values[op->dst]); k++) {
             if (op->residual >= 0)
                 v[k] += out->values[op->residual][k];
@@ -128,6 +156,8 @@ static double check_run(const char *network, cdl_session *s, const struct expect
 
 static double check_network(const char *network, int max_batch, bool fp16, bool no_fold) {
     cdl_model *model = harness_load(network);
+    struct outputs outputs;
+    load_outputs(&outputs, network);
     cdl_session *s;
     struct expected expected[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
@@ -138,8 +168,8 @@ static double check_network(const char *network, int max_batch, bool fp16, bool 
                                                       .precision = fp16 ? CDL_PRECISION_FP16 : CDL_PRECISION_FP32)),
         network);
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
-        const struct cdl_tensor *t = cdl_model_find(model, "golden.input");
-        expect(&expected[i], model, &s->plan.graph, i);
+        const struct cdl_tensor *t = find_output(&outputs, "input");
+        expect(&expected[i], &outputs, &s->plan.graph, i);
         inputs[i] = must_alloc((size_t)cdl_tensor_row_size(t), sizeof **inputs);
         cdl_tensor_read_row(t, i, inputs[i]);
     }
@@ -153,6 +183,7 @@ static double check_network(const char *network, int max_batch, bool fp16, bool 
         free(inputs[i]);
     }
     cdl_session_destroy(&s);
+    free_outputs(&outputs);
     cdl_model_destroy(&model);
     return worst;
 }
@@ -193,6 +224,8 @@ static void test_small_batches(void **state) {
 static double check_maps(const char *network, bool fp16) {
     enum { CLASSES = 3 };
     cdl_model *model = harness_load(network);
+    struct outputs outputs;
+    load_outputs(&outputs, network);
     cdl_session *s;
     struct cdl_pixels pixels[GOLDEN_IMAGES];
     float *inputs[GOLDEN_IMAGES];
@@ -209,7 +242,7 @@ static double check_maps(const char *network, bool fp16) {
     assert_int_equal(info.cam_width, g->values[g->map].width);
     assert_int_equal(info.num_features, g->values[g->map].channels);
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
-        const struct cdl_tensor *t = cdl_model_find(model, "golden.input");
+        const struct cdl_tensor *t = find_output(&outputs, "input");
         inputs[i] = must_alloc((size_t)cdl_tensor_row_size(t), sizeof **inputs);
         cdl_tensor_read_row(t, i, inputs[i]);
         pixels[i] = (struct cdl_pixels){
@@ -223,7 +256,7 @@ static double check_maps(const char *network, bool fp16) {
     cdl_tensor_read_row(bias, 0, biases);
     for (int i = 0; i < GOLDEN_IMAGES; i++) {
         struct expected e;
-        expect(&e, model, g, i);
+        expect(&e, &outputs, g, i);
         const float *features = cdl_session_features(s, 0, i), *map = e.values[g->map];
         assert_non_null(features);
         worst = fmax(worst, compare(network, "the features", features, e.values[g->features], (size_t)info.num_features,
@@ -262,6 +295,7 @@ static double check_maps(const char *network, bool fp16) {
     for (int i = 0; i < GOLDEN_IMAGES; i++)
         free(inputs[i]);
     cdl_session_destroy(&s);
+    free_outputs(&outputs);
     cdl_model_destroy(&model);
     return worst;
 }
@@ -278,6 +312,8 @@ static void test_blocks_are_pytorchs(void **state) {
     (void)state;
     for (size_t n = 0; n < CDL_COUNT(networks); n++) {
         cdl_model *model = harness_load(networks[n]);
+        struct outputs outputs;
+        load_outputs(&outputs, networks[n]);
         struct cdl_graph g;
         struct expected e;
         int blocks = 0;
@@ -285,7 +321,7 @@ static void test_blocks_are_pytorchs(void **state) {
         harness_expect_ok(
             cdl_graph_create(&g, model, model->recipe.input_height, model->recipe.input_width, true, &log),
             networks[n]);
-        expect(&e, model, &g, 1);
+        expect(&e, &outputs, &g, 1);
         for (int i = 0; i < g.num_ops; i++) {
             char block[64];
             snprintf(block, sizeof block, "%s", g.ops[i].name);
@@ -293,7 +329,7 @@ static void test_blocks_are_pytorchs(void **state) {
                 continue;
             *strrchr(block, '.') = 0;
             const struct cdl_value *v = &g.values[g.ops[i].dst];
-            float *wanted = golden(model, block, v, 1);
+            float *wanted = golden(&outputs, block, v, 1);
             compare(networks[n], block, e.values[g.ops[i].dst], wanted, value_count(v), 1e-6, 1, 0);
             free(wanted);
             blocks++;
@@ -301,6 +337,7 @@ static void test_blocks_are_pytorchs(void **state) {
         assert_true(blocks > 0);
         forget(&e);
         cdl_graph_destroy(&g);
+        free_outputs(&outputs);
         cdl_model_destroy(&model);
     }
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Makes tests/golden/layers/*.safetensors: tiny networks with every layer's output, from PyTorch.
 
-Each file holds a network's weights under torchvision's names, its recipe as metadata, the network's input
-`golden.input` [2][3][h][w] (normalised pixels) and, for every module on the path, its output in eval
-mode: `golden.conv1`, `golden.bn1` (before the ReLU), `golden.relu`, `golden.maxpool` where there is one,
-`golden.layer1.0.conv1`, `golden.layer1.0.bn1`, ..., `golden.layer1.0.downsample.0` and `.1`,
-`golden.layer1.0` (the block: after sum and ReLU), `golden.avgpool` [2][c][1][1], `golden.fc` [2][classes].
+NAME.safetensors holds a network's weights under torchvision's names, and its recipe as metadata. NAME.outputs.safetensors
+holds the network's input, `input` [2][3][h][w] (normalised pixels), and, for every module on the path, its output in eval
+mode: `conv1`, `bn1` (before the ReLU), `relu`, `maxpool` where there is one, `layer1.0.conv1`, `layer1.0.bn1`, ...,
+`layer1.0.downsample.0` and `.1`, `layer1.0` (the block: after sum and ReLU), `avgpool` [2][c][1][1], `fc` [2][classes].
 All fp32, NCHW. num_batches_tracked is left out.
 
-Run it by hand, with Debian's python3-torch, when a network below changes; its files are committed.
+Run it by hand, with Debian's python3-torch, when a network below changes, with the names of those to make (none: all);
+its files are committed.
 """
 import os
 import re
@@ -43,6 +43,15 @@ NETWORKS = {
                                     stem_width=8, groups=16, stem_pool=True)),       # 1, 2, 4 per group
     "bottleneck_g32": (15, 19, dict(stages=[(1, 128, 16, 1)], num_classes=2, stem_width=4, groups=32,
                                     stem_kernel=7, stem_stride=2, stem_pool=True)),  # 4 per group, as 32x4d
+    # convolutions with biases before their batch norms
+    "basic_bias": (9, 13, dict(stages=[(1, 0, 8, 1), (1, 0, 12, 2)], num_classes=5, stem_width=8, bottleneck=False, bias=True)),
+    "bottleneck_bias": (11, 7, dict(stages=[(2, 8, 12, 1), (1, 16, 24, 2)], num_classes=7, stem_width=6, groups=4, bias=True)),
+    # shortcuts without weights
+    "option_a": (13, 10, dict(stages=[(1, 0, 6, 1), (2, 0, 12, 2), (1, 0, 26, 2)], num_classes=5, stem_width=6,
+                              bottleneck=False, shortcut="a")),
+    "option_a_end": (9, 11, dict(stages=[(1, 0, 5, 1), (1, 0, 12, 2), (1, 0, 18, 2)], num_classes=5, stem_width=5,
+                                 bottleneck=False, shortcut="a-end")),
+    "option_a_wide": (8, 8, dict(stages=[(1, 8, 20, 1), (1, 8, 36, 2)], num_classes=3, stem_width=4, groups=2, shortcut="a")),
 }
 
 
@@ -51,7 +60,7 @@ def record_outputs(model):
 
     def hook(name):
         def keep(module, inputs, output):
-            outputs["golden." + name] = output.clone()
+            outputs[name] = output.clone()
         return keep
 
     for name, m in model.named_modules():
@@ -71,8 +80,6 @@ def make(folder, name, height, width, arguments, seed):
         model(x)
 
     tensors = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    tensors["golden.input"] = x
-    tensors.update(outputs)
     recipe = model.recipe
     metadata = {
         "architecture": "tiny_" + name,
@@ -85,10 +92,13 @@ def make(folder, name, height, width, arguments, seed):
         "stem_pool": "true" if recipe["stem_pool"] else "false",
         "stage_strides": ",".join(str(s) for s in recipe["stage_strides"]),
     }
+    if recipe["shortcut"]:
+        metadata["shortcut"] = recipe["shortcut"]
     path = os.path.join(folder, name + ".safetensors")
     write_safetensors(path, tensors, metadata)
+    write_safetensors(os.path.join(folder, name + ".outputs.safetensors"), {"input": x, **outputs}, {})
     size = os.path.getsize(path)
-    spread = ", ".join(f"{k[7:]} {outputs[k].abs().max():.2f}" for k in ("golden.conv1", "golden.layer1.0", "golden.avgpool", "golden.fc"))
+    spread = ", ".join(f"{k} {outputs[k].abs().max():.2f}" for k in ("conv1", "layer1.0", "avgpool", "fc"))
     print(f"{name:16} {len(outputs):3} outputs {size:7} bytes; largest magnitudes: {spread}")
     if size > LIMIT:
         sys.exit(f"{path}: larger than {LIMIT} bytes")
@@ -99,7 +109,8 @@ def main():
     os.makedirs(folder, exist_ok=True)
     torch.set_num_threads(1)
     for seed, (name, (height, width, arguments)) in enumerate(NETWORKS.items(), start=1):
-        make(folder, name, height, width, arguments, seed)
+        if len(sys.argv) < 2 or name in sys.argv[1:]:
+            make(folder, name, height, width, arguments, seed)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ static struct {
 
 static int open_all(void **state) {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    heap_open();
     if (rig_open(state))
         return -1;
     struct random r = random_of(14);
@@ -298,6 +297,8 @@ static void test_device_misuse(void **state) {
 // misuse: cdl_model_random
 // misuse: cdl_model_destroy
 // misuse: cdl_model_arch_name
+// misuse: cdl_model_metadata_key
+// misuse: cdl_model_nearest_key
 // misuse: cdl_model_save
 // misuse: cdl_model_class_name
 static void test_model_misuse(void **state) {
@@ -309,7 +310,11 @@ static void test_model_misuse(void **state) {
                                        {.log = log, .num_metadata = 1},
                                        {.log = log, .metadata = &half, .num_metadata = 1},
                                        {.log = log, .metadata = &nameless, .num_metadata = 1},
-                                       {.log = log, .metadata = &bad, .num_metadata = 1}};
+                                       {.log = log, .metadata = &bad, .num_metadata = 1},
+                                       {.log = log, .num_defaults = -1},
+                                       {.log = log, .num_defaults = 1},
+                                       {.log = log, .defaults = &half, .num_defaults = 1},
+                                       {.log = log, .defaults = &nameless, .num_defaults = 1}};
     char path[512];
     cdl_model *model = (cdl_model *)1;
     int freed = 0;
@@ -337,6 +342,9 @@ static void test_model_misuse(void **state) {
     cdl_model_destroy(NULL);
     assert_null(cdl_model_arch_name(-1));
     assert_null(cdl_model_arch_name(INT32_MAX));
+    assert_null(cdl_model_metadata_key(-1));
+    assert_null(cdl_model_metadata_key(INT32_MAX));
+    assert_null(cdl_model_nearest_key(NULL));
     assert_null(cdl_model_class_name(t.model, -1));
     assert_null(cdl_model_class_name(t.model, INT32_MAX));
 }

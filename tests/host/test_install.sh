@@ -13,7 +13,7 @@ quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
 
 . "$root/tests/host/install/symbols.sh"
 version=$(header_version "$root/engine/include/cdl/cdl.h")
-expected="$version renamed 10 cat 1"
+expected="$version renamed 105 cat 1"
 expect() { # PROGRAM...: prints what a host prints
     local got
     got=$("$@" "$model" "$tmp/none") || fail "$*: exit status $?"
@@ -24,7 +24,7 @@ echo "== install, and move"
 quietly cmake --install "$build" --prefix "$tmp/first"
 mv "$tmp/first" "$tmp/prefix"
 prefix=$tmp/prefix
-model=$prefix/share/cardinal/models/resnext20_16x4d_cifar10.safetensors
+model=$(echo "$prefix"/share/cardinal/models/*.safetensors)
 cp -r "$root/tests/host/install" "$tmp/hosts"
 cd "$tmp"
 pc=$(find "$prefix" -name cardinal.pc)
@@ -33,6 +33,10 @@ libraries=$(dirname "$(dirname "$pc")")
 ! grep -r -e "$tmp/first" -e "$root" --include='*.cmake' --include='*.pc' "$prefix" || fail "an installed file names a folder of the build"
 for file in LICENSE THIRD-PARTY-NOTICES README.md; do
     [ -s "$prefix/share/doc/cardinal/$file" ] || fail "$file is not installed"
+done
+
+for file in man/man1/cardinal.1 bash-completion/completions/cardinal zsh/site-functions/_cardinal fish/vendor_completions.d/cardinal.fish; do
+    [ -s "$prefix/share/$file" ] || fail "$file is not installed"
 done
 
 echo "== the program finds its model"

@@ -10,6 +10,19 @@ import torch
 from torch import nn
 
 
+class ChannelPadding(nn.Module):
+    """A shortcut without weights, option A of He et al. 2015: every second row and column, zeros for the channels that
+    are new, around the others ("a", as akamaster/pytorch_resnet_cifar10 has it) or after them ("a-end", as the paper)."""
+
+    def __init__(self, channels, out, stride, kind):
+        super().__init__()
+        before = (out - channels) // 2 if kind == "a" else 0
+        self.padding, self.stride = (0, 0, 0, 0, before, out - channels - before), stride
+
+    def forward(self, x):
+        return nn.functional.pad(x[:, :, ::self.stride, ::self.stride], self.padding)
+
+
 class Block(nn.Module):
     """torchvision's Bottleneck (expand=True) or BasicBlock, with free widths.
 
@@ -17,22 +30,24 @@ class Block(nn.Module):
     the basic block is two 3x3 of `out` channels, the first with the stride.
     """
 
-    def __init__(self, channels, width, out, stride, groups, bottleneck):
+    def __init__(self, channels, width, out, stride, groups, bottleneck, bias=False, shortcut=None):
         super().__init__()
         if bottleneck:
-            self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
-            self.conv2 = nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=False)
-            self.conv3 = nn.Conv2d(width, out, 1, bias=False)
+            self.conv1 = nn.Conv2d(channels, width, 1, bias=bias)
+            self.conv2 = nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=bias)
+            self.conv3 = nn.Conv2d(width, out, 1, bias=bias)
             self.bn1, self.bn2, self.bn3 = nn.BatchNorm2d(width), nn.BatchNorm2d(width), nn.BatchNorm2d(out)
         else:
-            self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
-            self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+            self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=bias)
+            self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=bias)
             self.bn1, self.bn2 = nn.BatchNorm2d(out), nn.BatchNorm2d(out)
         self.bottleneck = bottleneck
         self.relu = nn.ReLU()
         self.downsample = None
-        if stride != 1 or channels != out:
-            self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+        if (stride != 1 or channels != out) and shortcut:
+            self.downsample = nn.Sequential(ChannelPadding(channels, out, stride, shortcut))
+        elif stride != 1 or channels != out:
+            self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=bias), nn.BatchNorm2d(out))
 
     def forward(self, x):
         y = self.relu(self.bn1(self.conv1(x)))
@@ -46,10 +61,10 @@ class Network(nn.Module):
     """A ResNeXt. stages: (blocks, width, out, stride) each; stem_kernel 3 or 7, padded to keep the size."""
 
     def __init__(self, stages, num_classes, stem_width, groups=1, bottleneck=True,
-                 stem_kernel=3, stem_stride=1, stem_pool=False):
+                 stem_kernel=3, stem_stride=1, stem_pool=False, bias=False, shortcut=None):
         super().__init__()
-        self.recipe = {"stem_stride": stem_stride, "stem_pool": stem_pool, "stage_strides": [s[3] for s in stages]}
-        self.conv1 = nn.Conv2d(3, stem_width, stem_kernel, stem_stride, stem_kernel // 2, bias=False)
+        self.recipe = {"shortcut": shortcut, "stem_stride": stem_stride, "stem_pool": stem_pool, "stage_strides": [s[3] for s in stages]}
+        self.conv1 = nn.Conv2d(3, stem_width, stem_kernel, stem_stride, stem_kernel // 2, bias=bias)
         self.bn1 = nn.BatchNorm2d(stem_width)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1) if stem_pool else nn.Identity()
@@ -58,7 +73,7 @@ class Network(nn.Module):
         for i, (blocks, width, out, stride) in enumerate(stages):
             layers = []
             for j in range(blocks):
-                layers.append(Block(channels, width, out, stride if j == 0 else 1, groups, bottleneck))
+                layers.append(Block(channels, width, out, stride if j == 0 else 1, groups, bottleneck, bias, shortcut))
                 channels = out
             self.stage_names.append(f"layer{i + 1}")
             self.add_module(self.stage_names[-1], nn.Sequential(*layers))
@@ -73,9 +88,15 @@ class Network(nn.Module):
 
 
 def cifar_network():
-    """The bundled model's architecture, resnext20_16x4d_cifar10."""
+    """The ten-class model's architecture, resnext20_16x4d_cifar10."""
     return Network([(2, 64, 256, 1), (2, 128, 512, 2), (2, 256, 1024, 2)], num_classes=10, stem_width=64,
                    groups=16, stem_pool=True)
+
+
+def everyday_network():
+    """The bundled model's architecture, resnext26_32x4d_everyday."""
+    return Network([(2, 128, 256, 1), (3, 256, 512, 2), (3, 512, 1024, 2)], num_classes=105, stem_width=64,
+                   groups=32, stem_pool=True)
 
 
 def make_weights(model, seed, pictures):
@@ -91,6 +112,8 @@ def make_weights(model, seed, pictures):
         if isinstance(m, nn.Conv2d):
             fan_in = m.weight[0].numel()
             m.weight.data.normal_(0, (2 / fan_in) ** 0.5, generator=g)
+            if m.bias is not None:
+                m.bias.data.normal_(0, 0.5, generator=g)
         elif isinstance(m, nn.BatchNorm2d):
             # The residual branch is kept smaller than the trunk: deep sums must not explode.
             last = name.endswith("bn3") or (name.endswith("bn2") and not hasattr(_parent(model, name), "bn3"))

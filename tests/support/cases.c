@@ -46,6 +46,11 @@
         .kind = CASE_PREPROCESS, .images = 1, .height = h, .width = w, .channels = 3, .dst_channels = 3, \
         .resize = short_side, .crop_height = ch, .crop_width = cw, .orientation = turn \
     }
+#define BICUBIC(w, h, short_side, ch, cw, turn) \
+    { \
+        .kind = CASE_PREPROCESS, .images = 1, .height = h, .width = w, .channels = 3, .dst_channels = 3, \
+        .resize = short_side, .crop_height = ch, .crop_width = cw, .orientation = turn, .bicubic = true \
+    }
 
 const struct op_case op_cases[] = {
     // images, height, width, channels, to, kernel, stride, padding, groups
@@ -167,6 +172,14 @@ const struct op_case op_cases[] = {
     PREPROCESS(500, 333, 16, 16, 16, 6),
     PREPROCESS(12, 9, 9, 20, 25, 1), // a black border around the picture
     PREPROCESS(1, 1, 1, 1, 1, 1),
+    BICUBIC(3, 5, 8, 7, 7, 1),
+    BICUBIC(32, 32, 32, 32, 32, 1),
+    BICUBIC(100, 75, 32, 28, 30, 1),
+    BICUBIC(64, 48, 40, 33, 47, 3),
+    BICUBIC(61, 47, 24, 24, 20, 6),
+    BICUBIC(1, 200, 20, 16, 16, 1),
+    BICUBIC(12, 9, 9, 20, 25, 8), // a black border around the picture
+    BICUBIC(2, 1, 1, 1, 1, 1),
 };
 const int num_op_cases = sizeof op_cases / sizeof op_cases[0];
 
@@ -188,8 +201,8 @@ void case_text(const struct op_case *c, char *out, size_t size) {
         n += snprintf(out + n, size - (size_t)n, ", kernel %dx%d, stride %d, padding %d, groups %d", c->kernel_h,
                       c->kernel_w, c->stride, c->padding, c->groups);
     if (c->kind == CASE_PREPROCESS)
-        n += snprintf(out + n, size - (size_t)n, ", resize %d, crop %dx%d, orientation %d", c->resize, c->crop_height,
-                      c->crop_width, c->orientation);
+        n += snprintf(out + n, size - (size_t)n, ", %s resize %d, crop %dx%d, orientation %d",
+                      c->bicubic ? "bicubic" : "bilinear", c->resize, c->crop_height, c->crop_width, c->orientation);
     snprintf(out + n, size - (size_t)n, "%s%s%s", c->relu ? ", relu" : "", c->residual ? ", residual" : "",
              c->norm ? ", batch norm" : "");
 }

@@ -26,6 +26,7 @@ struct op_case {
     int kernel_h, kernel_w, stride, padding, groups;
     bool relu, residual, norm;                        // norm: a batch norm folded into the convolution
     int resize, crop_height, crop_width, orientation; // preprocess
+    bool bicubic;                                     // preprocess; else bilinear
 };
 
 extern const struct op_case op_cases[];

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include <jansson.h>
-
 // The linker's names for what --wrap hides, and for what stands in its place.
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -24,7 +22,7 @@ int __wrap_munmap(void *at, size_t size);
 
 static atomic_long calls, live;
 static atomic_long countdown; // 1: the next fails; 0: none will
-static atomic_bool sticky, failed, in_json;
+static atomic_bool sticky, failed;
 
 // Whether this allocation is to fail.
 static bool fails(void) {
@@ -34,7 +32,6 @@ static bool fails(void) {
         hit = atomic_fetch_sub(&countdown, 1) == 1;
     if (hit) {
         atomic_store(&failed, true);
-        atomic_store(&in_json, false);
         errno = ENOMEM;
     }
     return hit;
@@ -71,17 +68,6 @@ int __wrap_munmap(void *at, size_t size) {
     return __real_munmap(at, size);
 }
 
-// jansson 2.14 does not look whether its text buffer could grow, and asserts later on what it then holds. The buffer's
-// sizes are 16, which is checked, and then powers of two, which are spared.
-static void *json_malloc(size_t size) {
-    const bool spared = size > 16 && (size & (size - 1)) == 0;
-    void *p = spared ? took(__real_malloc(size)) : __wrap_malloc(size);
-    if (!p)
-        atomic_store(&in_json, true);
-    return p;
-}
-
-void heap_open(void) { json_set_alloc_funcs(json_malloc, __wrap_free); }
 long heap_calls(void) { return atomic_load(&calls); }
 long heap_live(void) { return atomic_load(&live); }
 
@@ -90,8 +76,6 @@ void heap_fail(long n, bool on) {
     atomic_store(&sticky, on);
     atomic_store(&countdown, n);
 }
-
-bool heap_failed_in_json(void) { return atomic_load(&in_json); }
 
 bool heap_heal(void) {
     atomic_store(&countdown, 0);

@@ -1,15 +1,12 @@
 // heap.h - the heap of Cardinal's own code, counted, and failed on demand.
 //
 // A program linked with heap.c and -Wl,--wrap (see CMakeLists.txt) sends the allocations of every object it is linked
-// from through here, those of the engine and of jansson among them; drivers and the C library, which are shared, keep
-// theirs. Thread-safe.
+// from through here, those of the engine among them; drivers and the C library, which are shared, keep theirs.
+// Thread-safe.
 #ifndef CDL_HEAP_H_
 #define CDL_HEAP_H_
 
 #include <stdbool.h>
-
-// Makes jansson allocate here too. Once, before anything of jansson lives.
-void heap_open(void);
 
 long heap_calls(void); // allocations asked for so far
 long heap_live(void);  // blocks not given back; mapped files count as blocks
@@ -18,6 +15,5 @@ long heap_live(void);  // blocks not given back; mapped files count as blocks
 void heap_fail(long n, bool on);
 // Ends that, and tells whether an allocation failed meanwhile.
 bool heap_heal(void);
-bool heap_failed_in_json(void); // the last that failed was jansson's
 
 #endif // CDL_HEAP_H_

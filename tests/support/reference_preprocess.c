@@ -12,13 +12,13 @@ struct axis {
     int32_t *start, *coef; // [count], [count][taps]
 };
 
-static bool make_axis(int in_size, int out_size, int first, int count, struct axis *a) {
-    a->taps = cdl_resample_taps(in_size, out_size);
+static bool make_axis(cdl_interpolation filter, int in_size, int out_size, int first, int count, struct axis *a) {
+    a->taps = cdl_resample_taps(filter, in_size, out_size);
     a->start = malloc((size_t)count * sizeof(*a->start));
     a->coef = malloc((size_t)count * (size_t)a->taps * sizeof(*a->coef));
     if (!a->start || !a->coef)
         return false;
-    cdl_resample_axis(in_size, out_size, first, count, a->taps, a->start, a->coef);
+    cdl_resample_axis(filter, in_size, out_size, first, count, a->taps, a->start, a->coef);
     return true;
 }
 
@@ -47,8 +47,8 @@ static int32_t resample(const uint8_t *p, const struct cdl_pixel_walk *walk, con
     return to_byte(sum);
 }
 
-bool cdl_preprocess_reference(const struct cdl_pixels *image, int resize_size, int crop_width, int crop_height,
-                              const float mean[3], const float std[3], uint8_t *rgb, float *out) {
+bool cdl_preprocess_reference(const struct cdl_pixels *image, cdl_interpolation filter, int resize_size, int crop_width,
+                              int crop_height, const float mean[3], const float std[3], uint8_t *rgb, float *out) {
     static const struct {
         int bytes, channel[3];
     } layouts[] = {
@@ -67,8 +67,8 @@ bool cdl_preprocess_reference(const struct cdl_pixels *image, int resize_size, i
     if (!cdl_resize_geometry(walk.width, walk.height, resize_size, crop_width, crop_height, &g))
         return false;
     struct axis ax = {0}, ay = {0};
-    bool ok = make_axis(walk.width, g.resized_width, g.crop_left, crop_width, &ax) &&
-              make_axis(walk.height, g.resized_height, g.crop_top, crop_height, &ay);
+    bool ok = make_axis(filter, walk.width, g.resized_width, g.crop_left, crop_width, &ax) &&
+              make_axis(filter, walk.height, g.resized_height, g.crop_top, crop_height, &ay);
     for (int y = 0; ok && y < crop_height; ++y) {
         for (int x = 0; x < crop_width; ++x) {
             size_t pixel = (size_t)y * (size_t)crop_width + (size_t)x;

@@ -129,11 +129,11 @@ static void test_layouts(void **state) {
         {1, 2, {4, 4}, {4, 1}, "reaches outside"},
         {16, 1, {1, 0}, {1, 0}, "starts outside"},
         {-1, 1, {1, 0}, {1, 0}, "malformed"},
-        {0, 1, {-1, 0}, {1, 0}, "not positive"},
-        {0, 1, {0, 0}, {1, 0}, "not positive"},
-        {15, 1, {2, 0}, {-1, 0}, "not positive"},
-        {0, 1, {17, 0}, {0, 0}, "reaches outside"}, // repeats one element
-        {0, 2, {INT64_MAX, INT64_MAX}, {0, 0}, "reaches outside"},
+        {0, 1, {-1, 0}, {1, 0}, "negative"},
+        {0, 1, {0, 0}, {1, 0}, "no floating-point tensor"}, // empty, which is sound,
+        {15, 1, {2, 0}, {-1, 0}, "negative"},
+        {0, 1, {17, 0}, {0, 0}, "conv1.weight"}, // repeats one element: sound
+        {0, 2, {INT64_MAX, INT64_MAX}, {0, 0}, "too large"},
         {0, 1, {2, 0}, {INT64_MAX, 0}, "reaches outside"},
         {INT64_MAX, 1, {2, 0}, {INT64_MAX, 0}, "starts outside"},
         {0, 2, {3, 3}, {INT64_MAX / 2, INT64_MAX / 2}, "reaches outside"},
@@ -149,23 +149,6 @@ static void test_layouts(void **state) {
     }
 }
 
-static void test_many_views_of_one_storage(void **state) {
-    (void)state;
-    struct file f = begin_file();
-    put_ops(&f, "}");
-    put_text(&f, "a");
-    put_tensor(&f, 0, 1, (int64_t[]){16}, (int64_t[]){1});
-    put_ops(&f, "q\x01s"); // memo 1
-    for (int i = 0; i < 1000; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "n%d", i);
-        put_text(&f, name);
-        put_ops(&f, "h\x01s");
-    }
-    end_file(&f);
-    expect_refusal(&f, "twice as large as the file");
-}
-
 static void test_storages(void **state) {
     (void)state;
     static const struct {
@@ -175,7 +158,7 @@ static void test_storages(void **state) {
     } cases[] = {
         {"FloatStorage", 15, "stated length"}, {"FloatStorage", INT64_MAX, "description"},
         {"FloatStorage", -1, "description"},   {"DoubleStorage", 16, "stated length"},
-        {"float32", 16, "description"},        {"NoStorage", 16, "'torch.NoStorage'"},
+        {"float32", 16, "description"},        {"NoStorage", 16, "description"},
     };
     for (size_t i = 0; i < CDL_COUNT(cases); i++) {
         struct file f = begin_file();
@@ -198,9 +181,12 @@ static void test_opcodes(void **state) {
         {"(ios\nsystem\n.", "opcode 0x69"},
         {"(}o.", "opcode 0x6f"},
         {"\x82\x01.", "opcode 0x82"},
-        {"cos\nsystem\n", "'os.system'"},
+        {"cos\nsystem\n.\x80\x02].", "a whole Python object, os.system,"},
+        {"cos\nsystem\n(\x8c\x02lstR.\x80\x02].", "a whole Python object, os.system,"},
+        {"cos\nsystem\n)}\x92.\x80\x02].", "a whole Python object, os.system,"},
+        {"}\x92.", "lacks its function"},
         {"cos\nsys", "ends too early"},
-        {"\x8c\x02os\x8c\x06system\x93.", "'os.system'"},
+        {"\x8c\x02os\x8c\x06system\x93.\x80\x02].", "a whole Python object, system,"},
         {"NN\x93.", "no text"},
         {"K\x01Q.", "other than a tensor's storage"},
         {")Q.", "other than a tensor's storage"},
@@ -279,8 +265,9 @@ static void test_cycles_and_depth(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),          cmocka_unit_test(test_many_views_of_one_storage),
-        cmocka_unit_test(test_storages),         cmocka_unit_test(test_opcodes),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_storages),
+        cmocka_unit_test(test_opcodes),
         cmocka_unit_test(test_cycles_and_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

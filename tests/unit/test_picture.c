@@ -53,7 +53,8 @@ static void check_golden(const struct golden_case *c, int *inexact) {
         fail_msg("%s", error);
     assert_int_equal(p.width, c->width);
     assert_int_equal(p.height, c->height);
-    assert_int_equal(p.orientation, c->orientation);
+    if (p.orientation != c->orientation)
+        fail_msg("%s: orientation %d, not %d", c->file, p.orientation, c->orientation);
     bool exact = EXACT_JPEG || !is_jpeg(c->file);
     if (exact && !golden_hash_is(hash_rgb(&p), c->decoded)) {
         fprintf(stderr, "%s: decoded pixels differ from Pillow's\n", c->file);
@@ -62,7 +63,8 @@ static void check_golden(const struct golden_case *c, int *inexact) {
     struct cdl_pixels image = {
         .data = p.rgba, .width = p.width, .height = p.height, .format = CDL_FORMAT_RGBA8, .orientation = p.orientation};
     uint8_t *crop = malloc((size_t)c->crop_width * (size_t)c->crop_height * 3);
-    assert_true(cdl_preprocess_reference(&image, c->resize, c->crop_width, c->crop_height, mean, std, crop, NULL));
+    assert_true(cdl_preprocess_reference(&image, CDL_INTERPOLATION_BILINEAR, c->resize, c->crop_width, c->crop_height,
+                                         mean, std, crop, NULL));
     if (exact) {
         bool equal = false;
         assert_true(golden_crop_ok(c, crop, &equal));
@@ -84,7 +86,9 @@ static void test_equals_pillow(void **state) {
     struct golden_case c;
     int count = 0, inexact = 0;
     while (golden_next(f, &c)) {
-        if (c.file[0] != '@') {
+        if (picture_unreadable_format(c.file)) {
+            print_message("%s: SKIPPED: %s\n", c.file, picture_unreadable_format(c.file));
+        } else if (c.file[0] != '@') {
             check_golden(&c, &inexact);
             ++count;
         }
@@ -121,7 +125,7 @@ static void check_truncations(const char *file, size_t spare, size_t step) {
     for (size_t n = 0; n < size; n += size - n <= 64 ? 1 : step) {
         if (!decode_exact(data, n, &p, error, sizeof(error)))
             continue;
-        if (n + spare < size)
+        if (size - n > spare)
             fail_msg("%s cut to %zu of %zu bytes was accepted", file, n, size);
         ++accepted;
         assert_true(hash_rgb(&p) == hash_rgb(&whole));
@@ -138,6 +142,7 @@ static void test_truncations(void **state) {
     check_truncations("tiny.jpg", jpeg_end, 1);
     check_truncations("grey.jpg", jpeg_end, 1);
     check_truncations("restart.jpg", jpeg_end, 1);
+    check_truncations("restarts.jpg", jpeg_end, 7);
     check_truncations("exif6.jpg", jpeg_end, 1);
     check_truncations("cmyk.jpg", jpeg_end, 5);
     check_truncations("progressive_422.jpg", 0, 11);
@@ -150,18 +155,49 @@ static void test_truncations(void **state) {
     check_truncations("palette.bmp", 3, 7);
     check_truncations("frame.gif", 1, 1); // the trailer
     check_truncations("interlaced.gif", 1, 1);
+    check_truncations("noise.gif", 1, 37);
+    check_truncations("inset_transparent.gif", 1, 1);
+    check_truncations("rle8.bmp", 2, 1); // the mark of the end
+    check_truncations("rle4.bmp", 2, 1);
+    check_truncations("plain.pbm", 1, 1); // a line break
+    check_truncations("plain.pgm", 1, 1);
+    check_truncations("raw.pbm", 0, 1);
+    check_truncations("maximum1000.ppm", 0, 1);
+    check_truncations("raw_packed8.png", 0, 1);
     check_truncations("grey.pgm", 0, 1);
     check_truncations("rgb.ppm", 0, 7);
+}
+
+// The same for the formats of libraries, as far as this build has them. A TIFF's end may hold tags that no pixel needs.
+static void test_truncations_of_libraries(void **state) {
+    (void)state;
+    static const struct {
+        const char *file;
+        size_t step;
+    } files[] = {{"lossy.webp", 1},  {"lossless.webp", 1},    {"alpha.webp", 1},    {"inset.webp", 1},
+                 {"photo.heic", 11}, {"photo.avif", 11},      {"alpha.avif", 23},   {"group4.tif", 1},
+                 {"lzw.tif", 11},    {"jpeg.tif", 5},         {"rgb16_big.tif", 1}, {"palette2.tif", 1},
+                 {"ycbcr.tif", 3},   {"premultiplied.tif", 1}};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); ++i)
+        if (picture_unreadable_format(files[i].file))
+            print_message("%s: SKIPPED: %s\n", files[i].file, picture_unreadable_format(files[i].file));
+        else
+            check_truncations(files[i].file, strstr(files[i].file, ".tif") ? SIZE_MAX : 0, files[i].step);
 }
 
 // Damaged files decode or fail, but never crash, leak or write more than one line.
 static void test_damaged(void **state) {
     (void)state;
-    static const char *const files[] = {"tiny.jpg",        "grey.jpg",   "restart.jpg", "exif6.jpg",
-                                        "palette2.png",    "grey16.png", "rgb565.bmp",  "palette.bmp",
-                                        "interlaced1.png", "frame.gif",  "grey.pgm"};
+    static const char *const files[] = {
+        "tiny.jpg",         "grey.jpg",    "restart.jpg",     "exif6.jpg",  "palette2.png",    "grey16.png",
+        "rgb565.bmp",       "palette.bmp", "interlaced1.png", "frame.gif",  "grey.pgm",        "inset.gif",
+        "rle8.bmp",         "rle4.bmp",    "plain.ppm",       "plain.pbm",  "raw_packed8.png", "raw_international3.png",
+        "lossy.webp",       "inset.webp",  "lossless.webp",   "photo.heic", "alpha.avif",      "group4.tif",
+        "jpeg.tif",         "lzw.tif",     "tiles.tif",       "planes.tif", "palette2.tif",    "ycbcr.tif",
+        "premultiplied.tif"};
     uint32_t seed = 20240517;
     print_message("seed %lu\n", (unsigned long)seed);
+    // A build without a format's library refuses these, which takes no time.
     for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); ++f) {
         size_t size = 0;
         uint8_t *data = read_golden(files[f], &size), *damaged = malloc(size);
@@ -269,12 +305,12 @@ static void test_absurd_sizes(void **state) {
     expect_error(bmp, sizeof(bmp), "truncated BMP (pixels missing)");
     bmp[25] = 0x80; // height -2^31 + ...
     expect_error(bmp, sizeof(bmp), "too large");
-    expect_error("GIF89a\xff\xff\xff\xff\0\0\0;", 14, "is too large");
+    expect_error("GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\1\0\1\0\0\2", 24, "65535x65535 pixels is too large");
+    expect_error("GIF89a\1\0\1\0\0\0\0,\xff\xff\xff\xff\1\0\1\0\0\2", 24, "65536x65536 pixels is too large");
     expect_error("P6 65536 4 255\n", 15, "65536x4 pixels is too large");
     expect_error("P6 60000 4000 255\n", 18, "truncated PNM");
 }
 
-#ifdef CARDINAL_HAVE_JPEG
 // From the first start-of-scan marker on, up to the marker behind that scan.
 static size_t first_scan(const uint8_t *data, size_t size, size_t *length) {
     size_t begin = 0, end;
@@ -295,7 +331,9 @@ static void test_hostile_jpeg(void **state) {
     memcpy(cut, data, size);
     cut[size / 2 + 300] = 0xff; // the end marker in the middle of the scan
     cut[size / 2 + 301] = 0xd9;
-    expect_error(cut, size / 2 + 302, "truncated JPEG (Corrupt JPEG data: premature end of data segment)");
+    expect_error(cut, size / 2 + 302,
+                 EXACT_JPEG ? "truncated JPEG (Corrupt JPEG data: premature end of data segment)"
+                            : "JPEG (coded data missing); copy or download it again, or build with libjpeg-turbo");
     free(cut);
     free(data);
 
@@ -311,19 +349,45 @@ static void test_hostile_jpeg(void **state) {
     free(bomb);
     free(data);
 }
-#endif
+
+// What stb_image would fill up with grey, and libjpeg with a warning.
+static void test_damaged_scans(void **state) {
+    (void)state;
+    static const char *const files[] = {"progressive_422.jpg", "restarts.jpg", "landscape.jpg", "cmyk_unmarked.jpg"};
+    for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); ++f) {
+        size_t size = 0, length = 0;
+        uint8_t *data = read_golden(files[f], &size);
+        size_t scan = first_scan(data, size, &length);
+        size_t missing = length / 4, end = scan + length - missing; // the scan's end
+        uint8_t *cut = malloc(size - missing);
+        memcpy(cut, data, end);
+        memcpy(cut + end, data + end + missing, size - end - missing);
+        expect_error(cut, size - missing, "JPEG (");
+        free(cut);
+        free(data);
+    }
+    size_t size = 0, at = 0;
+    uint8_t *data = read_golden("restarts.jpg", &size);
+    while (at + 2 < size && !(data[at] == 0xff && data[at + 1] == 0xd1))
+        ++at;
+    assert_int_equal(data[at + 1], 0xd1);
+    data[at + 1] = 0xd5; // out of turn
+    expect_error(data, size, "JPEG (");
+    free(data);
+}
 
 static void test_foreign_files(void **state) {
     (void)state;
     expect_error("", 0, "the file is empty");
     expect_error("hello, world\n", 13, "not a picture: text");
     expect_error("BMW is a car\n and more text follows", 35, "not a picture: text");
-    expect_error("P3 1 1 255 0 0 0", 16, "P3 pictures are not supported");
-    expect_error("RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP is not supported; convert it to JPEG or PNG");
-    expect_error("II*\0\x08\0\0\0", 8, "TIFF is not supported");
+    expect_error("P7\nWIDTH 1\n", 11, "P7 pictures are not supported");
+    expect_error("P3 1 1 255 0 0 300", 18, "corrupt PNM (300 of at most 255)");
+    expect_error("P2 1 1 255 x", 12, "corrupt PNM (not a number)");
+    expect_error("P1 2 1 02", 9, "corrupt PNM (neither 0 nor 1)");
     expect_error("\0\0\0\x18"
-                 "ftypheic",
-                 12, "HEIF");
+                 "ftypisom",
+                 12, "not a picture: a video");
     expect_error("%PDF-1.5\n\0", 10, "not a picture: PDF");
     expect_error("PK\x03\x04\0\0\0", 7, "a zip archive");
     expect_error("\x89PNG\n\x1a\n\0\0\0", 10, "damaged PNG signature");
@@ -400,13 +464,17 @@ static void test_special_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_pillow),     cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_damaged),           cmocka_unit_test(test_garbage_exif),
-#ifdef CARDINAL_HAVE_JPEG
+        cmocka_unit_test(test_equals_pillow),
+        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_truncations_of_libraries),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_garbage_exif),
         cmocka_unit_test(test_hostile_jpeg),
-#endif
-        cmocka_unit_test(test_absurd_sizes),      cmocka_unit_test(test_foreign_files),
-        cmocka_unit_test(test_no_room_for_error), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_damaged_scans),
+        cmocka_unit_test(test_absurd_sizes),
+        cmocka_unit_test(test_foreign_files),
+        cmocka_unit_test(test_no_room_for_error),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_special_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,27 +47,28 @@ static void test_geometry_limits(void **state) {
     assert_int_equal(g.resized_width, 2147385345);
 }
 
-static void check_axis(int in_size, int out_size, int first, int count) {
-    int taps = cdl_resample_taps(in_size, out_size);
+static void check_axis_of(cdl_interpolation filter, int in_size, int out_size, int first, int count) {
+    int taps = cdl_resample_taps(filter, in_size, out_size);
     assert_in_range(taps, 1, in_size);
     int32_t *start = malloc((size_t)count * sizeof(*start));
     int32_t *coef = malloc((size_t)count * (size_t)taps * sizeof(*coef));
-    cdl_resample_axis(in_size, out_size, first, count, taps, start, coef);
+    cdl_resample_axis(filter, in_size, out_size, first, count, taps, start, coef);
     for (int k = 0; k < count; ++k) {
-        int64_t sum = 0;
+        int64_t sum = 0, magnitudes = 0;
         assert_true(start[k] >= 0 && start[k] + taps <= in_size);
         for (int t = 0; t < taps; ++t) {
             int32_t c = coef[k * taps + t];
-            assert_true(c >= 0);
+            assert_true(c >= 0 || filter == CDL_INTERPOLATION_BICUBIC);
             sum += c;
+            magnitudes += llabs(c);
         }
         bool border = first + k < 0 || first + k >= out_size;
         if (border) {
-            assert_int_equal(sum, 0);
+            assert_int_equal(magnitudes, 0);
             assert_int_equal(start[k], 0);
         } else { // each coefficient is off by at most a half
             assert_true(llabs((long long)sum - (1 << CDL_RESAMPLE_BITS)) <= (taps + 1) / 2);
-            assert_true(sum * 255 + (1 << (CDL_RESAMPLE_BITS - 1)) < INT32_MAX);
+            assert_true(magnitudes * 255 + (1 << (CDL_RESAMPLE_BITS - 1)) < INT32_MAX);
         }
         if (!border && in_size == out_size) {
             assert_int_equal(taps, 1);
@@ -77,6 +78,11 @@ static void check_axis(int in_size, int out_size, int first, int count) {
     }
     free(start);
     free(coef);
+}
+
+static void check_axis(int in_size, int out_size, int first, int count) {
+    check_axis_of(CDL_INTERPOLATION_BILINEAR, in_size, out_size, first, count);
+    check_axis_of(CDL_INTERPOLATION_BICUBIC, in_size, out_size, first, count);
 }
 
 static void test_axis_properties(void **state) {
@@ -148,7 +154,8 @@ static void test_normalize_bits(void **state) {
         grey[v] = (uint8_t)v;
     struct cdl_pixels image = {.data = grey, .width = 256, .height = 1, .format = CDL_FORMAT_GRAY8};
     float out[3 * 256];
-    assert_true(cdl_preprocess_reference(&image, 1, 256, 1, imagenet_mean, imagenet_std, NULL, out));
+    assert_true(cdl_preprocess_reference(&image, CDL_INTERPOLATION_BILINEAR, 1, 256, 1, imagenet_mean, imagenet_std,
+                                         NULL, out));
     FILE *f = golden_open("normalize.txt");
     assert_non_null(f);
     for (int i = 0; i < 3 * 256; ++i) {
@@ -168,9 +175,9 @@ static uint8_t *make_formula(int width, int height) {
     return rgb;
 }
 
-static void test_large_pictures(void **state) {
-    (void)state;
-    FILE *f = golden_open("expected.txt");
+// The pictures that need no decoder: nothing may differ from Pillow's. Returns how many there are.
+static int check_formulas(const char *file, cdl_interpolation filter) {
+    FILE *f = golden_open(file);
     assert_non_null(f);
     struct golden_case c;
     int count = 0;
@@ -180,10 +187,10 @@ static void test_large_pictures(void **state) {
             uint8_t *crop = malloc((size_t)c.crop_width * (size_t)c.crop_height * 3);
             struct cdl_pixels image = {.data = rgb, .width = c.width, .height = c.height, .format = CDL_FORMAT_RGB8};
             bool equal = false;
-            assert_true(cdl_preprocess_reference(&image, c.resize, c.crop_width, c.crop_height, imagenet_mean,
+            assert_true(cdl_preprocess_reference(&image, filter, c.resize, c.crop_width, c.crop_height, imagenet_mean,
                                                  imagenet_std, crop, NULL));
             golden_crop_ok(&c, crop, &equal);
-            assert_true(equal); // no decoder is in between: nothing may differ
+            assert_true(equal);
             free(crop);
             free(rgb);
             ++count;
@@ -191,7 +198,13 @@ static void test_large_pictures(void **state) {
         free(c.samples);
     }
     fclose(f);
-    assert_true(count >= 2);
+    return count;
+}
+
+static void test_large_pictures(void **state) {
+    (void)state;
+    assert_true(check_formulas("expected.txt", CDL_INTERPOLATION_BILINEAR) >= 2);
+    assert_true(check_formulas("bicubic.txt", CDL_INTERPOLATION_BICUBIC) >= 20);
 }
 
 // Formats, strides and orientations agree with the same picture as upright RGB8.
@@ -201,7 +214,8 @@ static void test_formats(void **state) {
     uint8_t *rgb = make_formula(W, H), *stored = calloc(STRIDE, W > H ? W : H);
     uint8_t expected[CROP * CROP * 3], got[CROP * CROP * 3];
     struct cdl_pixels image = {.data = rgb, .width = W, .height = H, .format = CDL_FORMAT_RGB8};
-    assert_true(cdl_preprocess_reference(&image, 19, CROP, CROP, imagenet_mean, imagenet_std, expected, NULL));
+    assert_true(cdl_preprocess_reference(&image, CDL_INTERPOLATION_BICUBIC, 19, CROP, CROP, imagenet_mean, imagenet_std,
+                                         expected, NULL));
     for (int o = 1; o <= 8; ++o) {
         for (int bgr = 0; bgr < 2; ++bgr) {
             int sw = o < 5 ? W : H, sh = o < 5 ? H : W;
@@ -218,7 +232,8 @@ static void test_formats(void **state) {
                                         .stride = STRIDE,
                                         .format = bgr ? CDL_FORMAT_BGRA8 : CDL_FORMAT_RGBA8,
                                         .orientation = o};
-            assert_true(cdl_preprocess_reference(&image, 19, CROP, CROP, imagenet_mean, imagenet_std, got, NULL));
+            assert_true(cdl_preprocess_reference(&image, CDL_INTERPOLATION_BICUBIC, 19, CROP, CROP, imagenet_mean,
+                                                 imagenet_std, got, NULL));
             assert_memory_equal(got, expected, sizeof(got));
         }
     }

@@ -56,14 +56,6 @@ static enum exit_status read_options(struct bench *b, const struct options *opti
     struct options *o = &b->options;
     *o = *options;
     b->diagnostics.level = o->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN;
-    if (o->num_inputs) {
-        complain("bench takes no pictures; see cardinal bench --help");
-        return EXIT_USAGE;
-    }
-    if (o->format == FORMAT_CSV) {
-        complain("bench prints text or json");
-        return EXIT_USAGE;
-    }
     if (!o->arch && !o->model)
         o->arch = "resnext50_32x4d";
     if (!o->duration_ms)

@@ -56,14 +56,10 @@ static json_t *device_json(const struct cdl_device_info *d, int index) {
 
 int command_devices(const struct options *options) {
     static struct cdl_device_info devices[MAX_DEVICES];
-    struct diagnostics d = {.level = CDL_LOG_WARN};
+    struct diagnostics d = {.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
     const cdl_log log = diagnostics_log(&d);
     struct layer_info layers[32];
     int count = 0;
-    if (options->num_inputs || options->format == FORMAT_CSV) {
-        complain("devices takes no argument but --format text or json");
-        return EXIT_USAGE;
-    }
     if (cdl_device_list(devices, MAX_DEVICES, &count, &log) != CDL_OK)
         return EXIT_NO_DEVICE;
     count = count < MAX_DEVICES ? count : MAX_DEVICES;

@@ -1,164 +1,252 @@
-// eval.c - cardinal eval: accuracy over a folder of class folders.
-#include "commands/report.h"
-#include "commands/workspace.h"
-#include "system/files.h"
-
+// eval.c - cardinal eval: accuracy over a folder of class folders, or a list.
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "commands/report.h"
+#include "eval/evaluation.h"
+#include "eval/journal.h"
+#include "eval/progress.h"
+#include "system/interrupt.h"
+#include "system/output_file.h"
 
 enum { DEFAULT_BATCH = 32 };
 
 struct eval {
+    struct evaluation result;
     struct report predictions; // .file NULL: none
-    struct input_stream *inputs;
+    struct journal *journal;   // NULL: none
+    struct progress progress;
+    size_t *open; // the items that are run, in order
+    size_t num_open;
     int num_ranks; // best classes wanted of each picture: 5 for the top-5 accuracy, or more for --topk
-    uint64_t images, failed, top1, top5;
-    double started_at, shown_at;
-    bool progress;
+    struct cdl_class *top;
 };
 
-static void show_progress(struct eval *e, bool last) {
-    const double now = now_ms();
-    if (!e->progress || (!last && now - e->shown_at < 200))
-        return;
-    e->shown_at = now;
-    const double seconds = (now - e->started_at) / 1e3, images = e->images ? (double)e->images : 1;
-    fprintf(stderr, "\r%llu images, %.1f images/s, top-1 %.2f %%, top-5 %.2f %%%s", (unsigned long long)e->images,
-            seconds > 0 ? (double)e->images / seconds : 0, 100 * (double)e->top1 / images,
-            100 * (double)e->top5 / images, last ? "\n" : "  ");
-    fflush(stderr);
+static int compare_classes(const void *a, const void *b) { // as cdl_session_topk
+    const struct cdl_class *x = a, *y = b;
+    return x->logit != y->logit ? (x->logit < y->logit) - (x->logit > y->logit) : (x->id > y->id) - (x->id < y->id);
 }
 
-static void on_outcome(void *ctx, const struct outcome *o) {
+// The valid classes by their logits, best first, with the softmax over them alone; e->top has room for all of them.
+static void rank_valid(struct eval *e, const float *logits) {
+    const struct eval_set *set = &e->result.set;
+    double sum = 0;
+    for (int i = 0; i < set->num_valid; i++)
+        e->top[i] = (struct cdl_class){.id = set->valid[i], .logit = logits[set->valid[i]]};
+    qsort(e->top, (size_t)set->num_valid, sizeof *e->top, compare_classes);
+    for (int i = 0; i < set->num_valid; i++)
+        sum += exp((double)e->top[i].logit - (double)e->top[0].logit);
+    for (int i = 0; i < set->num_valid; i++)
+        e->top[i].prob = (float)(exp((double)e->top[i].logit - (double)e->top[0].logit) / sum);
+}
+
+static struct eval_result result_of(const struct eval *e, const struct outcome *o, const float *logits, int truth) {
+    struct eval_result r = {.state = o->error || !logits ? EVAL_FAILED : EVAL_DONE};
+    for (int i = 0; i < EVAL_RANKS; i++)
+        r.top[i] = r.state == EVAL_DONE && i < e->num_ranks ? o->top[i].id : -1;
+    if (r.state == EVAL_DONE) {
+        r.prob = o->top[0].prob;
+        if (truth >= 0)
+            r.truth_prob = (float)((double)r.prob * exp((double)logits[truth] - (double)o->top[0].logit));
+    }
+    return r;
+}
+
+static void on_outcome(void *ctx, const struct outcome *outcome) {
     struct eval *e = ctx;
-    if (o->error) {
-        if (e->progress)
-            fputc('\n', stderr);
-        complain("%s", o->error);
-        e->failed++;
-    } else {
-        e->images++;
-        for (int i = 0; i < 5 && i < e->num_ranks; i++)
-            if (o->top[i].id == o->decoded->class_index) {
-                e->top1 += i == 0;
-                e->top5++;
-            }
+    const size_t at = e->open[outcome->decoded->index];
+    const struct eval_item *item = &e->result.set.items[at];
+    struct outcome o = *outcome;
+    struct decoded decoded = *outcome->decoded; // with the model's class in place of the folder's number
+    decoded.class_index = item->truth;
+    o.decoded = &decoded;
+    const float *logits = o.error ? NULL : cdl_session_logits(e->result.w.session, o.slot, o.image);
+    if (logits && e->result.set.valid) {
+        rank_valid(e, logits);
+        o.top = e->top;
     }
+    if (o.error) {
+        progress_clear(&e->progress);
+        complain("%s", o.error);
+    }
+    struct eval_result *r = &e->result.results[at];
+    *r = result_of(e, &o, logits, item->truth);
+    e->result.images_now += r->state == EVAL_DONE;
+    tally_add(&e->result.tally, item, r);
+    if (e->journal)
+        journal_add(e->journal, at, r);
     if (e->predictions.file)
-        report_picture(&e->predictions, o);
-    show_progress(e, false);
+        report_picture(&e->predictions, &o);
+    const struct tally *t = &e->result.tally;
+    char text[64];
+    snprintf(text, sizeof text, ", top-1 %.2f %%", t->images ? 100 * (double)t->top1 / (double)t->images : 0);
+    progress_show(&e->progress, t->images + t->failed, text, false);
 }
 
-static void print_summary(const struct eval *e, const struct workspace *w, enum output_format format) {
-    const double seconds = (now_ms() - e->started_at) / 1e3, images = e->images ? (double)e->images : 1;
-    const double top1 = (double)e->top1 / images, top5 = (double)e->top5 / images, rate = (double)e->images / seconds;
-    const char *precision = precision_name(w->session_info.precision);
-    if (format == FORMAT_JSON) {
-        json_t *o = json_object();
-        json_object_set_new(o, "images", json_integer((json_int_t)e->images));
-        json_object_set_new(o, "failed", json_integer((json_int_t)e->failed));
-        json_object_set_new(o, "top1", json_real(top1));
-        json_object_set_new(o, "top5", json_real(top5));
-        json_object_set_new(o, "images_per_s", json_real(rate));
-        json_object_set_new(o, "seconds", json_real(seconds));
-        json_object_set_new(o, "batch", json_integer(w->session_info.max_batch));
-        json_object_set_new(o, "model", json_text(w->model.name));
-        json_object_set_new(o, "device", json_text(w->device_info.name));
-        json_object_set_new(o, "driver", json_text(w->device_info.driver));
-        json_object_set_new(o, "precision", json_text(precision));
-        json_line(stdout, o);
-    } else if (format == FORMAT_CSV) {
-        printf("images,failed,top1,top5,images_per_s,seconds\n%llu,%llu,%.6f,%.6f,%.2f,%.2f\n",
-               (unsigned long long)e->images, (unsigned long long)e->failed, top1, top5, rate, seconds);
-    } else {
-        printf("images      %llu%s\n", (unsigned long long)e->images, e->failed ? "" : ", none failed");
-        if (e->failed)
-            printf("failed      %llu (not counted)\n", (unsigned long long)e->failed);
-        printf("top-1       %.2f %%\ntop-5       %.2f %%\nimages/s    %.1f (%.1f s, decoding included)\n", 100 * top1,
-               100 * top5, rate, seconds);
-    }
+// What of the set is to be run; the results of --resume are counted here.
+static bool list_open(struct eval *e) {
+    const struct eval_set *set = &e->result.set;
+    e->open = calloc(set->count + 1, sizeof *e->open);
+    for (size_t i = 0; e->open && i < set->count; i++)
+        if (e->result.results[i].state == EVAL_DONE)
+            tally_add(&e->result.tally, &set->items[i], &e->result.results[i]);
+        else
+            e->open[e->num_open++] = i;
+    return e->open != NULL;
 }
 
-// Warns where a folder has the name of another class: folders and classes are then in different orders, and the
-// accuracy means nothing.
-static void check_order(const struct eval *e, const struct workspace *w) {
-    for (int i = 0; i < inputs_num_classes(e->inputs); i++)
-        for (int j = 0; j < w->model.info.num_classes; j++)
-            if (j != i && !strcmp(inputs_class_name(e->inputs, i), class_label(&w->model, j))) {
-                complain(
-                    "warning: folder %s counts as class %d (folders in order of name), but the model calls class %d so",
-                    inputs_class_name(e->inputs, i), i, j);
-                return;
-            }
+static bool is_interrupted(void *ctx) {
+    (void)ctx;
+    return interrupted();
 }
 
-static enum exit_status evaluate(const struct options *options, struct workspace *w, struct eval *e) {
-    if (inputs_num_classes(e->inputs) > w->model.info.num_classes) {
-        complain("%s has %d class folders, the model only %d classes", options->inputs[0],
-                 inputs_num_classes(e->inputs), w->model.info.num_classes);
-        return EXIT_USAGE;
-    }
-    check_order(e, w);
-    e->started_at = now_ms();
-    const cdl_result r = runner_run(&(struct runner_params){
-        .session = w->session,
-        .inputs = e->inputs,
-        .threads = options->threads,
-        .batch = w->session_info.max_batch,
-        .topk = e->num_ranks,
-        .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
-        .diagnostics = &w->diagnostics,
-        .sink = on_outcome,
-        .ctx = e,
-    });
-    show_progress(e, true);
+static cdl_result run(struct eval *e) {
+    const struct options *options = e->result.options;
+    const struct input_item **items = calloc(e->num_open + 1, sizeof *items);
+    for (size_t i = 0; items && i < e->num_open; i++)
+        items[i] = &e->result.set.items[e->open[i]].input;
+    struct input_stream *stream = items ? inputs_open_items(items, e->num_open) : NULL;
+    cdl_result r = CDL_ERR_NOMEM;
+    const double begin = now_ms();
+    progress_begin(&e->progress, e->result.set.count, e->result.tally.images, options->quiet);
+    if (stream)
+        r = runner_run(&(struct runner_params){
+            .session = e->result.w.session,
+            .inputs = stream,
+            .threads = options->threads,
+            .batch = e->result.w.session_info.max_batch,
+            .topk = e->num_ranks,
+            .exif = options->exif == EXIF_ON, // torchvision's ImageFolder does not turn pictures
+            .stop = is_interrupted,
+            .diagnostics = &e->result.w.diagnostics,
+            .sink = on_outcome,
+            .ctx = e,
+        });
+    else
+        complain("out of memory");
+    const struct tally *t = &e->result.tally;
+    e->result.seconds = (now_ms() - begin) / 1e3;
+    e->result.interrupted = interrupted() && t->images + t->failed < e->result.set.count;
+    progress_show(&e->progress, t->images + t->failed, "", true);
+    inputs_close(&stream);
+    free(items);
+    return r;
+}
+
+static enum exit_status evaluate(struct eval *e) {
+    const struct options *options = e->result.options;
+    const struct eval_set *set = &e->result.set;
+    interrupt_catch();
+    const cdl_result r = run(e);
     if (r != CDL_OK)
         return status_of(r);
-    print_summary(e, w, options->format);
-    if (inputs_num_skipped(e->inputs))
-        complain("warning: %llu files of kinds that cannot be decoded (TIFF, WebP) were passed over",
-                 (unsigned long long)inputs_num_skipped(e->inputs));
-    return e->failed || inputs_num_skipped(e->inputs) ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
+    if (e->result.interrupted)
+        complain("interrupted after %llu of %zu pictures; the figures are of these%s",
+                 (unsigned long long)(e->result.tally.images + e->result.tally.failed), set->count,
+                 options->resume ? ", and the same command goes on from here" : "");
+    summary_print(&e->result);
+    const bool reported = !options->report || report_write(&e->result, options->report);
+    if (e->result.interrupted)
+        return (enum exit_status)EXIT_INTERRUPTED;
+    return e->result.tally.failed || set->skipped || !reported ? EXIT_SOME_FAILED : EXIT_ALL_DONE;
+}
+
+static enum exit_status match(struct evaluation *e) {
+    return class_names_open(&e->names, &e->w.model) ? eval_set_match(&e->set, &e->names, e->options) : EXIT_SOME_FAILED;
+}
+
+// Room for results, and the files that are written on the way.
+static enum exit_status prepare(struct eval *e) {
+    const struct options *options = e->result.options;
+    struct evaluation *out = &e->result;
+    const int wanted = options->topk ? options->topk : EVAL_RANKS, ranks = wanted > EVAL_RANKS ? wanted : EVAL_RANKS;
+    const int classes = out->set.valid ? out->set.num_valid : out->names.count;
+    e->num_ranks = ranks < classes ? ranks : classes;
+    out->results = calloc(out->set.count, sizeof *out->results);
+    e->top = calloc((size_t)classes, sizeof *e->top);
+    if (!out->results || !e->top) {
+        complain("out of memory");
+        return EXIT_SOME_FAILED;
+    }
+    if (!tally_open(&out->tally, out->names.count))
+        return EXIT_SOME_FAILED;
+    if (options->resume && !(e->journal = journal_open(options->resume, &out->w, &out->set, options, out->results)))
+        return EXIT_USAGE;
+    if (!list_open(e)) {
+        complain("out of memory");
+        return EXIT_SOME_FAILED;
+    }
+    e->predictions = (struct report){
+        .format = FORMAT_JSON,
+        .model = &out->w.model,
+        .device = out->w.device_info.name,
+        .precision = precision_name(out->w.session_info.precision),
+        .topk = wanted < classes ? wanted : classes,
+    };
+    const char *const inputs[] = {options->num_inputs ? options->inputs[0] : NULL, options->list, options->class_map,
+                                  options->label_file, out->w.model.file};
+    char error[1024];
+    if (options->predictions &&
+        !output_spares(options->predictions, inputs, sizeof inputs / sizeof *inputs, error, sizeof error)) {
+        complain("%s", error);
+        return EXIT_USAGE;
+    }
+    if (options->predictions && !(e->predictions.file = fopen(options->predictions, "w"))) {
+        complain("%s: cannot be written", options->predictions);
+        return EXIT_USAGE;
+    }
+    return EXIT_ALL_DONE;
+}
+
+static enum exit_status close_files(struct eval *e, enum exit_status status) {
+    bool ok = journal_close(&e->journal);
+    if (e->predictions.file) {
+        const bool damaged = ferror(e->predictions.file) != 0;
+        if (fclose(e->predictions.file) != 0 || damaged) {
+            complain("%s: could not be written whole; is the disk full?", e->result.options->predictions);
+            ok = false;
+        }
+    }
+    return status == EXIT_ALL_DONE && !ok ? EXIT_SOME_FAILED : status;
+}
+
+static bool check_options(const struct options *options) {
+    if (options->num_inputs > 1 || (options->num_inputs == 0 && !options->list)) {
+        complain(
+            "eval needs one folder, with a folder for every class in it, or --list FILE; see cardinal eval --help");
+        return false;
+    }
+    if (options->resume && options->predictions) {
+        complain("--predictions would lack the pictures that --resume passes over; give one of them");
+        return false;
+    }
+    return !options->report || report_name_is_good(options->report);
 }
 
 int command_eval(const struct options *options) {
-    char error[512];
-    struct workspace w = {0};
-    struct eval e = {.progress = !options->quiet && stderr_is_terminal()};
-    if (options->num_inputs != 1) {
-        complain("eval needs one folder, with a folder for every class in it; see cardinal eval --help");
+    struct eval e = {.result.options = options};
+    struct evaluation *r = &e.result;
+    if (!check_options(options))
         return EXIT_USAGE;
-    }
-    enum exit_status status = EXIT_SOME_FAILED;
-    if (!(e.inputs = inputs_open_labelled(options->inputs[0], error, sizeof error)))
-        complain("%s", error);
-    else
-        status = workspace_open(&w, options, DEFAULT_BATCH);
-    if (status == EXIT_ALL_DONE) {
-        const int wanted = options->topk ? options->topk : 5, ranks = wanted > 5 ? wanted : 5,
-                  classes = w.model.info.num_classes;
-        e.num_ranks = ranks < classes ? ranks : classes;
-        e.predictions = (struct report){
-            .format = FORMAT_JSON,
-            .model = &w.model,
-            .device = w.device_info.name,
-            .precision = precision_name(w.session_info.precision),
-            .topk = wanted < classes ? wanted : classes,
-        };
-        if (options->predictions && !(e.predictions.file = fopen(options->predictions, "w"))) {
-            complain("%s: cannot be written", options->predictions);
-            status = EXIT_USAGE;
-        }
-    }
+    enum exit_status status = eval_set_find(&r->set, options);
     if (status == EXIT_ALL_DONE)
-        status = evaluate(options, &w, &e);
-    if (e.predictions.file) {
-        const bool damaged = ferror(e.predictions.file) != 0;
-        if (fclose(e.predictions.file) != 0 || damaged) {
-            complain("%s: could not be written whole; is the disk full?", options->predictions);
-            status = status == EXIT_ALL_DONE ? EXIT_SOME_FAILED : status;
-        }
-    }
-    inputs_close(&e.inputs);
-    workspace_close(&w);
+        status = workspace_open_model(&r->w, options);
+    if (status == EXIT_ALL_DONE)
+        status = match(r);
+    if (status == EXIT_ALL_DONE)
+        status = workspace_open_session(&r->w, options, DEFAULT_BATCH);
+    if (status == EXIT_ALL_DONE)
+        status = prepare(&e);
+    if (status == EXIT_ALL_DONE)
+        status = evaluate(&e);
+    status = close_files(&e, status);
+    free(r->results);
+    free(e.top);
+    free(e.open);
+    tally_close(&r->tally);
+    class_names_close(&r->names);
+    eval_set_free(&r->set);
+    workspace_close(&r->w);
     return (int)status;
 }

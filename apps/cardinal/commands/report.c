@@ -4,11 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands/output.h"
+#include "system/text.h"
+
 struct version_text version_text(uint32_t version) {
     struct version_text out;
     snprintf(out.text, sizeof out.text, "%u.%u.%u", version >> 22, version >> 12 & 0x3ff, version & 0xfff);
     return out;
 }
+
+static void *allocate_or_end(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) {
+        complain("out of memory");
+        exit(EXIT_SOME_FAILED);
+    }
+    return memory;
+}
+
+void json_prepare(void) { json_set_alloc_funcs(allocate_or_end, free); }
 
 json_t *json_text(const char *text) {
     json_t *string = json_string(text);
@@ -70,29 +84,15 @@ static void print_json(const struct report *r, const struct outcome *o) {
     json_line(r->file, line);
 }
 
-static void print_csv_field(FILE *file, const char *text) { // RFC 4180
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, file);
-        return;
-    }
-    fputc('"', file);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', file);
-        fputc(*text, file);
-    }
-    fputc('"', file);
-}
-
 static void print_csv(const struct report *r, const struct outcome *o) {
     for (int i = 0; i < (o->error ? 1 : r->topk); i++) {
-        print_csv_field(r->file, o->decoded->path);
+        output_csv_field(r->file, o->decoded->path);
         if (o->error) {
             fputs(",,,,,,", r->file); // the columns in between are empty
-            print_csv_field(r->file, o->error);
+            output_csv_field(r->file, o->error);
         } else {
             fprintf(r->file, ",%d,%d,", i + 1, o->top[i].id);
-            print_csv_field(r->file, class_label(r->model, o->top[i].id));
+            output_csv_field(r->file, class_label(r->model, o->top[i].id));
             fprintf(r->file, ",%.9g,%.9g,", (double)o->top[i].prob, (double)o->top[i].logit);
         }
         fputc('\n', r->file);
@@ -104,14 +104,16 @@ static void print_text(const struct report *r, const struct outcome *o) {
         complain("%s", o->error);
         return;
     }
-    fprintf(r->file, "%s\n", o->decoded->path);
+    print_escaped(r->file, o->decoded->path);
+    fputc('\n', r->file);
     for (int i = 0; i < r->topk; i++) {
         const char *label = class_label(r->model, o->top[i].id);
         fprintf(r->file, "  %6.2f %%  ", 100 * (double)o->top[i].prob);
         if (label[0])
-            fprintf(r->file, "%s\n", label);
+            print_escaped(r->file, label);
         else
-            fprintf(r->file, "class %d\n", o->top[i].id);
+            fprintf(r->file, "class %d", o->top[i].id);
+        fputc('\n', r->file);
     }
 }
 

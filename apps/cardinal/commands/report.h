@@ -25,6 +25,9 @@ struct version_text version_text(uint32_t api_version); // of Vulkan: "1.3.239"
 
 // A JSON string of text in any encoding: bytes that are not UTF-8 become U+FFFD.
 json_t *json_text(const char *text);
+// Once, before anything else of jansson, which does not look at all its allocations: where memory runs out in it, the
+// program ends with a message and EXIT_SOME_FAILED. So no function of it gives NULL for want of memory.
+void json_prepare(void);
 // One object on its own line, floats with 9 significant digits (each fp32 value its own); frees it.
 void json_line(FILE *file, json_t *object);
 

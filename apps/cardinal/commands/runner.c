@@ -39,6 +39,12 @@ static bool append(struct batch *b, struct decoded *d) {
     return true;
 }
 
+static void drop(struct batch *b) {
+    for (int i = 0; i < b->num_items; i++)
+        decoded_free(&b->items[i]);
+    b->num_items = b->num_images = 0;
+}
+
 // Fills a batch up to the session's size. A run of broken pictures, or of huge ones, is handed on earlier, so that
 // memory stays bounded.
 static cdl_result gather(struct runner *r, struct batch *b) {
@@ -46,7 +52,7 @@ static cdl_result gather(struct runner *r, struct batch *b) {
     b->num_items = b->num_images = 0;
     b->bytes = 0;
     while (b->num_images < r->p->batch && b->bytes < MAX_BATCH_BYTES && b->num_items < 4 * r->p->batch + 64 &&
-           decode_pool_next(r->pool, &d))
+           !(r->p->stop && r->p->stop(r->p->ctx)) && decode_pool_next(r->pool, &d))
         if (!append(b, &d)) {
             decoded_free(&d);
             complain("out of memory while gathering pictures");
@@ -150,9 +156,7 @@ static cdl_result collect(struct runner *r, struct batch *b, int slot) {
             image += d->ok;
         }
     }
-    for (int i = 0; i < b->num_items; i++)
-        decoded_free(&b->items[i]);
-    b->num_items = b->num_images = 0;
+    drop(b);
     return result;
 }
 
@@ -172,6 +176,8 @@ cdl_result runner_run(const struct runner_params *params) {
     for (int i = 0; more; i++) {
         struct batch *current = &r.batches[i % 2], *previous = &r.batches[(i + 1) % 2];
         result = gather(&r, current);
+        if (params->stop && params->stop(params->ctx))
+            drop(current);
         if (result == CDL_OK)
             result = submit(&r, current, i % 2);
         if (result == CDL_OK)
@@ -179,8 +185,7 @@ cdl_result runner_run(const struct runner_params *params) {
         more = result == CDL_OK && current->num_items > 0;
     }
     for (int i = 0; i < 2; i++) {
-        for (int j = 0; j < r.batches[i].num_items; j++)
-            decoded_free(&r.batches[i].items[j]);
+        drop(&r.batches[i]);
         free(r.batches[i].items);
     }
     decode_pool_destroy(&r.pool);

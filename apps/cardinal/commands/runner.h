@@ -19,8 +19,9 @@ struct runner_params {
     struct input_stream *inputs;
     int threads; // that decode; 0: as many as decode_pool.h says
     int batch, topk;
-    bool exif;        // honour orientation
-    bool keep_pixels; // the sink needs decoded->picture; else pixels are freed once they are staged
+    bool exif;               // honour orientation
+    bool keep_pixels;        // the sink needs decoded->picture; else pixels are freed once they are staged
+    bool (*stop)(void *ctx); // asked between pictures: whether to end early, without those under way; NULL: never
     struct diagnostics *diagnostics;
     void (*sink)(void *ctx, const struct outcome *outcome); // once a picture, in order
     void *ctx;

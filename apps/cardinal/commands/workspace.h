@@ -16,6 +16,9 @@ struct workspace {
 // EXIT_ALL_DONE, or the exit status after a line on stderr; either way to be closed. Unless quiet, a line on
 // stderr tells what runs where.
 enum exit_status workspace_open(struct workspace *out, const struct options *options, int default_batch);
+// Its two halves, for a command that has something to check before it starts a device.
+enum exit_status workspace_open_model(struct workspace *out, const struct options *options);
+enum exit_status workspace_open_session(struct workspace *out, const struct options *options, int default_batch);
 void workspace_close(struct workspace *w);
 
 #endif // CARDINAL_WORKSPACE_H_

@@ -9,11 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pretrained/download.h"
 #include "system/clock.h"
+#include "system/text.h"
 #include "system/thread.h"
+
+enum { STALL_SECONDS = 15, MAX_DOWNLOAD_SECONDS = 120, MAX_DOWNLOAD_MIB = 128 }; // of one picture
 
 struct slot {
     struct decoded result;
+    uint8_t *data; // the picture's file, where it came with the input
+    size_t size;
     uint64_t bytes; // counted in pool->bytes
     bool done;
 };
@@ -42,12 +48,16 @@ static struct slot *take_input(struct decode_pool *p) {
         thread_mutex_unlock(&p->lock);
         struct input_item item; // read outside the lock: a list on standard input may block
         bool more = inputs_next(p->inputs, &item);
+        if (more && is_address(item.path))
+            download_prepare(); // by one thread at a time, as all that `reading` guards
         thread_mutex_lock(&p->lock);
         p->reading = false;
         p->ended = !more;
         if (more) {
             slot = &p->slots[p->taken % (uint64_t)p->params.max_pictures];
             slot->result.path = item.path;
+            slot->data = item.data;
+            slot->size = item.size;
             slot->result.class_index = item.class_index;
             slot->result.index = p->taken++;
             memcpy(slot->result.error, item.error, sizeof(item.error));
@@ -73,6 +83,36 @@ static bool reserve(struct decode_pool *p, struct slot *slot, uint64_t bytes) {
     return ok;
 }
 
+static void write_error(char *error, size_t size, const char *path, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    write_path_error(error, size, path, fmt, args);
+    va_end(args);
+}
+
+// The bytes of the slot's picture, malloc'd.
+static bool fetch(const struct decode_pool *p, struct slot *slot, uint8_t **data, size_t *size) {
+    struct decoded *r = &slot->result;
+    if (slot->data) {
+        *data = slot->data;
+        *size = slot->size;
+        slot->data = NULL;
+        return true;
+    }
+    if (!is_address(r->path))
+        return picture_read_file(r->path, &p->params.limits, data, size, r->error, sizeof(r->error));
+    char reason[256];
+    const struct download d = {.url = r->path,
+                               .allow_http = true,
+                               .stall_seconds = STALL_SECONDS,
+                               .max_seconds = MAX_DOWNLOAD_SECONDS,
+                               .max_bytes = (int64_t)MAX_DOWNLOAD_MIB << 20};
+    if (download_to_memory(&d, data, size, reason, sizeof(reason)))
+        return true;
+    write_error(r->error, sizeof(r->error), r->path, "cannot be fetched: %s", reason);
+    return false;
+}
+
 static void decode(struct decode_pool *p, struct slot *slot) {
     struct decoded *r = &slot->result;
     const struct picture_limits *limits = &p->params.limits;
@@ -80,7 +120,7 @@ static void decode(struct decode_pool *p, struct slot *slot) {
     size_t size = 0;
     struct picture_header header;
     double start = now_ms();
-    if (!picture_read_file(r->path, limits, &data, &size, r->error, sizeof(r->error)))
+    if (!fetch(p, slot, &data, &size))
         return;
     bool ok = picture_read_header(data, size, r->path, limits, &header, r->error, sizeof(r->error));
     r->decode_ms = now_ms() - start;
@@ -98,6 +138,8 @@ static void work(void *ctx) {
     while ((slot = take_input(p)) != NULL) {
         if (slot->result.error[0] == '\0')
             decode(p, slot);
+        free(slot->data); // not taken by decode where the input has an error
+        slot->data = NULL;
         thread_mutex_lock(&p->lock);
         slot->done = true;
         thread_cond_broadcast(&p->changed);
@@ -170,8 +212,10 @@ void decode_pool_destroy(struct decode_pool **pool) {
     thread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->num_threads; ++i)
         thread_join(&p->threads[i]);
-    for (int i = 0; p->slots && i < p->params.max_pictures; ++i)
+    for (int i = 0; p->slots && i < p->params.max_pictures; ++i) {
         decoded_free(&p->slots[i].result);
+        free(p->slots[i].data);
+    }
     thread_cond_destroy(&p->changed);
     thread_mutex_destroy(&p->lock);
     free(p->slots);

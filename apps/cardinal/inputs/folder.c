@@ -45,6 +45,8 @@ static bool add_owned(struct name_list *l, char *name) {
     return true;
 }
 
+bool name_list_add(struct name_list *l, const char *name) { return add_owned(l, copy_text(name)); }
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b); // compares as unsigned char
 }

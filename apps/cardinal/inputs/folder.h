@@ -11,7 +11,8 @@ struct name_list {
     size_t count, capacity;
 };
 
-void name_list_clear(struct name_list *l); // frees; all zero afterwards
+bool name_list_add(struct name_list *l, const char *name); // a copy of it; false: no memory
+void name_list_clear(struct name_list *l);                 // frees; all zero afterwards
 
 enum folder_entry { FOLDER_FILES = 1, FOLDER_FOLDERS = 2 };
 

@@ -6,15 +6,20 @@
 #include <string.h>
 
 #include "inputs/folder.h"
+#include "inputs/path_list.h"
+#include "picture/picture.h"
+#include "system/files.h"
 #include "system/text.h"
 
-enum { MAX_LINE = 32768 }; // bytes of one path read from a list
-
 struct input_stream {
-    const char *const *args;
-    int num_args, next_arg;
-    FILE *list;
-    bool reading_list;
+    struct input_sources sources;
+    int next_arg; // sources.count: `sources.list` is next
+    struct path_list list;
+    const char *list_name; // of `list`
+    bool reading_list, list_was_empty;
+
+    const struct input_item *const *items; // of inputs_open_items
+    size_t num_items, next_item;
 
     bool labelled;
     char *root;               // of a labelled folder
@@ -27,19 +32,40 @@ struct input_stream {
     const char *walk_root; // for the message when a walk found nothing; NULL: it found something
     int class_index;
     uint64_t skipped;
+    char skipped_example[256];
     bool no_memory;
+
+    const char *own_folder; // see inputs_pass_over
+    bool (*is_own)(const void *ctx, const char *name, bool found);
+    const void *own_ctx;
+    bool walking_own; // the folder under work is it
 };
 
+bool is_address(const char *path) {
+    static const char *const schemes[] = {"http://", "https://"};
+    for (int i = 0; i < 2; i++) {
+        size_t n = 0;
+        while (schemes[i][n] && (path[n] | 0x20) == (schemes[i][n] | 0x20))
+            n++;
+        if (!schemes[i][n])
+            return true;
+    }
+    return false;
+}
+
+// Whether a walk takes a file. What looks like a picture but is not taken is counted.
 static bool is_wanted(struct input_stream *s, const char *name) {
-    static const char *const labelled[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", NULL};
-    static const char *const any[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp",
-                                      ".gif", ".ppm",  ".pgm", ".pnm",  NULL};
-    static const char *const unsupported[] = {".tif", ".tiff", ".webp", NULL};
+    static const char *const labelled[] = {".jpg", ".jpeg", ".png",  ".ppm",  ".bmp",
+                                           ".pgm", ".tif",  ".tiff", ".webp", NULL}; // torchvision's
     if (!s->labelled && name[0] == '.')
         return false;
-    if (has_extension(name, s->labelled ? labelled : any))
+    if (s->walking_own && s->is_own(s->own_ctx, name, true))
+        return false;
+    const bool unreadable = picture_unreadable_format(name) != NULL;
+    if (!unreadable && has_extension(name, s->labelled ? labelled : picture_extensions()))
         return true;
-    s->skipped += has_extension(name, unsupported);
+    if ((unreadable || has_extension(name, picture_extensions())) && s->skipped++ == 0)
+        snprintf(s->skipped_example, sizeof s->skipped_example, "%s", name);
     return false;
 }
 
@@ -61,6 +87,15 @@ static bool give(struct input_stream *s, char *path, const char *error, struct i
     }
     out->path = path;
     out->class_index = s->labelled ? s->class_index : -1;
+    return true;
+}
+
+static bool give_copy(struct input_stream *s, const struct input_item *item, struct input_item *out) {
+    char *path = copy_text(item->path);
+    *out = *item;
+    if (!path)
+        return give(s, NULL, NULL, out);
+    out->path = path;
     return true;
 }
 
@@ -91,6 +126,7 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out) {
         name_list_clear(&s->files);
         s->next_file = 0;
         const char *folder = s->folders.names[s->next_folder++];
+        s->walking_own = s->own_folder && same_file(folder, s->own_folder);
         int error = folder_list(folder, FOLDER_FILES, &s->files);
         if (error) {
             s->walk_root = NULL;
@@ -101,59 +137,53 @@ static bool next_of_walk(struct input_stream *s, struct input_item *out) {
     if (s->walk_root && !s->labelled) {
         const char *root = s->walk_root;
         s->walk_root = NULL;
-        return give(s, copy_text(root), "no pictures in this folder (JPEG, PNG, BMP, GIF, PPM)", out);
+        char text[160];
+        snprintf(text, sizeof(text), "no pictures in this folder (%s)", picture_formats());
+        return give(s, copy_text(root), text, out);
     }
     return false;
 }
 
-// Reads a line and drops its line break. *too_long: it had more than MAX_LINE bytes, of which the rest was dropped.
-// NULL: the file is at its end.
-static char *read_line(FILE *file, bool *too_long, bool *no_memory) {
-    size_t used = 0, capacity = 256;
-    char *line = malloc(capacity);
-    int c = EOF;
-    *too_long = false;
-    while (line && (c = getc(file)) != EOF && c != '\n') {
-        if (used + 1 == capacity && capacity < MAX_LINE) {
-            char *larger = realloc(line, capacity * 2);
-            if (!larger)
-                free(line);
-            line = larger;
-            capacity *= 2;
-        }
-        if (line && used + 1 < capacity)
-            line[used++] = (char)c;
-        else
-            *too_long = true;
-    }
-    if (!line) {
-        *no_memory = true;
-        return NULL;
-    }
-    if (used == 0 && c == EOF) {
-        free(line);
-        return NULL;
-    }
-    if (used > 0 && line[used - 1] == '\r')
-        --used;
-    line[used] = '\0';
-    return line;
+static void begin_list(struct input_stream *s, FILE *file, const char *name, enum path_list_form form) {
+    s->reading_list = s->list_was_empty = true;
+    s->list_name = name;
+    path_list_start(&s->list, file, s->sources.null_separated ? PATHS_NULL : form);
+}
+
+// Whether a listed path is of a file that this command has just written.
+static bool is_own_path(const struct input_stream *s, const char *path) {
+    const char *name = path_name(path);
+    char *folder = s->own_folder ? copy_text(name > path ? path : ".") : NULL;
+    if (folder && name > path)
+        folder[name - path] = 0; // with its slash: "/" is a folder, too
+    const bool own = folder && same_file(folder, s->own_folder) && s->is_own(s->own_ctx, name, false);
+    free(folder);
+    return own;
 }
 
 static bool next_of_list(struct input_stream *s, struct input_item *out) {
-    for (;;) {
-        bool too_long = false, no_memory = false;
-        char *line = read_line(s->list, &too_long, &no_memory);
-        if (no_memory)
-            return give(s, NULL, NULL, out);
-        if (!line) {
-            s->reading_list = false;
-            return false;
-        }
-        if (line[0] != '\0')
-            return give(s, line, too_long ? "the path is too long" : NULL, out);
-        free(line);
+    char error[256] = "";
+    bool no_memory = false;
+    if (s->list.picture) {
+        s->reading_list = false;
+        out->data = path_list_picture(&s->list, &out->size, error, sizeof error);
+        return give(s, copy_text(s->list_name), error[0] ? error : NULL, out);
     }
+    char *path = path_list_next(&s->list, error, sizeof error, &no_memory);
+    if (no_memory)
+        return give(s, NULL, NULL, out);
+    if (!path) {
+        s->reading_list = false;
+        if (error[0])
+            return give(s, copy_text(s->list_name), error, out);
+        return s->list_was_empty && give(s, copy_text(s->list_name), "no path in this list, and no picture", out);
+    }
+    s->list_was_empty = false;
+    if (is_own_path(s, path)) {
+        free(path);
+        return false;
+    }
+    return give(s, path, error[0] ? error : NULL, out);
 }
 
 // Moves on to the next argument or class. false: there is none. *plain is the argument where it is a file, else NULL.
@@ -169,11 +199,16 @@ static bool advance(struct input_stream *s, const char **plain) {
         s->walk_root = NULL;
         free(folder);
     } else {
-        if (s->next_arg == s->num_args)
+        if (s->next_arg > s->sources.count)
             return false;
-        const char *arg = s->args[s->next_arg++];
-        if (strcmp(arg, "-") == 0)
-            s->reading_list = s->list != NULL;
+        const int i = s->next_arg++;
+        const char *arg = i < s->sources.count ? s->sources.args[i] : NULL;
+        if (!arg && !s->sources.list)
+            return false;
+        if (!arg)
+            begin_list(s, s->sources.list, s->sources.list_name, PATHS);
+        else if (strcmp(arg, "-") == 0 && s->sources.standard_input)
+            begin_list(s, s->sources.standard_input, "-", PATHS_OR_PICTURE);
         else if (folder_exists(arg))
             ok = begin_walk(s, arg);
         else
@@ -185,6 +220,8 @@ static bool advance(struct input_stream *s, const char **plain) {
 
 bool inputs_next(struct input_stream *s, struct input_item *out) {
     memset(out, 0, sizeof(*out));
+    if (s->items && !s->no_memory)
+        return s->next_item < s->num_items && give_copy(s, s->items[s->next_item++], out);
     while (!s->no_memory) {
         if (s->reading_list) {
             if (next_of_list(s, out))
@@ -206,17 +243,35 @@ bool inputs_next(struct input_stream *s, struct input_item *out) {
 
 void input_item_free(struct input_item *item) {
     free(item->path);
+    free(item->data);
     memset(item, 0, sizeof(*item));
 }
 
-struct input_stream *inputs_open(const char *const *args, int count, FILE *list) {
+struct input_stream *inputs_open(const char *const *args, int count, FILE *standard_input) {
+    return inputs_open_from(&(struct input_sources){.args = args, .count = count, .standard_input = standard_input});
+}
+
+struct input_stream *inputs_open_from(const struct input_sources *sources) {
+    struct input_stream *s = calloc(1, sizeof(*s));
+    if (s)
+        s->sources = *sources;
+    return s;
+}
+
+struct input_stream *inputs_open_items(const struct input_item *const *items, size_t count) {
     struct input_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->args = args;
-    s->num_args = count;
-    s->list = list;
+    s->items = items;
+    s->num_items = count;
     return s;
+}
+
+void inputs_pass_over(struct input_stream *s, const char *folder,
+                      bool (*own)(const void *ctx, const char *name, bool found), const void *ctx) {
+    s->own_folder = folder;
+    s->is_own = own;
+    s->own_ctx = ctx;
 }
 
 struct input_stream *inputs_open_labelled(const char *folder, char *error, size_t error_size) {
@@ -245,6 +300,13 @@ const char *inputs_class_name(const struct input_stream *s, int class_index) {
 }
 
 uint64_t inputs_num_skipped(const struct input_stream *s) { return s->skipped; }
+
+void inputs_tell_skipped(const struct input_stream *s, char *out, size_t size) {
+    snprintf(out, size,
+             "%llu file%s of a kind that is not read here %s passed over, such as %s; convert to PNG or JPEG",
+             (unsigned long long)s->skipped, s->skipped == 1 ? "" : "s", s->skipped == 1 ? "was" : "were",
+             s->skipped_example);
+}
 
 void inputs_close(struct input_stream **stream) {
     struct input_stream *s = *stream;

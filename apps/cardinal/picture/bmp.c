@@ -1,18 +1,24 @@
-// bmp.c - uncompressed BMP and binary PNM (P5 grey, P6 colour), strictly: every byte read
-// is checked to be there, and what stb_image guesses or leaves uninitialised is an error here.
+// bmp.c - BMP, uncompressed and run-length coded (4 and 8 bits), strictly: every byte read is checked to be there.
 #include "picture/internal.h"
 
 #include <string.h>
 
-enum { FILE_HEADER_BYTES = 14, COMPRESSION_NONE = 0, COMPRESSION_BITFIELDS = 3, COMPRESSION_ALPHA_BITFIELDS = 6 };
+enum {
+    FILE_HEADER_BYTES = 14,
+    COMPRESSION_NONE = 0,
+    COMPRESSION_RLE8 = 1,
+    COMPRESSION_RLE4 = 2,
+    COMPRESSION_BITFIELDS = 3,
+    COMPRESSION_ALPHA_BITFIELDS = 6
+};
 
 struct bmp {
     int64_t width, height; // height > 0
-    bool top_down;
-    int bits;           // per pixel: 1, 4, 8, 16, 24, 32
-    uint64_t pixels;    // offset of the first stored row
-    uint64_t row_bytes; // with padding to 4
-    uint32_t mask[3];   // red, green, blue, of 16- and 32-bit pixels
+    bool top_down, runs;   // runs: RLE4, RLE8
+    int bits;              // per pixel: 1, 4, 8, 16, 24, 32
+    uint64_t pixels;       // offset of the first stored row
+    uint64_t row_bytes;    // with padding to 4
+    uint32_t mask[3];      // red, green, blue, of 16- and 32-bit pixels
     uint8_t palette[256][3];
 };
 
@@ -29,7 +35,7 @@ static void read_palette(const struct picture_source *s, uint64_t at, uint64_t c
 static bool read_masks(const struct picture_source *s, uint32_t compression, struct bmp *b) {
     static const uint32_t rgb555[3] = {0x7c00, 0x03e0, 0x001f}, rgb888[3] = {0xff0000, 0x00ff00, 0x0000ff};
     memcpy(b->mask, b->bits == 16 ? rgb555 : rgb888, sizeof(b->mask));
-    if (compression == COMPRESSION_NONE)
+    if (compression == COMPRESSION_NONE || b->runs)
         return true;
     // The masks follow the first 40 header bytes, inside longer headers or after a 40-byte one.
     for (int c = 0; c < 3; ++c) {
@@ -63,8 +69,12 @@ static bool read_bmp(const struct picture_source *s, struct bmp *b) {
     }
     bool masked = (compression == COMPRESSION_BITFIELDS || compression == COMPRESSION_ALPHA_BITFIELDS) &&
                   (b->bits == 16 || b->bits == 32);
-    if (compression != COMPRESSION_NONE && !masked)
-        return picture_fail(s, "compressed BMP is not supported; convert it to PNG");
+    b->runs = (compression == COMPRESSION_RLE8 && b->bits == 8) || (compression == COMPRESSION_RLE4 && b->bits == 4);
+    if (compression != COMPRESSION_NONE && !masked && !b->runs)
+        return picture_fail(s, "a BMP of compression %lu and %d bits a pixel is not supported; convert it to PNG",
+                            (unsigned long)compression, b->bits);
+    if (b->runs && b->top_down)
+        return picture_fail(s, "corrupt BMP (runs from the top down)");
     if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 16 && b->bits != 24 && b->bits != 32)
         return picture_fail(s, "a BMP of %d bits a pixel is not supported; convert it to PNG", b->bits);
     if (masked && s->size < FILE_HEADER_BYTES + 40 + 12)
@@ -79,10 +89,63 @@ static bool read_bmp(const struct picture_source *s, struct bmp *b) {
     return true;
 }
 
+// Walks the runs. rgba: where the pixels go; NULL: only counts the pixels that the file tells or passes over, for the
+// file to be whole or not. In the end, or where a run steps beyond the last row, the rest stays colour 0.
+static bool read_runs(const struct picture_source *s, const struct bmp *b, uint8_t *rgba) {
+    uint64_t at = b->pixels;
+    int64_t x = 0, y = 0;
+    while (y < b->height && !(y == b->height - 1 && x >= b->width)) {
+        if (at + 2 > s->size)
+            return picture_fail_truncated(s, "BMP", "pixels missing");
+        int count = s->data[at], value = s->data[at + 1];
+        at += 2;
+        bool literal = count == 0;
+        if (literal && value == 0) { // the end of the row
+            x = 0;
+            ++y;
+            continue;
+        }
+        if (literal && value == 1) // the end of the picture
+            break;
+        if (literal && value == 2) { // a step to the right and up
+            if (at + 2 > s->size)
+                return picture_fail_truncated(s, "BMP", "pixels missing");
+            x += s->data[at];
+            y += s->data[at + 1];
+            at += 2;
+            continue;
+        }
+        uint64_t from = at;
+        if (literal) { // so many pixels as they are, up to a whole number of 16-bit words
+            count = value;
+            uint64_t bytes = b->bits == 8 ? (uint64_t)count : ((uint64_t)count + 1) / 2;
+            at += (bytes + 1) / 2 * 2;
+            if (from + bytes > s->size)
+                return picture_fail_truncated(s, "BMP", "pixels missing");
+        }
+        for (int i = 0; i < count && x < b->width; ++i, ++x) { // what leaves the row is dropped
+            int index = value;
+            if (literal)
+                index = s->data[from + (uint64_t)(b->bits == 8 ? i : i / 2)];
+            if (b->bits == 4)
+                index = i % 2 == 0 ? index >> 4 : index & 15;
+            if (rgba)
+                memcpy(rgba + (size_t)((b->height - 1 - y) * b->width + x) * 4, b->palette[index], 3);
+        }
+    }
+    return true;
+}
+
 bool picture_bmp_layout(const struct picture_source *s, struct picture_layout *out) {
     struct bmp b;
     if (!read_bmp(s, &b) || !picture_check_size(s, b.width, b.height, out))
         return false;
+    if (b.runs) {
+        // The longest step: 255 rows by four bytes.
+        if ((uint64_t)b.height / 255 * 4 > s->size)
+            return picture_fail_truncated(s, "BMP", "too few bytes for its size");
+        return read_runs(s, &b, NULL);
+    }
     uint64_t row_bits = (uint64_t)b.width * (uint64_t)b.bits;
     b.row_bytes = (row_bits + 31) / 32 * 4;
     uint64_t last_row = (row_bits + 7) / 8; // its padding may be missing
@@ -121,78 +184,18 @@ bool picture_bmp_decode(const struct picture_source *s, const struct picture_lay
     struct bmp b;
     if (!read_bmp(s, &b) || !picture_allocate(s, layout, out))
         return false;
+    if (b.runs) {
+        for (int64_t i = 0; i < b.width * b.height; ++i) {
+            memcpy(out->rgba + i * 4, b.palette[0], 3);
+            out->rgba[i * 4 + 3] = 255;
+        }
+        return read_runs(s, &b, out->rgba);
+    }
     b.row_bytes = ((uint64_t)b.width * (uint64_t)b.bits + 31) / 32 * 4;
     for (int64_t y = 0; y < b.height; ++y) {
         int64_t stored = b.top_down ? y : b.height - 1 - y;
         convert_row(&b, s->data + b.pixels + b.row_bytes * (uint64_t)stored,
                     out->rgba + (size_t)y * (size_t)b.width * 4);
-    }
-    return true;
-}
-
-struct pnm {
-    int channels;
-    uint32_t width, height, max_value;
-    size_t pixels; // offset
-};
-
-// A decimal number after blanks and #-comments; false when there is none. *at ends behind its last digit.
-static bool read_number(const struct picture_source *s, size_t *at, uint32_t *out) {
-    size_t i = *at;
-    while (i < s->size && s->data[i] != '\0' && strchr(" \t\r\n\v\f#", s->data[i])) {
-        if (s->data[i] == '#')
-            while (i < s->size && s->data[i] != '\n' && s->data[i] != '\r')
-                ++i;
-        else
-            ++i;
-    }
-    size_t begin = i;
-    uint32_t value = 0;
-    for (; i < s->size && s->data[i] >= '0' && s->data[i] <= '9' && i - begin < 9; ++i)
-        value = value * 10 + (uint32_t)(s->data[i] - '0');
-    *at = i;
-    *out = value;
-    return i > begin;
-}
-
-static bool read_pnm(const struct picture_source *s, struct pnm *p) {
-    memset(p, 0, sizeof(*p));
-    p->channels = s->data[1] == '6' ? 3 : 1;
-    size_t at = 2;
-    if (!read_number(s, &at, &p->width) || !read_number(s, &at, &p->height) || !read_number(s, &at, &p->max_value))
-        return picture_fail(s, "corrupt or truncated PNM (header)");
-    if (p->max_value < 1 || p->max_value > 65535)
-        return picture_fail(s, "corrupt PNM (maximum %lu)", (unsigned long)p->max_value);
-    p->pixels = at + 1; // one blank
-    return true;
-}
-
-bool picture_pnm_layout(const struct picture_source *s, struct picture_layout *out) {
-    struct pnm p;
-    if (!read_pnm(s, &p) || !picture_check_size(s, p.width, p.height, out))
-        return false;
-    uint64_t bytes = (uint64_t)p.width * p.height * (uint64_t)p.channels * (p.max_value > 255 ? 2 : 1);
-    if (p.pixels > s->size || bytes > s->size - p.pixels)
-        return picture_fail_truncated(s, "PNM", "pixels missing");
-    return true;
-}
-
-bool picture_pnm_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
-    struct pnm p;
-    if (!read_pnm(s, &p) || !picture_allocate(s, layout, out))
-        return false;
-    const uint8_t *from = s->data + p.pixels;
-    uint8_t *to = out->rgba;
-    for (size_t i = 0, n = (size_t)p.width * p.height; i < n; ++i, to += 4) {
-        for (int c = 0; c < p.channels; ++c) {
-            uint32_t value = p.max_value > 255 ? picture_be16(from) : *from;
-            from += p.max_value > 255 ? 2 : 1;
-            value = value < p.max_value ? value : p.max_value;
-            to[c] = (uint8_t)((value * 255 + p.max_value / 2) / p.max_value);
-        }
-        if (p.channels == 1)
-            to[1] = to[2] = to[0];
-        to[3] = 255;
     }
     return true;
 }

@@ -21,7 +21,9 @@ enum marker {
     MARKER_SOI = 0xd8,
     MARKER_EOI = 0xd9,
     MARKER_SOS = 0xda,
+    MARKER_APP0 = 0xe0,
     MARKER_APP1 = 0xe1,
+    MARKER_APP14 = 0xee,
     MARKER_TEM = 0x01
 };
 
@@ -31,7 +33,7 @@ static bool is_frame(int marker) {
 }
 
 // The next marker at or after *at, which then points behind it; -1 at the end of the data.
-static int next_marker(const struct picture_source *s, size_t *at) {
+int picture_jpeg_next_marker(const struct picture_source *s, size_t *at) {
     size_t i = *at;
     while (i < s->size) {
         const uint8_t *ff = memchr(s->data + i, 0xff, s->size - i);
@@ -85,7 +87,7 @@ bool picture_jpeg_layout(const struct picture_source *s, struct picture_layout *
     size_t at = 2; // behind SOI
     bool framed = false;
     for (;;) {
-        int marker = next_marker(s, &at);
+        int marker = picture_jpeg_next_marker(s, &at);
         if (marker < 0)
             return picture_fail_truncated(s, "JPEG", "it ends within its header");
         if ((marker >= MARKER_RST0 && marker <= MARKER_SOI) || marker == MARKER_TEM)
@@ -129,7 +131,7 @@ bool picture_jpeg_layout(const struct picture_source *s, struct picture_layout *
 #error "libjpeg-turbo is needed (JCS_EXT_RGBX); build without CARDINAL_HAVE_JPEG to use stb_image"
 #endif
 
-enum { MAX_SCANS = 100, ROWS_AT_ONCE = 16 }; // a progressive file has about 10 scans; a bomb thousands
+enum { ROWS_AT_ONCE = 16 };
 
 // libjpeg keeps pointers to the first three; everything that longjmp must find again lives here.
 struct decoder {
@@ -171,8 +173,8 @@ static void on_output(j_common_ptr jpeg) { (void)jpeg; }
 
 static void on_progress(j_common_ptr jpeg) {
     struct decoder *d = decoder_of(jpeg);
-    if (d->jpeg.input_scan_number > MAX_SCANS) {
-        snprintf(d->reason, sizeof(d->reason), "more than %d scans", MAX_SCANS);
+    if (d->jpeg.input_scan_number > PICTURE_JPEG_MAX_SCANS) {
+        snprintf(d->reason, sizeof(d->reason), "more than %d scans", PICTURE_JPEG_MAX_SCANS);
         longjmp(d->escape, 1);
     }
 }
@@ -248,24 +250,6 @@ static bool decode_rows(struct decoder *d, const struct picture_source *s, struc
     return true; // jpeg_finish_decompress would only look for the end marker
 }
 
-static uint8_t mul_div_255(int a, int b) {
-    int t = a * b + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
-// In place. Pillow takes every CMYK JPEG for inverted, as Adobe writes it, and then mixes the
-// inks thus (Convert.c: cmyk2rgb).
-static void cmyk_to_rgb(struct picture *p) {
-    size_t n = (size_t)p->width * (size_t)p->height;
-    for (size_t i = 0; i < n; ++i) {
-        uint8_t *v = p->rgba + i * 4;
-        int paper = v[3];
-        for (int c = 0; c < 3; ++c)
-            v[c] = (uint8_t)(paper - mul_div_255(255 - v[c], paper));
-        v[3] = 255;
-    }
-}
-
 bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
     if (!picture_allocate(s, layout, out))
         return false;
@@ -278,7 +262,7 @@ bool picture_jpeg_decode(const struct picture_source *s, const struct picture_la
     else if (!ok)
         picture_fail(s, "corrupt or unsupported JPEG (%s)", d->reason);
     else if (d->jpeg.num_components == 4)
-        cmyk_to_rgb(out);
+        picture_cmyk_to_rgb(out->rgba, (size_t)out->width * (size_t)out->height);
     jpeg_destroy_decompress(&d->jpeg);
     free(d);
     return ok;
@@ -286,46 +270,73 @@ bool picture_jpeg_decode(const struct picture_source *s, const struct picture_la
 
 #else
 
-// stb_image before 2.28 writes beyond its tables when a Huffman table has more than 256 codes.
-static bool huffman_tables_fit(const uint8_t *body, size_t length) {
-    enum { COUNTS = 16, MAX_CODES = 256 };
-    while (length > 0) {
-        size_t codes = 0;
-        if (length < 1 + COUNTS)
-            return false;
-        for (int i = 1; i <= COUNTS; ++i)
-            codes += body[i];
-        if (codes > MAX_CODES || length < 1 + COUNTS + codes)
-            return false;
-        body += 1 + COUNTS + codes;
-        length -= 1 + COUNTS + codes;
-    }
-    return true;
-}
+// What libjpeg takes the channels for, and so Pillow; stb_image judges otherwise in places.
+struct colors {
+    int components;
+    bool jfif, adobe, rgb_ids;
+    int transform; // Adobe's
+    size_t scan;   // offset of the first scan's marker
+};
 
-// stb_image takes whatever a truncated file gives, so the end marker must be there.
-static bool is_whole(const struct picture_source *s) {
+static void read_colors(const struct picture_source *s, struct colors *out) {
+    memset(out, 0, sizeof(*out));
     size_t at = 2;
-    for (;;) {
-        int marker = next_marker(s, &at);
-        if (marker == MARKER_EOI)
-            return true;
+    for (;;) { // as picture_jpeg_layout walked them
+        int marker = picture_jpeg_next_marker(s, &at);
+        if (marker < 0 || marker == MARKER_SOS)
+            break;
         if ((marker >= MARKER_RST0 && marker <= MARKER_SOI) || marker == MARKER_TEM)
             continue;
-        size_t length = marker >= 0 && s->size - at >= 2 ? picture_be16(s->data + at) : 0;
-        if (marker < 0 || length < 2 || length > s->size - at)
-            return picture_fail_truncated(s, "JPEG", "no end marker");
-        if (marker == MARKER_DHT && !huffman_tables_fit(s->data + at + 2, length - 2))
-            return picture_fail(s, "corrupt JPEG (Huffman table)");
+        size_t length = picture_be16(s->data + at);
+        const uint8_t *body = s->data + at + 2;
+        if (is_frame(marker)) {
+            out->components = body[5];
+            out->rgb_ids = body[5] == 3 && body[6] == 'R' && body[9] == 'G' && body[12] == 'B';
+        } else if (marker == MARKER_APP0 && length >= 7 && memcmp(body, "JFIF", 5) == 0) {
+            out->jfif = true;
+        } else if (marker == MARKER_APP14 && length >= 14 && memcmp(body, "Adobe", 5) == 0) {
+            out->adobe = true;
+            out->transform = body[11];
+        }
         at += length;
     }
+    out->scan = at - 2;
+}
+
+// stb_image takes four channels without Adobe's word for YCbCr and alpha; so that word is put before the first scan.
+static uint8_t *mark_cmyk(const struct picture_source *s, const struct colors *c, size_t *size) {
+    uint8_t marker[16] = {0xff, MARKER_APP14, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100};
+    uint8_t *copy = malloc(s->size + sizeof(marker));
+    if (!copy)
+        return NULL;
+    marker[15] = c->adobe && c->transform != 0 ? 2 : 0;
+    memcpy(copy, s->data, c->scan);
+    memcpy(copy + c->scan, marker, sizeof(marker));
+    memcpy(copy + c->scan + sizeof(marker), s->data + c->scan, s->size - c->scan);
+    *size = s->size + sizeof(marker);
+    return copy;
 }
 
 bool picture_jpeg_decode(const struct picture_source *s, const struct picture_layout *layout, struct picture *out) {
-    if (!is_whole(s))
+    if (!picture_jpeg_check(s))
         return false;
+    struct colors c;
+    read_colors(s, &c);
+    if (c.rgb_ids && (c.jfif || (c.adobe && c.transform != 0)))
+        return picture_fail(s,
+                            "a JPEG of contradictory colours is not supported by this build; build with libjpeg-turbo "
+                            "(libjpeg62-turbo-dev), or convert it to PNG");
     uint64_t pixels = (uint64_t)layout->width * (uint64_t)layout->height;
-    return picture_stb_decode(s, layout, "JPEG", pixels * 8 + (1 << 20), out);
+    if (c.components != 4)
+        return picture_stb_decode(s, layout, "JPEG", pixels * 8 + (1 << 20), out);
+    struct picture_source marked = *s;
+    uint8_t *copy = mark_cmyk(s, &c, &marked.size);
+    if (!copy)
+        return picture_fail(s, "not enough memory to decode it");
+    marked.data = copy;
+    bool ok = picture_stb_decode(&marked, layout, "JPEG", pixels * 8 + (1 << 20), out);
+    free(copy);
+    return ok;
 }
 
 #endif

@@ -1,14 +1,13 @@
 // overlay.c - see overlay.h.
 #include "picture/overlay.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "picture/stb_png.h"
-#include "system/files.h"
+#include "system/output_file.h"
 
 // ---- colours
 
@@ -141,33 +140,12 @@ uint8_t *overlay_upright(const uint8_t *rgba, int width, int height, int orienta
 
 // ---- files
 
-static bool write_file(const char *path, const uint8_t *data, size_t size) {
-    FILE *file = fopen(path, "wb");
-    if (!file)
-        return false;
-    const bool whole = fwrite(data, 1, size, file) == size;
-    return fclose(file) == 0 && whole;
-}
-
 bool overlay_write_png(const char *path, const uint8_t *rgba, int width, int height, char *error, size_t error_size) {
-    const size_t length = strlen(path);
     int size = 0;
     uint8_t *png = stb_png_encode(rgba, width, height, &size);
-    char *part = malloc(length + 6);
-    bool ok = png && part;
-    if (!ok) {
+    if (!png)
         snprintf(error, error_size, "%s: too large, or out of memory", path);
-    } else {
-        snprintf(part, length + 6, "%s.part", path);
-        errno = 0;
-        ok = write_file(part, png, (size_t)size);
-        ok = ok && replace_file(part, path);
-        if (!ok) {
-            snprintf(error, error_size, "%s: could not be written (%s)", path, errno ? strerror(errno) : "disk full?");
-            remove(part);
-        }
-    }
-    free(part);
+    const bool ok = png && output_file_write(path, png, (size_t)size, error, error_size);
     free(png);
     return ok;
 }

@@ -50,20 +50,115 @@ bool picture_allocate(const struct picture_source *s, const struct picture_layou
     return true;
 }
 
+static uint8_t mul_div_255(int a, int b) {
+    int t = a * b + 128;
+    return (uint8_t)(((t >> 8) + t) >> 8);
+}
+
+// Convert.c: cmyk2rgb
+void picture_cmyk_to_rgb(uint8_t *pixels, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        uint8_t *v = pixels + i * 4;
+        int paper = v[3];
+        for (int c = 0; c < 3; ++c)
+            v[c] = (uint8_t)(paper - mul_div_255(255 - v[c], paper));
+        v[3] = 255;
+    }
+}
+
 struct format {
     enum picture_format format;
-    bool (*layout)(const struct picture_source *s, struct picture_layout *out);
+    const char *name;
+    const char *library, *package;                                              // NULL: always there
+    bool (*layout)(const struct picture_source *s, struct picture_layout *out); // NULL: not in this build
     bool (*decode)(const struct picture_source *s, const struct picture_layout *layout, struct picture *out);
 };
 
+#ifdef CARDINAL_HAVE_WEBP
+#define WEBP_READER picture_webp_layout, picture_webp_decode
+#define WEBP_NAME ", WebP"
+#else
+#define WEBP_READER NULL, NULL
+#define WEBP_NAME ""
+#endif
+#ifdef CARDINAL_HAVE_TIFF
+#define TIFF_READER picture_tiff_layout, picture_tiff_decode
+#define TIFF_NAME ", TIFF"
+#else
+#define TIFF_READER NULL, NULL
+#define TIFF_NAME ""
+#endif
+#ifdef CARDINAL_HAVE_HEIF
+#define HEIF_READER picture_heif_layout, picture_heif_decode
+#define HEIF_NAME ", HEIC, AVIF"
+#else
+#define HEIF_READER NULL, NULL
+#define HEIF_NAME ""
+#endif
+
 static const struct format formats[] = {
-    {PICTURE_JPEG, picture_jpeg_layout, picture_jpeg_decode}, {PICTURE_PNG, picture_png_layout, picture_png_decode},
-    {PICTURE_BMP, picture_bmp_layout, picture_bmp_decode},    {PICTURE_GIF, picture_gif_layout, picture_gif_decode},
-    {PICTURE_PNM, picture_pnm_layout, picture_pnm_decode},
+    {PICTURE_JPEG, "JPEG", NULL, NULL, picture_jpeg_layout, picture_jpeg_decode},
+    {PICTURE_PNG, "PNG", NULL, NULL, picture_png_layout, picture_png_decode},
+    {PICTURE_BMP, "BMP", NULL, NULL, picture_bmp_layout, picture_bmp_decode},
+    {PICTURE_GIF, "GIF", NULL, NULL, picture_gif_layout, picture_gif_decode},
+    {PICTURE_PNM, "PNM", NULL, NULL, picture_pnm_layout, picture_pnm_decode},
+    {PICTURE_WEBP, "WebP", "libwebp", "libwebp-dev", WEBP_READER},
+    {PICTURE_TIFF, "TIFF", "libtiff", "libtiff-dev", TIFF_READER},
+    {PICTURE_HEIF, "HEIC or AVIF", "libheif", "libheif-dev", HEIF_READER},
 };
+
+const char *picture_formats(void) { return "JPEG, PNG, BMP, GIF, PNM" WEBP_NAME TIFF_NAME HEIF_NAME; }
+
+const char *const *picture_extensions(void) {
+    static const char *const extensions[] = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png", ".bmp",
+                                             ".gif",  ".pbm",  ".pgm", ".ppm",  ".pnm",
+#ifdef CARDINAL_HAVE_WEBP
+                                             ".webp",
+#endif
+#ifdef CARDINAL_HAVE_TIFF
+                                             ".tif",  ".tiff",
+#endif
+#ifdef CARDINAL_HAVE_HEIF
+                                             ".heic", ".heif", ".hif", ".avif",
+#endif
+                                             NULL};
+    return extensions;
+}
+
+const char *picture_unreadable_format(const char *name) {
+    static const struct {
+        const char *extensions[8], *text;
+    } known[] = {
+        {{".webp"}, "WebP (needs libwebp-dev)"},
+        {{".tif", ".tiff"}, "TIFF (needs libtiff-dev 4.5)"},
+        {{".heic", ".heif", ".hif", ".avif"}, "HEIC or AVIF (needs libheif-dev)"},
+        {{".jxl"}, "JPEG XL"},
+        {{".jp2", ".j2k"}, "JPEG 2000"},
+        {{".psd", ".tga", ".pam"}, "a picture of this kind"},
+        {{".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}, "camera raw"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); ++i)
+        if (has_extension(name, known[i].extensions))
+            return has_extension(name, picture_extensions()) ? NULL : known[i].text;
+    return NULL;
+}
 
 static bool begins(const struct picture_source *s, size_t at, const char *magic, size_t length) {
     return s->size >= at + length && memcmp(s->data + at, magic, length) == 0;
+}
+
+// Whether one of the file type box's brands is a still picture's, or a sequence of them.
+static bool is_heif(const struct picture_source *s) {
+    static const char *const brands[] = {"heic", "heix", "hevc", "hevx", "heim", "heis", "hevm",
+                                         "hevs", "mif1", "msf1", "mif2", "avif", "avis"};
+    if (!begins(s, 4, "ftyp", 4))
+        return false;
+    uint64_t end = picture_be32(s->data) < s->size ? picture_be32(s->data) : s->size;
+    for (size_t at = 8; at + 4 <= end; at += at == 8 ? 8 : 4) // between the major brand and the others: a version
+        for (size_t i = 0; i < sizeof(brands) / sizeof(brands[0]); ++i)
+            if (begins(s, at, brands[i], 4))
+                return true;
+    return false;
 }
 
 static enum picture_format sniff(const struct picture_source *s) {
@@ -76,9 +171,35 @@ static enum picture_format sniff(const struct picture_source *s) {
     // "BM" also begins words: demand the reserved fields to be zero or a known header size.
     if (begins(s, 0, "BM", 2) && (s->size < 18 || picture_le32(s->data + 14) <= 256))
         return PICTURE_BMP;
-    if ((begins(s, 0, "P5", 2) || begins(s, 0, "P6", 2)) && s->size > 2 && strchr(" \t\r\n#", s->data[2]))
+    if (s->size > 2 && s->data[0] == 'P' && s->data[1] >= '1' && s->data[1] <= '6' && s->data[2] != '\0' &&
+        strchr(" \t\r\n#", s->data[2]))
         return PICTURE_PNM;
+    if (begins(s, 0, "RIFF", 4) && begins(s, 8, "WEBP", 4))
+        return PICTURE_WEBP;
+    if (begins(s, 0, "II*\0", 4) || begins(s, 0, "MM\0*", 4) || begins(s, 0, "II+\0", 4) || begins(s, 0, "MM\0+", 4))
+        return PICTURE_TIFF;
+    if (is_heif(s))
+        return PICTURE_HEIF;
     return PICTURE_UNKNOWN;
+}
+
+bool picture_looks_like_one(const uint8_t *data, size_t size) {
+    static const struct {
+        size_t at;
+        const char *magic;
+        size_t length;
+    } others[] = {{8, "WEBP", 4},           {0, "II*\0", 4},          {0, "MM\0*", 4},    {4, "ftyp", 4},
+                  {0, "\0\0\0\x0cjP  ", 8}, {0, "\0\0\0\x0cJXL ", 8}, {0, "\xff\x0a", 2}, {0, "\x89PNG", 4}};
+    const struct picture_source s = {.data = data, .size = size};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); ++i)
+        if (begins(&s, others[i].at, others[i].magic, others[i].length) && (i != 0 || begins(&s, 0, "RIFF", 4)))
+            return true;
+    if (begins(&s, 0, "BM", 2)) // also the beginning of words
+        return size >= 18 && picture_le32(data + 6) == 0 && picture_le32(data + 14) <= 256;
+    if (size >= 4 && data[0] == 'P' && data[1] >= '1' && data[1] <= '7') // "P6", space, a number or a comment
+        return strchr(" \t\r\n", data[2]) && data[2] &&
+               (data[3] == '#' || (data[3] >= '0' && data[3] <= '9') || (data[1] == '7' && data[3] == 'W'));
+    return sniff(&s) != PICTURE_UNKNOWN;
 }
 
 static bool looks_like_text(const uint8_t *data, size_t size) {
@@ -96,10 +217,7 @@ static bool fail_unknown(const struct picture_source *s) {
         size_t length;
         const char *text;
     } known[] = {
-        {8, "WEBP", 4, "WebP is not supported; convert it to JPEG or PNG"},
-        {0, "II*\0", 4, "TIFF is not supported; convert it to PNG"},
-        {0, "MM\0*", 4, "TIFF is not supported; convert it to PNG"},
-        {4, "ftyp", 4, "HEIF, AVIF and video are not supported; convert it to JPEG or PNG"},
+        {4, "ftyp", 4, "not a picture: a video; save one of its frames as JPEG or PNG"},
         {0, "\xff\x0a", 2, "JPEG XL is not supported; convert it to JPEG or PNG"},
         {0, "\0\0\0\x0cjP  ", 8, "JPEG 2000 is not supported; convert it to JPEG or PNG"},
         {0, "%PDF", 4, "not a picture: PDF; export the page as PNG"},
@@ -111,11 +229,11 @@ static bool fail_unknown(const struct picture_source *s) {
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); ++i)
         if (begins(s, known[i].at, known[i].magic, known[i].length))
             return picture_fail(s, "%s", known[i].text);
-    if (s->size >= 3 && s->data[0] == 'P' && strchr("12347", s->data[1]) && strchr(" \t\r\n", s->data[2]))
-        return picture_fail(s, "P%c pictures are not supported; convert it to PNG", s->data[1]);
+    if (begins(s, 0, "P7\n", 3))
+        return picture_fail(s, "P7 pictures are not supported; convert it to PNG");
     if (looks_like_text(s->data, s->size))
         return picture_fail(s, "not a picture: text");
-    return picture_fail(s, "not a picture, or of an unknown kind; JPEG, PNG, BMP, GIF and PPM are read");
+    return picture_fail(s, "not a picture, or of an unknown kind; read are %s", picture_formats());
 }
 
 static struct picture_source make_source(const char *name, const struct picture_limits *limits, char *error,
@@ -134,6 +252,14 @@ static struct picture_source make_source(const char *name, const struct picture_
     return s;
 }
 
+static const struct format *find_format(const struct picture_source *s) {
+    enum picture_format kind = sniff(s);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); ++i)
+        if (formats[i].format == kind)
+            return &formats[i];
+    return NULL;
+}
+
 static const struct format *read_layout(const struct picture_source *s, struct picture_layout *layout) {
     memset(layout, 0, sizeof(*layout));
     if (s->size == 0) {
@@ -145,12 +271,19 @@ static const struct format *read_layout(const struct picture_source *s, struct p
                      (unsigned long long)(s->limits.max_file_bytes >> 20));
         return NULL;
     }
-    enum picture_format kind = sniff(s);
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); ++i)
-        if (formats[i].format == kind)
-            return formats[i].layout(s, layout) ? &formats[i] : NULL;
-    fail_unknown(s);
-    return NULL;
+    const struct format *format = find_format(s);
+    if (!format)
+        fail_unknown(s);
+    else if (!format->layout)
+        picture_fail(s, "%s needs %s, which this build lacks: install %s and build again, or convert it to PNG",
+                     format->name, format->library, format->package);
+    return format && format->layout && format->layout(s, layout) ? format : NULL;
+}
+
+enum picture_format picture_readable_format(const uint8_t *data, size_t size) {
+    struct picture_source s = {.data = data, .size = size};
+    const struct format *format = find_format(&s);
+    return format && format->layout ? format->format : PICTURE_UNKNOWN;
 }
 
 bool picture_read_header(const uint8_t *data, size_t size, const char *name, const struct picture_limits *limits,
@@ -181,7 +314,8 @@ bool picture_decode(const uint8_t *data, size_t size, const char *name, const st
         picture_free(out);
         return false;
     }
-    out->orientation = picture_exif_orientation(layout.exif, layout.exif_size);
+    out->orientation =
+        layout.orientation ? layout.orientation : picture_exif_orientation(layout.exif, layout.exif_size);
     return true;
 }
 

@@ -1,4 +1,4 @@
-// stb_image.c - the only place that compiles stb_image: PNG, GIF and, without libjpeg, JPEG.
+// stb_image.c - the only place that compiles stb_image: PNG and JPEG for builds without their libraries, and inflate.
 #include "picture/internal.h"
 
 #include <limits.h>
@@ -27,7 +27,6 @@ static void *bounded_realloc(void *p, size_t size) { return size <= max_allocati
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
 #define STBI_ONLY_PNG
-#define STBI_ONLY_GIF
 #ifndef CARDINAL_HAVE_JPEG
 #define STBI_ONLY_JPEG
 #endif
@@ -56,4 +55,11 @@ bool picture_stb_decode(const struct picture_source *s, const struct picture_lay
     out->width = width;
     out->height = height;
     return true;
+}
+
+size_t picture_stb_inflate(const uint8_t *data, size_t size, uint8_t *out, size_t out_size) {
+    if (size > INT_MAX || out_size > INT_MAX)
+        return 0;
+    int n = stbi_zlib_decode_buffer((char *)out, (int)out_size, (const char *)data, (int)size);
+    return n > 0 ? (size_t)n : 0;
 }

@@ -24,6 +24,16 @@ enum download_result download_run(const struct download *d, bool *resumed, char 
     return DOWNLOAD_FAILED;
 }
 
+bool download_to_memory(const struct download *d, uint8_t **data, size_t *size, char *error, size_t error_size) {
+    (void)d;
+    *data = NULL;
+    *size = 0;
+    snprintf(error, error_size, "this build cannot download: it was made without libcurl");
+    return false;
+}
+
+void download_prepare(void) {}
+
 #else
 
 #include <ctype.h>
@@ -36,12 +46,15 @@ enum download_result download_run(const struct download *d, bool *resumed, char 
 
 #include "app.h"
 
-static const int64_t max_bytes = (int64_t)4 << 30; // the largest published file has 0.5 GB
+static const int64_t default_max_bytes = (int64_t)4 << 30; // the largest published file has 0.5 GB
 
 struct transfer {
     const struct download *d;
     CURL *curl;
-    FILE *file;
+    FILE *file;    // NULL: into memory
+    uint8_t *data; // malloc'd
+    size_t capacity;
+    int64_t max_bytes;
     int64_t offset;        // bytes the file had before
     int64_t received;      // bytes added to it
     int64_t range_start;   // of the answer's Content-Range; -1: none
@@ -102,6 +115,18 @@ static const char *header_value(const char *line, size_t size, const char *name)
     return line + n;
 }
 
+// Hugging Face's hub answers for a large file with a redirect that tells the file's SHA-256, in quotes.
+static void keep_sha256(const struct download *d, const char *line) {
+    const char *value = d->sha256 ? header_value(line, strlen(line), "x-linked-etag:") : NULL;
+    if (!value)
+        return;
+    value += strspn(value, " \"");
+    if (strspn(value, "0123456789abcdef") == 64) {
+        memcpy(d->sha256, value, 64);
+        d->sha256[64] = 0;
+    }
+}
+
 static size_t on_header(char *line, size_t one, size_t size, void *ctx) {
     (void)one; // always 1, as libcurl documents
     struct transfer *t = ctx;
@@ -109,6 +134,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *ctx) {
     snprintf(text, sizeof(text), "%.*s", (int)(size < sizeof(text) ? size : sizeof(text) - 1), line);
     if (header_value(text, strlen(text), "http/"))
         t->range_start = -1; // a new answer, after a redirect
+    keep_sha256(t->d, text);
     const char *value = header_value(text, strlen(text), "content-range:");
     if (value) {
         while (*value == ' ')
@@ -148,14 +174,33 @@ static bool judge_answer(struct transfer *t) {
     return true;
 }
 
+static bool keep_in_memory(struct transfer *t, const char *data, size_t size) {
+    const size_t used = (size_t)t->received;
+    while (t->capacity - used < size) {
+        const size_t capacity = t->capacity ? 2 * t->capacity : 1 << 16;
+        uint8_t *larger = realloc(t->data, capacity);
+        if (!larger)
+            return false;
+        t->data = larger;
+        t->capacity = capacity;
+    }
+    memcpy(t->data + used, data, size);
+    return true;
+}
+
 static size_t on_data(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
     struct transfer *t = ctx;
     if (!t->started && !judge_answer(t))
         return 0;
-    if (t->offset + t->received > max_bytes - (int64_t)size)
-        return refuse(t, "the file is far larger than any model");
-    if (fwrite(data, 1, size, t->file) != size)
+    if (t->offset + t->received > t->max_bytes - (int64_t)size) {
+        char reason[80];
+        snprintf(reason, sizeof(reason), "the file is larger than %lld MiB", (long long)(t->max_bytes >> 20));
+        return refuse(t, reason);
+    }
+    if (!t->file && !keep_in_memory(t, data, size))
+        return refuse(t, "not enough memory");
+    if (t->file && fwrite(data, 1, size, t->file) != size)
         return refuse(t, strerror(errno));
     t->received += (int64_t)size;
     return size;
@@ -189,6 +234,8 @@ static void set_options(struct transfer *t, char *reason) {
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)d->max_seconds);
+    curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->max_bytes); // where the server says the size
     if (t->resumed) { // not CURLOPT_RESUME_FROM: it fails where a server ignores ranges
         char range[32];
         snprintf(range, sizeof(range), "%lld-", (long long)t->offset);
@@ -215,7 +262,7 @@ static enum download_result transfer(struct transfer *t, char *error, size_t err
         return DOWNLOAD_OK; // the file ends where we would go on
     if (code == CURLE_HTTP_RETURNED_ERROR || (code == CURLE_OK && status != 200 && status != 206)) {
         snprintf(error, error_size, "the server answers with HTTP status %ld", status);
-        return DOWNLOAD_FAILED;
+        return status == 404 || status == 410 ? DOWNLOAD_MISSING : DOWNLOAD_FAILED;
     }
     if (code != CURLE_OK) {
         snprintf(error, error_size, "%s", reason[0] ? reason : curl_easy_strerror(code));
@@ -226,9 +273,11 @@ static enum download_result transfer(struct transfer *t, char *error, size_t err
 }
 
 enum download_result download_run(const struct download *d, bool *resumed, char *error, size_t error_size) {
-    struct transfer t = {.d = d, .range_start = -1};
+    struct transfer t = {.d = d, .range_start = -1, .max_bytes = d->max_bytes ? d->max_bytes : default_max_bytes};
     enum download_result result = DOWNLOAD_FAILED;
     *resumed = false;
+    if (d->sha256)
+        d->sha256[0] = 0;
 
     t.file = fopen(d->part, "ab");
     if (!t.file) {
@@ -262,6 +311,34 @@ enum download_result download_run(const struct download *d, bool *resumed, char 
     }
     *resumed = t.resumed;
     return result;
+}
+
+void download_prepare(void) {
+    static bool done;
+    if (!done)
+        done = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+bool download_to_memory(const struct download *d, uint8_t **data, size_t *size, char *error, size_t error_size) {
+    struct transfer t = {.d = d, .range_start = -1, .max_bytes = d->max_bytes ? d->max_bytes : default_max_bytes};
+    bool ok = false;
+    t.curl = curl_easy_init();
+    if (!t.curl)
+        snprintf(error, error_size, "libcurl cannot start");
+    else
+        ok = transfer(&t, error, error_size) == DOWNLOAD_OK;
+    curl_easy_cleanup(t.curl);
+    if (ok && t.received == 0) {
+        snprintf(error, error_size, "the server sends an empty file");
+        ok = false;
+    }
+    if (!ok) {
+        free(t.data);
+        t.data = NULL;
+    }
+    *data = t.data;
+    *size = ok ? (size_t)t.received : 0;
+    return ok;
 }
 
 #endif // CARDINAL_HAVE_CURL

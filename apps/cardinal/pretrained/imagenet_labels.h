@@ -6,5 +6,7 @@ enum { IMAGENET_CLASSES = 1000 };
 
 // Index = class. Plain ASCII, no two alike.
 extern const char *const imagenet_labels[IMAGENET_CLASSES];
+// Their WordNet ids, "n01440764", in ascending order.
+extern const char *const imagenet_wnids[IMAGENET_CLASSES];
 
 #endif // CARDINAL_IMAGENET_LABELS_H_

@@ -125,6 +125,8 @@ struct fetch {
     char folder[PATH_SIZE - 96]; // leaves room for the names below
     char path[PATH_SIZE], part[PATH_SIZE], stamp[PATH_SIZE], lock[PATH_SIZE];
     char url[PATH_SIZE];
+    char expected[SHA256_HEX_SIZE]; // what the SHA-256 must begin with; "": unknown
+    bool *missing;
     bool mirror, quiet, terminal;
     int stall_seconds;
     char *error;
@@ -181,7 +183,7 @@ static bool hash_file(const char *path, char hex[SHA256_HEX_SIZE]) {
 }
 
 static bool hash_fits(const struct fetch *f, const char *hex) {
-    return !strncmp(hex, f->p->sha256_prefix, strlen(f->p->sha256_prefix));
+    return !strncmp(hex, f->expected, strlen(f->expected));
 }
 
 static bool stamp_fits(const struct fetch *f, const struct file_status *status) {
@@ -231,8 +233,7 @@ static bool accept_part(struct fetch *f, bool *wrong_hash) {
     if (!hash_fits(f, hex)) {
         *wrong_hash = true;
         remove(f->part);
-        return fail(f, "%s: wrong content, removed: SHA-256 begins with %.8s, expected %s", f->url, hex,
-                    f->p->sha256_prefix);
+        return fail(f, "%s: wrong content, removed: SHA-256 begins with %.8s, expected %.8s", f->url, hex, f->expected);
     }
     if (!replace_file(f->part, f->path))
         return fail(f, "cannot rename %s: %s", f->part, strerror(errno));
@@ -241,7 +242,9 @@ static bool accept_part(struct fetch *f, bool *wrong_hash) {
 }
 
 static bool download(struct fetch *f) {
+    char told[SHA256_HEX_SIZE];
     const struct download d = {
+        .sha256 = told,
         .url = f->url,
         .part = f->part,
         .allow_http = f->mirror,
@@ -253,6 +256,8 @@ static bool download(struct fetch *f) {
     for (int i = 0; i < MAX_TRIES; i++) {
         bool resumed, wrong_hash;
         const enum download_result result = download_run(&d, &resumed, reason, sizeof(reason));
+        if (!f->p->sha256_prefix[0] && told[0])
+            memcpy(f->expected, told, sizeof told);
         if (result == DOWNLOAD_OK) {
             if (accept_part(f, &wrong_hash))
                 return true;
@@ -261,7 +266,9 @@ static bool download(struct fetch *f) {
             say(f, "the file continued from an earlier download is wrong; starting over");
             continue;
         }
-        if (result == DOWNLOAD_FAILED)
+        if (f->missing)
+            *f->missing = result == DOWNLOAD_MISSING;
+        if (result == DOWNLOAD_FAILED || result == DOWNLOAD_MISSING)
             break;
         say(f, "%s%s", reason, i + 1 < MAX_TRIES ? "; going on where it stopped" : "");
         if (i + 1 < MAX_TRIES)
@@ -326,8 +333,7 @@ static bool fetch_anew(struct fetch *f, const char *base_url, enum cached cached
         return false;
     cached = look_into_cache(f, hex); // another process may have brought it by now
     if (cached == DAMAGED)            // it stays until the good one replaces it
-        say(f, "%s is damaged (SHA-256 begins with %.8s, expected %s): fetching it again", f->path, hex,
-            f->p->sha256_prefix);
+        say(f, "%s is damaged (SHA-256 begins with %.8s, expected %.8s): fetching it again", f->path, hex, f->expected);
     const bool ok = cached == CACHED || download(f);
     lock_drop(&lock);
     return ok;
@@ -339,6 +345,13 @@ bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t err
     return cache_folder("models", folder, folder_size, error, error_size);
 }
 
+bool pretrained_is_cached(const struct pretrained *p, char *path, size_t path_size) {
+    char folder[PATH_SIZE], error[256];
+    struct file_status status;
+    return pretrained_folder(folder, sizeof folder, error, sizeof error) &&
+           (size_t)snprintf(path, path_size, "%s/%s", folder, p->file) < path_size && get_regular(path, &status);
+}
+
 bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options, char *path,
                       size_t path_size, char *error, size_t error_size) {
     const struct pretrained_options defaults = {0}, *o = options ? options : &defaults;
@@ -347,9 +360,13 @@ bool pretrained_fetch(const struct pretrained *p, const struct pretrained_option
         .quiet = o->quiet,
         .terminal = stderr_is_terminal(),
         .stall_seconds = o->stall_seconds > 0 ? o->stall_seconds : 30,
+        .missing = o->missing,
         .error = error,
         .error_size = error_size,
     };
+    memcpy(f.expected, p->sha256_prefix, sizeof p->sha256_prefix);
+    if (f.missing)
+        *f.missing = false;
     if (error_size)
         error[0] = '\0';
     if (path_size)

@@ -23,7 +23,7 @@ struct pretrained {
     bool is_default;            // what the name without version means: torchvision's DEFAULT, the most accurate
     const char *url;            // torchvision's
     const char *file;           // "resnext50_32x4d-7cdf4587.pth"
-    char sha256_prefix[9];      // of the file's SHA-256, as in its name
+    char sha256_prefix[9];      // of the file's SHA-256, as in its name; "": what the server tells, if it does
     int resize_size, crop_size; // pixels
     double acc1, acc5;          // per cent on ImageNet-1K, as published
     uint64_t num_parameters;
@@ -45,6 +45,7 @@ struct pretrained_options {
     const char *base_url; // NULL: $CARDINAL_MODEL_URL, else torchvision's address
     int stall_seconds;    // gives up when nothing arrives for so long; 0: 30
     bool quiet;           // nothing on stderr
+    bool *missing;        // NULL, or set to whether the server said that it has no such file
 };
 
 // Puts the path of the verified file into path[]; downloads it when absent, with a progress bar on stderr where that
@@ -52,6 +53,9 @@ struct pretrained_options {
 // false: one line in error[].
 bool pretrained_fetch(const struct pretrained *p, const struct pretrained_options *options, char *path,
                       size_t path_size, char *error, size_t error_size);
+
+// Whether it would need no network, as far as can be told without reading it; path[] gets where it would lie.
+bool pretrained_is_cached(const struct pretrained *p, char *path, size_t path_size);
 
 // The folder files lie in, whether it exists or not. false: one line in error[].
 bool pretrained_folder(char *folder, size_t folder_size, char *error, size_t error_size);

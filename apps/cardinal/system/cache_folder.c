@@ -43,24 +43,33 @@ bool cache_folder(const char *part, char *folder, size_t folder_size, char *erro
     return false;
 }
 
-static bool make_folder(const char *path) {
+static bool make_folder(const char *path, unsigned mode) {
 #ifdef _WIN32
+    (void)mode;
     return _mkdir(path) == 0 || errno == EEXIST;
 #else
-    return mkdir(path, 0700) == 0 || errno == EEXIST; // 0700 as the XDG rules ask
+    return mkdir(path, (mode_t)mode) == 0 || errno == EEXIST;
 #endif
 }
 
-bool make_folders(const char *path) {
-    char part[1024];
-    snprintf(part, sizeof(part), "%s", path);
+static bool make_all(const char *path, unsigned mode) {
+    char part[4096];
+    if ((size_t)snprintf(part, sizeof(part), "%s", path) >= sizeof(part)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
     for (char *c = part + 1; *c; c++) {
         if (*c != '/' && *c != '\\')
             continue;
         const char separator = *c;
         *c = '\0';
-        (void)make_folder(part); // fails for "/" or "C:", which exist; the last folder tells whether all went well
+        (void)make_folder(part,
+                          mode); // fails for "/" or "C:", which exist; the last folder tells whether all went well
         *c = separator;
     }
-    return make_folder(part);
+    return make_folder(part, mode);
 }
+
+bool make_folders(const char *path) { return make_all(path, 0700); } // as the XDG rules ask
+
+bool make_output_folders(const char *path) { return make_all(path, 0777); }

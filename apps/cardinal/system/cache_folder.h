@@ -12,5 +12,7 @@ bool cache_folder(const char *part, char *folder, size_t folder_size, char *erro
 
 // Makes a folder and those it lies in; true when it is there afterwards, else errno tells.
 bool make_folders(const char *path);
+// The same for what is not the user's alone: with the permissions that the user's mask leaves.
+bool make_output_folders(const char *path);
 
 #endif // CARDINAL_CACHE_FOLDER_H_

@@ -33,6 +33,61 @@ const char *path_name(const char *path) {
     return name;
 }
 
+// Bytes of the character at `text` that a terminal may get; 0: its first byte is a control, or no UTF-8.
+static size_t printable(const unsigned char *text) {
+    const unsigned char c = text[0];
+    if (c < 0x80)
+        return c >= ' ' && c != 127;
+    const size_t length = c >= 0xf0 && c < 0xf5 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xc2 && text[1] < 0xa0) ||                                  // U+0080 to U+009F
+        (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90) || // longer than need be
+        (c == 0xed && text[1] >= 0xa0) || (c == 0xf4 && text[1] >= 0x90)) // surrogates, beyond Unicode
+        return 0;
+    return length;
+}
+
+bool is_printable_text(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at && printable(at))
+        at += printable(at);
+    return !*at;
+}
+
+void escape_controls(char *out, size_t size, const char *text) {
+    size_t used = 0;
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at) {
+        char piece[8];
+        const size_t whole = printable(at);
+        if (whole)
+            memcpy(piece, at, whole);
+        else
+            snprintf(piece, sizeof piece, "\\x%02x", *at);
+        const size_t length = whole ? whole : 4;
+        if (used + length >= size)
+            break;
+        memcpy(out + used, piece, length);
+        used += length;
+        at += whole ? whole : 1;
+    }
+    if (size)
+        out[used] = 0;
+}
+
+void print_escaped(FILE *file, const char *text) {
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        const size_t whole = printable(at);
+        if (whole)
+            fwrite(at, 1, whole, file);
+        else
+            fprintf(file, "\\x%02x", *at);
+        at += whole ? whole : 1;
+    }
+}
+
 void write_path_error(char *error, size_t size, const char *path, const char *fmt, va_list args) {
     if (size == 0)
         return;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 char *copy_text(const char *text); // malloc'd; NULL: no memory
 
@@ -17,6 +18,12 @@ const char *path_name(const char *path); // without its folders; points into `pa
 
 // Whether the name ends with one of the extensions, in any case. They have their dot; NULL ends the list.
 bool has_extension(const char *name, const char *const *extensions);
+
+// Text for a terminal: control characters, U+0080 to U+009F among them, and bytes that are not UTF-8 as \xHH, so that
+// no file's name moves the cursor or hides what stands before it. Cut where it does not fit.
+void escape_controls(char *out, size_t size, const char *text);
+bool is_printable_text(const char *text);         // nothing in it would be escaped
+void print_escaped(FILE *file, const char *text); // the same, of any length
 
 // "path: reason" on one line: of a long path the end alone, so that the reason fits, and for each control character,
 // which a file's name may hold, a space.

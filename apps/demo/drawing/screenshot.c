@@ -7,8 +7,9 @@
 #include <time.h>
 
 #include "app.h"
-#include "system/files.h"
 #include "picture/overlay.h"
+#include "system/files.h"
+#include "system/output_file.h"
 
 struct shot {
     uint8_t *rgba;
@@ -44,6 +45,14 @@ static void name_shot(const char *wanted, char *path, size_t size) {
     snprintf(path, size, "cardinal-%s.png", stamp);
     for (int i = 2; file_readable(path) && i < 1000; i++)
         snprintf(path, size, "cardinal-%s-%d.png", stamp, i);
+}
+
+bool screenshot_spares(const char *path, const char *const *inputs, int count) {
+    char error[1400];
+    const bool ok = output_spares(path, inputs, (size_t)count, error, sizeof error);
+    if (!ok)
+        complain("--screenshot: %s", error);
+    return ok;
 }
 
 void screenshots_finish(struct screenshots *s, struct user_interface *ui) {

@@ -11,6 +11,9 @@ struct screenshots {
     bool failed;        // one could not be written; a line on stderr said why
 };
 
+// false: a line on stderr, as `path`, the one of --screenshot, stands for one of the inputs.
+bool screenshot_spares(const char *path, const char *const *inputs, int count);
+
 // Writes one that the renderer has ready, in the background.
 void screenshots_poll(struct screenshots *s, struct renderer *r, struct user_interface *ui);
 void screenshots_finish(struct screenshots *s, struct user_interface *ui); // waits for the last one

@@ -142,7 +142,7 @@ static void button(struct view *v, struct box box, const char *text, bool on, en
 
 static const char *model_name(const struct demo *d) {
     const char *name = d->choices.current.model;
-    return name[0] ? path_name(name) : d->options.app.arch ? d->options.app.arch : "bundled: CIFAR-10";
+    return name[0] ? path_name(name) : d->options.app.arch ? d->options.app.arch : "bundled: " BUNDLED_CLASSES;
 }
 
 static void controls(struct view *v, float y) {

@@ -53,7 +53,7 @@ static void fill_models(struct menu *m, const struct choices *c, const char *arc
     for (int i = 0; i < c->num_models; i++) {
         const char *name = c->models[i];
         const struct pretrained *p = pretrained_find(name);
-        snprintf(note, sizeof note, "%s", name[0] ? "file" : "10 classes, comes with Cardinal");
+        snprintf(note, sizeof note, "%s", name[0] ? "file" : BUNDLED_CLASSES ", comes with Cardinal");
         if (p) {
             snprintf(path, sizeof path, "%s/%s", folder, p->file);
             snprintf(note, sizeof note, "ImageNet, %.1f %%%s", p->acc1,
@@ -61,7 +61,7 @@ static void fill_models(struct menu *m, const struct choices *c, const char *arc
         }
         if (!strcmp(name, c->current.model))
             m->marked = m->count;
-        menu_add(m, name[0] ? path_name(name) : arch ? arch : "resnext20_16x4d for CIFAR-10", note, false);
+        menu_add(m, name[0] ? path_name(name) : arch ? arch : BUNDLED_MODEL, note, false);
     }
 }
 

@@ -1,7 +1,6 @@
 // spec.c - what people name, as sources; the list of cameras.
 #include "sources/source.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "inputs/folder.h"
 #include "inputs/inputs.h"
+#include "picture/picture.h"
 #include "system/text.h"
 
 enum { MAX_FILES = 100000 };
@@ -133,13 +133,13 @@ static bool folder_pictures(const char *folder, struct source_spec *out) {
 
 // By content: a picture that picture.h reads. GIFs move, and are videos.
 static bool is_picture(const char *path) {
-    unsigned char head[8] = {0};
+    unsigned char head[64] = {0};
     FILE *file = fopen(path, "rb");
     const size_t size = file ? fread(head, 1, sizeof head, file) : 0;
     if (file)
         fclose(file);
-    return size >= 3 && (!memcmp(head, "\xFF\xD8\xFF", 3) || !memcmp(head, "\x89PNG", 4) || !memcmp(head, "BM", 2) ||
-                         (head[0] == 'P' && (head[1] == '5' || head[1] == '6') && isspace(head[2])));
+    const enum picture_format format = picture_readable_format(head, size);
+    return format != PICTURE_UNKNOWN && format != PICTURE_GIF;
 }
 
 static void name_after(const char *path, struct source_spec *out) {

@@ -162,10 +162,19 @@ struct cdl_model_params {                     // of the functions that make a mo
     size_t CDL_STRUCT_SIZE(cdl_model_params); // set by the macro
     cdl_log log;                              // of this call
     // What the weights' shapes cannot tell; each entry replaces the file's own metadata of that
-    // key. Known keys: see cdl_model_save. An unknown key is kept and saved, a malformed
-    // value of a known one is CDL_ERR_INVALID.
+    // key. Known keys: see cdl_model_save. An unknown key is kept and saved, but one that looks like a mistyped known
+    // key ("Mean", "resize") is CDL_ERR_INVALID, as is a malformed value of a known one.
     const struct cdl_pair *metadata;
     int num_metadata; // entries
+    // Under which names the file keeps its tensors, where they are unlike any that is known: a text of lines
+    // FROM TO, as in "linear fc" or "block{s}.{b}.* layer{s}.{b}.*", TO being torchvision's name or - for
+    // what is no part of the network. NULL: none. A malformed line is CDL_ERR_INVALID.
+    const char *names;
+    // The same for keys that the file's own metadata lack, such as what lies in a text beside the weights.
+    const struct cdl_pair *defaults;
+    int num_defaults;          // entries
+    const char *defaults_from; // what messages call their origin, such as a file's name; NULL: "default metadata"
+    const char *labels_from;   // the same of the labels in `metadata`; NULL: "parameters"
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_model_params(.metadata = &pair, .num_metadata = 1)
@@ -188,6 +197,11 @@ CDL_API cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t 
                                     const struct cdl_model_params *params);
 CDL_API void cdl_model_destroy(cdl_model **model); // sessions made from it stay whole
 
+// The keys of metadata that have a meaning, see cdl_model_save; NULL when i is out of range.
+CDL_API const char *cdl_model_metadata_key(int i);
+// The known key that `name` may be a misspelling of, or that another program calls so; NULL: none is near.
+CDL_API const char *cdl_model_nearest_key(const char *name);
+
 // The names cdl_model_random takes; NULL when i is out of range.
 CDL_API const char *cdl_model_arch_name(int i);
 
@@ -201,18 +215,27 @@ typedef enum cdl_dtype {
 // Writes .safetensors: floating-point tensors as `dtype` in torchvision's names, and __metadata__:
 //   architecture  "resnext50_32x4d"         input_size   "224" or "HEIGHTxWIDTH", the crop
 //   resize_size   "256", the short side     mean, std    "0.485,0.456,0.406", of pixels in 0...1
-//   labels        JSON array of strings     interpolation "bilinear"
+//   labels        JSON array of strings     interpolation "bilinear" | "bicubic"
 //   stem_stride   "1" | "2"                 stem_pool    "true" | "false" (3x3 max-pool, stride 2)
-//   stage_strides "1,2,2,2"
-// The file appears whole or not at all (written beside, then renamed). On Windows it cannot replace the file of a
-// living model.
+//   stage_strides "1,2,2,2"                 shortcut     "a" | "a-end", of shortcuts without weights
+// The file appears whole or not at all (written beside, then renamed); a link stays and its target is replaced; a
+// folder, device or pipe is refused. On Windows it cannot replace the file of a living model.
+// Where the file system has files without a name (Linux: O_TMPFILE) nothing stays if the process is killed. Elsewhere
+// PATH.tmpN stays, N the least number whose file did not exist: what an application's signal handler may remove.
 CDL_API cdl_result cdl_model_save(const cdl_model *model, const char *path, cdl_dtype dtype, const cdl_log *log);
+
+// How pictures are resized: as Pillow does, with antialiasing.
+typedef enum cdl_interpolation {
+    CDL_INTERPOLATION_BILINEAR, // torchvision's networks
+    CDL_INTERPOLATION_BICUBIC,  // most of timm's
+} cdl_interpolation;
 
 struct cdl_model_info {    // what is known of a model
     char architecture[64]; // metadata, or inferred: "resnext50_32x4d"; "resnext [2,2,2] 16x4d" for others
     int num_classes;       // outputs
     int num_labels;        // 0: unlabelled
     int input_width, input_height, resize_size; // pixels; resize_size is the short side before the crop
+    cdl_interpolation interpolation;            // of that resizing
     float mean[3], std[3];                      // of red, green and blue, pixels being 0...1
     uint64_t num_parameters;                    // as PyTorch counts: weights and biases, no running statistics
 };

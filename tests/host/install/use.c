@@ -13,7 +13,7 @@ static void on_log(void *ctx, cdl_log_level level, const char *msg) {
 }
 
 static void *read_file(const char *path, size_t *size) {
-    static char data[1 << 23];
+    static char data[1 << 24];
     FILE *file = fopen(path, "rb");
     *size = file ? fread(data, 1, sizeof data, file) : 0;
     if (file)
@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
                               cdl_model_params(.log = log, .metadata = &metadata, .num_metadata = 1)) != CDL_OK)
         return 4;
     cdl_model_get_info(model, &info);
-    printf("%s %s %d %s %d\n", cdl_version(), info.architecture, info.num_classes, cdl_model_class_name(model, 3),
+    printf("%s %s %d %s %d\n", cdl_version(), info.architecture, info.num_classes, cdl_model_class_name(model, 27),
            cdl_version_number() == CDL_VERSION_NUMBER);
     cdl_model_destroy(&model);
     return model != NULL;

@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
         return 4;
     cdl_model_info info;
     cdl_model_get_info(model, &info);
-    std::cout << cdl_version() << ' ' << info.architecture << ' ' << info.num_classes << ' ' << cdl_model_class_name(model, 3) << ' '
+    std::cout << cdl_version() << ' ' << info.architecture << ' ' << info.num_classes << ' ' << cdl_model_class_name(model, 27) << ' '
               << (cdl_version_number() == CDL_VERSION_NUMBER) << '\n';
     cdl_model_destroy(&model);
     return model != nullptr;
