@@ -71,6 +71,10 @@ void copy_permissions(const char *from, const char *to) { (void)from, (void)to; 
 
 void remove_by_signal(const char *path) { DeleteFileA(path); }
 
+void wait_ms_by_signal(void) { Sleep(1); }
+
+void wait_for_end(void) { Sleep(INFINITE); }
+
 static void (*clean_up)(void);
 
 static BOOL WINAPI on_console_event(DWORD event) {
@@ -93,6 +97,7 @@ bool replace_file(const char *from, const char *to) {
 
 bool stderr_is_terminal(void) { return _isatty(_fileno(stderr)) != 0; }
 #else
+#include <poll.h>
 #include <unistd.h>
 
 bool get_file_status(const char *path, struct file_status *out) {
@@ -127,6 +132,13 @@ void copy_permissions(const char *from, const char *to) {
 }
 
 void remove_by_signal(const char *path) { unlink(path); }
+
+void wait_ms_by_signal(void) { poll(NULL, 0, 1); }
+
+void wait_for_end(void) {
+    for (;;)
+        pause();
+}
 
 void set_binary(FILE *file) { (void)file; }
 

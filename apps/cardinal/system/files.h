@@ -33,6 +33,9 @@ void copy_permissions(const char *from, const char *to); // as far as that is po
 
 // What a signal's handler may call: neither allocates nor locks.
 void remove_by_signal(const char *path);
+void wait_ms_by_signal(void);
+
+void wait_for_end(void); // of this process, which another thread is bringing about; does not return
 #ifdef _WIN32
 void on_console_end(void (*clean)(void)); // on Ctrl-C, Ctrl-Break and a closed window, before the process ends
 #endif

@@ -32,13 +32,27 @@ static struct {
     char path[MAX_PATH];
 } temporaries[MAX_TEMPORARIES];
 
+// A file must not appear behind the back of a handler that has just looked: a thread that creates one holds the handler
+// up until the file is registered, and none begins once the process is ending.
+static atomic_int creating, ending;
+
 static void remove_temporaries(void) {
+    enum { MAX_WAIT_MS = 3000 }; // for a file system that hangs
+    atomic_store(&ending, 1);
+    for (int ms = 0; atomic_load(&creating) && ms < MAX_WAIT_MS; ms++)
+        wait_ms_by_signal();
     for (int i = 0; i < MAX_TEMPORARIES; i++)
         if (atomic_load(&temporaries[i].state) == SLOT_USED)
             remove_by_signal(temporaries[i].path);
 }
 
 #ifdef _WIN32
+struct held_signals {
+    int none;
+};
+static struct held_signals hold_signals(void) { return (struct held_signals){0}; } // a handler is a thread of its own
+static void release_signals(const struct held_signals *held) { (void)held; }
+
 static void handle_signals(void) {
     static atomic_flag done = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&done))
@@ -47,6 +61,18 @@ static void handle_signals(void) {
 
 void output_files_prepare(void) {}
 #else
+struct held_signals {
+    sigset_t before;
+};
+static struct held_signals hold_signals(void) {
+    struct held_signals held;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &held.before);
+    return held;
+}
+static void release_signals(const struct held_signals *held) { pthread_sigmask(SIG_SETMASK, &held->before, NULL); }
+
 static void on_signal(int number) {
     remove_temporaries();
     // The default was restored as the handler began (SA_RESETHAND): this ends the process as that signal does.
@@ -91,6 +117,24 @@ void temporary_forget(int registered) {
         atomic_store(&temporaries[registered].state, SLOT_FREE);
 }
 
+// create_file, and temporary_remember where that succeeds.
+static FILE *create_registered(const char *path, int *registered) {
+    handle_signals();
+    const struct held_signals held = hold_signals(); // else the handler, on this thread, would wait for it
+    atomic_fetch_add(&creating, 1);
+    const bool late = atomic_load(&ending) != 0;
+    FILE *file = late ? NULL : create_file(path);
+    const int error = errno;
+    if (file)
+        *registered = temporary_remember(path);
+    atomic_fetch_sub(&creating, 1);
+    release_signals(&held);
+    if (late)
+        wait_for_end();
+    errno = error;
+    return file;
+}
+
 // ---- one file
 
 static void free_output(struct output_file *o) {
@@ -111,13 +155,12 @@ static bool create_temporary(struct output_file *o, const char *path, char *erro
     for (int i = 0; i < MAX_NAMES && !o->file; i++) {
         snprintf(o->temporary, size, "%s.tmp%d", o->path, i);
         errno = 0;
-        o->file = create_file(o->temporary);
+        o->file = create_registered(o->temporary, &o->registered);
         if (!o->file && errno != EEXIST)
             break;
     }
     if (!o->file)
         return fail(error, error_size, path, "could not be written (%s)", strerror(errno));
-    o->registered = temporary_remember(o->temporary);
     return true;
 }
 
