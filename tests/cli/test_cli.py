@@ -366,10 +366,11 @@ class BadModels(Case):
             here = os.getcwd()
             os.chdir(marker)  # whatever the pickle would run leaves something here, or prints
             try:
-                self.refuse(os.path.join(MODELS, name))
+                line = self.refuse(os.path.join(MODELS, name))
             finally:
                 os.chdir(here)
             self.assertEqual(sorted(os.listdir(marker)), before)
+            self.assertIn(name, line)
 
     def test_missing_and_misshapen_tensors(self):
         header, body = read_safetensors(TINY)

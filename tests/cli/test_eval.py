@@ -19,7 +19,7 @@ import time
 import unittest
 
 import test_cli
-from test_cli import TEN_NAMES, CAT, DONE, ROCKET, SOME_FAILED, USAGE, png, run
+from test_cli import CAT, DONE, ROCKET, SOME_FAILED, TEN_NAMES, USAGE, png, run
 
 test_cli.default_model = test_cli.TEN_CLASSES
 

@@ -15,7 +15,7 @@ import time
 import unittest
 
 import test_cli
-from test_cli import TEN_NAMES, CACHE, CAT, DONE, ROCKET, SOME_FAILED, TINY, USAGE, Case, complaints, png, run
+from test_cli import CACHE, CAT, DONE, ROCKET, SOME_FAILED, TEN_NAMES, TINY, USAGE, Case, complaints, png, run
 
 test_cli.default_model = test_cli.TEN_CLASSES
 

@@ -10,7 +10,7 @@
 enum { NPY_HEADER = 128 }; // bytes before the numbers; their format wants a multiple of 64
 
 struct features {
-    struct output out, names; // .file NULL: none
+    struct output_file out, names; // .file NULL: none
     const cdl_session *session;
     int width; // numbers a picture
     uint64_t rows;

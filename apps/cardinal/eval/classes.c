@@ -137,7 +137,8 @@ static int distance(const char *a, const char *b) {
     return row[m];
 }
 
-int class_nearest(const struct class_names *n, const char *name) {
+// The class whose name differs least; CLASS_NONE where nothing is much like it.
+static int class_nearest(const struct class_names *n, const char *name) {
     int best = CLASS_NONE, least = MAX_NAME;
     const size_t length = strlen(name);
     if (length == 0 || length >= MAX_NAME)

@@ -24,8 +24,6 @@ void class_names_close(struct class_names *n);
 int class_find(const struct class_names *n, const char *name);
 // The same, and where no class is called so, the class of a number from 0.
 int class_find_or_number(const struct class_names *n, const char *name);
-// The class whose name differs least; CLASS_NONE where nothing is much like it.
-int class_nearest(const struct class_names *n, const char *name);
 // " (nearest class: CLASS)", or "" where nothing is much like it.
 void class_advice(const struct class_names *n, const char *name, char *out, size_t size);
 // " The classes are A, B ...", where they are few; else "".

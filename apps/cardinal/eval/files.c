@@ -125,7 +125,7 @@ struct contents {
 };
 
 static bool write_part(const struct contents *c, enum part part, const char *path) {
-    struct output out;
+    struct output_file out;
     bool ok = true;
     if (!output_begin(&out, path))
         return false;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool eval_is_right(const struct eval_item *item, int id) {
+static bool eval_is_right(const struct eval_item *item, int id) {
     if (!item->real)
         return id == item->truth && id >= 0;
     for (int i = 0; i < item->num_real; i++)
@@ -16,7 +16,7 @@ bool eval_is_right(const struct eval_item *item, int id) {
 
 bool eval_top1(const struct eval_item *i, const struct eval_result *r) { return eval_is_right(i, r->top[0]); }
 
-bool eval_top5(const struct eval_item *i, const struct eval_result *r) {
+static bool eval_top5(const struct eval_item *i, const struct eval_result *r) {
     for (int rank = 0; rank < EVAL_RANKS; rank++)
         if (eval_is_right(i, r->top[rank]))
             return true;

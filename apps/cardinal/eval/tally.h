@@ -13,9 +13,7 @@ struct eval_result {
     float prob, truth_prob; // of top[0]; of the item's truth, 0 where that is not known
 };
 
-bool eval_is_right(const struct eval_item *item, int id); // by ReaL labels where there are any
-bool eval_top1(const struct eval_item *i, const struct eval_result *r);
-bool eval_top5(const struct eval_item *i, const struct eval_result *r);
+bool eval_top1(const struct eval_item *i, const struct eval_result *r); // by ReaL labels where there are any
 
 struct tally {
     int classes;

@@ -51,7 +51,8 @@ static bool is_nearer(const char *wanted, const char *name, int *least) {
     return true;
 }
 
-const char *nearest_model_name(const char *name) {
+// The known name that is most like `name`, as a slip of the finger would have it; NULL: none is.
+static const char *nearest_model_name(const char *name) {
     const char *best = NULL;
     int least = MAX_NAME;
     const struct pretrained *p;

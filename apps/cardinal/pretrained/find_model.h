@@ -20,7 +20,4 @@ bool find_model(struct found_model *out, const char *name, bool quiet, const str
                 char *error, size_t error_size);
 void found_model_free(struct found_model *found);
 
-// The known name that is most like `name`, as a slip of the finger would have it; NULL: none is.
-const char *nearest_model_name(const char *name);
-
 #endif // CARDINAL_FIND_MODEL_H_

@@ -163,7 +163,8 @@ static bool add_labels(struct reader *r, const char *what, const json_t *names, 
 
 // ---- timm
 
-int timm_resize_size(int input, double crop_pct) { return (int)floor(input / crop_pct); }
+// The short side that timm resizes to before it crops to `input` pixels: math.floor(input / crop_pct).
+static int timm_resize_size(int input, double crop_pct) { return (int)floor(input / crop_pct); }
 
 // Cardinal scales the short side and crops the centre. A folder that wants something else is no way to run, unless the
 // user says what the pictures' way is.

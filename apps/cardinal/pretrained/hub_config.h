@@ -26,7 +26,4 @@ bool hub_config_read(struct hub_config *out, const char *folder, const struct cd
                      char *error, size_t error_size);
 void hub_config_free(struct hub_config *config);
 
-// The short side that timm resizes to before it crops to `input` pixels: math.floor(input / crop_pct).
-int timm_resize_size(int input, double crop_pct);
-
 #endif // CARDINAL_HUB_CONFIG_H_

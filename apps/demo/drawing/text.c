@@ -190,11 +190,6 @@ const struct glyph *text_glyph(struct text *t, enum text_face face, int size, ui
     return &t->table[at];
 }
 
-int text_ascent(struct text *t, enum text_face face, int size) {
-    TTF_Font *font = open_font(t, face, size);
-    return font ? TTF_FontAscent(font) : size;
-}
-
 uint32_t text_next(const char **at) {
     const unsigned char *s = (const unsigned char *)*at;
     static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};

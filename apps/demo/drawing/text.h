@@ -28,8 +28,7 @@ void text_close(struct text **text);
 // next.
 void text_begin(struct text *text);
 const struct glyph *text_glyph(struct text *text, enum text_face face, int size,
-                               uint32_t code);                     // NULL: not drawable now
-int text_ascent(struct text *text, enum text_face face, int size); // from a line's top to its baseline
+                               uint32_t code); // NULL: not drawable now
 
 // The next code point of UTF-8; damaged bytes are U+FFFD. 0 at the end.
 uint32_t text_next(const char **at);
