@@ -1,6 +1,7 @@
 #!/bin/bash
 # fuzz.sh MINUTES [NAME...] - builds the fuzzers (clang, AddressSanitizer, UndefinedBehaviorSanitizer) in build-fuzz and runs
 # each for so long, or only fuzz_NAME; as many at a time as there are processors. MINUTES may be a fraction: 0.5.
+# FUZZ_RUNS=N in the environment ends a fuzzer earlier, after N runs.
 #
 # What reached new code stays in build-fuzz/corpus/NAME, from where the next run goes on. What crashed, hung or leaked is in
 # build-fuzz/findings/NAME: once it is mended, it belongs into tests/fuzz/found/NAME, which every test run repeats.
@@ -8,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=${1-}
-[[ $minutes =~ ^[0-9]*\.?[0-9]+$ ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[[ $minutes =~ ^[0-9]*\.?[0-9]+$ ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 shift
 build=$PWD/build-fuzz
 seconds=$(awk -v m="$minutes" 'BEGIN { s = int(m * 60); print (s > 0 ? s : 1) }')
@@ -27,7 +28,7 @@ run() { # NAME
     mkdir -p "$corpus" "$findings" "$seeds"
     python3 tests/fuzz/seeds.py "$name" "$seeds"
     [ ! -d "tests/fuzz/found/$name" ] || cp tests/fuzz/found/"$name"/* "$seeds/"
-    local options=(-max_total_time="$seconds" -max_len=40000 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$findings/")
+    local options=(-max_total_time="$seconds" -runs="${FUZZ_RUNS--1}" -max_len=40000 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$findings/")
     [ ! -e "tests/fuzz/dictionaries/$name.dict" ] || options+=(-dict="tests/fuzz/dictionaries/$name.dict")
     "$build/fuzz_$name" "${options[@]}" "$corpus" "$seeds" >"$log" 2>&1 || status=$?
     awk -v name="$name" -v files="$(find "$corpus" -type f | wc -l)" -v found="$(find "$findings" -type f | wc -l)" '

@@ -30,7 +30,7 @@ struct int_list {
 };
 
 struct options {
-    const char *model, *arch, *device, *label_file, *predictions, *cam_folder;
+    const char *model, *arch, *device, *label_file, *predictions, *cam_folder, *output;
     const char *list, *class_map, *valid_classes, *real_labels, *resume, *report, *features; // files; a folder
     const char *names_file;
     cdl_tune tune;

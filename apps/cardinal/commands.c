@@ -16,7 +16,7 @@ static const struct command commands[] = {
      .statuses = "0 all classified; 1 some failed, or the output could not be written; 2 usage; 3 no usable device; 4 "
                  "no model.",
      .examples = {{"holiday.jpg", "the five best classes of a picture"},
-                  {"-k 1 -f csv pictures", "the best class of every picture in a folder, as a table"},
+                  {"-k 1 -f csv -o names.csv pictures", "the best class of every picture in a folder, as a table"},
                   {"-m resnext50_32x4d --cam seen pictures",
                    "by ImageNet weights, and with heat maps in the folder seen"}},
      .run = command_classify},
@@ -61,7 +61,7 @@ static const struct command commands[] = {
      .statuses = "0 every row is ok or unsupported; 1 a row failed, or the output could not be written; 2 usage; 3 no "
                  "usable device; 4 no model.",
      .examples = {{"-b 1,8,32 --precision fp32,fp16", "ResNeXt-50 in six rows"},
-                  {"-m my.safetensors -d all -f json", "one's own network on every GPU"}},
+                  {"-m my.safetensors -d all -f json -o speed.json", "one's own network on every GPU"}},
      .run = command_bench},
     {.name = "devices",
      .bit = COMMAND_DEVICES,

@@ -4,6 +4,7 @@
 
 #include "command_line.h"
 #include "commands/report.h"
+#include "commands/results_file.h"
 #include "system/files.h"
 #include "system/output_file.h"
 
@@ -46,6 +47,16 @@ static const struct command *find_command(const char *name) {
     return NULL;
 }
 
+static int run_with_output(const struct command *command, const struct options *options) {
+    struct results_file results;
+    if (command->bit == COMMAND_CONVERT) // whose output is no text, and is checked once the model's file is known
+        return command->run(options);
+    if (!outputs_are_free(options, NULL))
+        return EXIT_USAGE;
+    const enum exit_status status = results_file_begin(&results, options);
+    return status != EXIT_ALL_DONE ? (int)status : results_file_end(&results, command->run(options));
+}
+
 static int run_command(const struct command *command, int argc, char **argv) {
     struct options options;
     int status = EXIT_USAGE;
@@ -54,7 +65,7 @@ static int run_command(const struct command *command, int argc, char **argv) {
         if (options.help)
             arguments_print_help(&cardinal_program, command, stdout);
         else
-            status = command->run(&options);
+            status = run_with_output(command, &options);
     }
     options_free(&options);
     return status;

@@ -103,7 +103,7 @@ class Table(Case):
         for p, command, options in self.each():
             self.assertGreaterEqual(len(options), 1, command)
         letters = {o.name: o.letter for o in self.cardinal.commands["classify"].values() if o.letter}
-        for name, letter in dict(model="m", device="d", batch="b", topk="k", format="f", quiet="q", verbose="v").items():
+        for name, letter in dict(model="m", device="d", batch="b", topk="k", format="f", output="o", quiet="q", verbose="v").items():
             self.assertEqual(letters[name], letter)
 
     def test_every_option_of_every_command_is_taken(self):
@@ -178,7 +178,7 @@ class Table(Case):
 
     def test_groups_and_ends(self):
         p = self.cardinal
-        for args in ["-qv"], ["-vq"], ["-qvk3"], ["-qk", "3"], ["-qfjson"], ["a.png", "-q", "b.png", "-k1"], ["-k3", "-k", "4", "--topk=5"], ["-"]:
+        for args in ["-qv"], ["-vq"], ["-qvk3"], ["-qk", "3"], ["-qfjson"], ["a.png", "-q", "b.png", "-k1"], ["-k3", "-k", "4", "--topk=5"], ["-"], ["-o", "-"]:
             self.taken(p, "classify", *args)
         self.refused(p, "classify", "-qxv", says=["-x"])
         self.refused(p, "classify", "-qk", says=["--topk expects"])

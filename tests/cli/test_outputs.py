@@ -15,7 +15,7 @@ import time
 import unittest
 
 import test_cli
-from test_cli import CACHE, CAT, DONE, ROCKET, SOME_FAILED, TEN_NAMES, TINY, USAGE, Case, complaints, png, run
+from test_cli import CACHE, CAT, DONE, NO_DEVICE, NO_MODEL, ROCKET, SOME_FAILED, TEN_NAMES, TINY, USAGE, Case, complaints, png, run
 
 test_cli.default_model = test_cli.TEN_CLASSES
 
@@ -237,6 +237,10 @@ class Interrupted(Case):
         done = self.limited(20, "convert", "--quiet", "--arch", "resnet18", self.path("out.safetensors"))
         self.assertEqual((done.returncode, os.listdir(self.folder)), (SOME_FAILED, []))
         self.assertEqual(len(complaints(done.stderr.decode())), 1)
+        done = self.limited(1, "classify", "--quiet", "-f", "json", *20 * [CAT], "-o", self.path("out.json"))
+        self.assertEqual((done.returncode, os.listdir(self.folder)), (SOME_FAILED, []), done.stderr)
+        self.assertEqual(len(complaints(done.stderr.decode())), 1, done.stderr)
+        self.assertIn("out.json", done.stderr.decode())
         done = self.limited(4, "classify", "--quiet", "--cam", self.path("cams"), CAT)
         self.assertEqual((done.returncode, os.listdir(self.path("cams"))), (SOME_FAILED, ["index.jsonl"]), done.stderr)
         self.assertIn("chelsea.png: could not be written", done.stderr.decode())
@@ -257,6 +261,117 @@ class Interrupted(Case):
             self.assertEqual(len(complaints(r.err)), 1, r.err)
         finally:
             subprocess.run(["umount", disk], check=True)
+
+
+class Output(Case):
+    """--output FILE, and every file that an option names as an output: never over what is read, nor over each other."""
+
+    def contents(self):
+        return {name: read(self.path(name)) for name in os.listdir(self.folder) if os.path.isfile(self.path(name))}
+
+    def test_what_is_printed_goes_there(self):
+        for args in ["classify", "-f", "csv", CAT, ROCKET], ["classify", "--topk=1", CAT], ["similar", CAT, ROCKET], ["devices", "-f", "json"], ["devices"], ["models"]:
+            out = self.path("out")
+            expected = self.done(*args)
+            for form in ["-o", out], ["-o" + out], ["--output=" + out], ["--output", out]:
+                r = self.done(*args, *form)
+                self.assertEqual(r.out, "")
+                self.assertEqual(read(out).decode().splitlines()[0], expected.out.splitlines()[0])
+                self.assertEqual(os.listdir(self.folder), ["out"])
+                os.remove(out)
+            self.assertEqual(self.done(*args, "-o", "-").out.splitlines()[0], expected.out.splitlines()[0])
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_every_command(self):
+        for name in TEN_NAMES:
+            self.write(f"tree/{name}/a.png", png(8, 8))
+        self.done("eval", "-f", "json", "-o", self.path("eval.json"), self.path("tree"))
+        self.done("bench", "--arch", "resnet18", "--size", "32", "--duration", "0.01", "-f", "json", "-o", self.path("bench.json"))
+        for name, key in ("eval", "top1"), ("bench", "rows"):
+            self.assertIn(key, json.loads(read(self.path(name + ".json"))))
+        self.done("convert", TINY, "-o", self.path("a.safetensors"))
+        self.done("convert", "-m", TINY, "-o", self.path("b.safetensors"))
+        self.done("convert", "--arch", "resnet18", "--output=" + self.path("c.safetensors"))
+        self.refused(USAGE, "convert", TINY, "-o", self.path("d.txt"))
+        self.refused(USAGE, "convert", TINY, self.path("d.safetensors"), "-o", self.path("e.safetensors"))
+        self.refused(USAGE, "convert", "-o", self.path("d.safetensors"))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a.safetensors", "b.safetensors", "bench.json", "c.safetensors", "eval.json", "tree"])
+
+    def test_inputs_are_spared(self):
+        picture, other, model = shutil.copy(CAT, self.path("p.png")), shutil.copy(CAT, self.path("other.png")), shutil.copy(TINY, self.path("m.safetensors"))
+        labels = self.write("labels.txt", "\n".join(TEN_NAMES).encode())
+        pictures = self.write("list.csv", picture.encode())
+        names = self.write("f.npy.names", picture.encode())
+        os.symlink(picture, self.path("link.png"))
+        os.link(model, self.path("hard"))
+        before = self.contents()
+        for out in picture, model, labels, other, pictures, self.path("link.png"), self.path("hard"), os.path.join(self.folder, ".", "p.png"):
+            self.refused(USAGE, "classify", "-m", model, "--label-file", labels, "--list", pictures, picture, "-o", out, says=out)
+        self.refused(USAGE, "classify", self.folder, "-o", labels, says="folder that is an input")
+        self.refused(USAGE, "classify", "-", "-o", other, stdin=other.encode(), says="holds a picture")
+        self.refused(USAGE, "classify", "--list", pictures, "--features", pictures, says="is an input")
+        self.refused(USAGE, "classify", "--list", names, "--features", self.path("f.npy"), says="is an input")
+        self.refused(USAGE, "convert", "-m", model, "-o", model, says="is an input")
+        self.refused(USAGE, "bench", "-m", model, "-o", model, says="is an input")
+        bundled = test_cli.BUNDLED
+        weights = read(bundled)
+        done = subprocess.run([test_cli.PROGRAM, "classify", CAT, "-o", os.path.join(os.path.dirname(os.path.realpath(test_cli.PROGRAM)), "models", os.path.basename(bundled))],
+                              stderr=subprocess.PIPE, env=dict(os.environ, XDG_CACHE_HOME=CACHE.name))
+        self.assertEqual((done.returncode, read(bundled) == weights), (USAGE, True), done.stderr)
+        self.assertEqual(self.contents(), before)
+
+    def test_outputs_are_apart(self):
+        self.write("set/cat/a.png", png(8, 8))
+        x, features = self.path("x"), self.path("x.csv")
+        self.refused(USAGE, "eval", "--predictions", x, "-o", x, self.path("set"), says="same file")
+        self.refused(USAGE, "eval", "--predictions", x + ".html", "--report", x + ".html", self.path("set"), says="same file")
+        self.refused(USAGE, "classify", "--features", features, "-o", features, CAT, says="same file")
+        self.assertEqual(os.listdir(self.folder), ["set"])
+        self.write("x", b"")
+        os.link(x, self.path("y"))
+        self.refused(USAGE, "eval", "--predictions", x, "-o", self.path("y"), self.path("set"), says="same file")
+        if os.path.exists("/dev/null"):
+            self.done("eval", "--predictions", "/dev/null", "-o", "/dev/null", self.path("set"))
+
+    def test_what_stands_there(self):
+        old = self.write("old.txt", b"old")
+        os.chmod(old, 0o640)
+        os.symlink("old.txt", self.path("link"))
+        self.refused(NO_DEVICE, "classify", "-d", "no such device", CAT, "-o", old)
+        self.refused(NO_MODEL, "classify", "-m", self.path("none.pth"), CAT, "-o", old)
+        self.refused(SOME_FAILED, "classify", "--features", self.path("no", "x.csv"), CAT, "-o", old)
+        self.assertEqual(read(old), b"old")
+        self.done("classify", "-k1", CAT, "-o", self.path("link"))
+        self.assertTrue(os.path.islink(self.path("link")))
+        self.assertEqual(os.stat(old).st_mode & 0o777, 0o640)
+        self.assertIn(b"cat", read(old))
+        self.done("classify", CAT, self.write("bad.png", b"bad"), "-o", self.path("some"), status=SOME_FAILED)
+        self.assertTrue(os.path.getsize(self.path("some")))
+        os.symlink("nowhere", self.path("dangling"))
+        for out in self.folder, self.path("no", "such", "folder"), self.path("dangling"):
+            self.refused(SOME_FAILED, "classify", CAT, "-o", out, says=out)
+        if os.path.exists("/dev/null"):
+            kind = os.stat("/dev/null").st_mode
+            self.done("classify", CAT, "-o", "/dev/null")
+            self.assertEqual(os.stat("/dev/null").st_mode, kind)
+        if os.path.exists("/dev/full"):
+            self.refused(SOME_FAILED, "classify", CAT, "-o", "/dev/full", says="/dev/full")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["bad.png", "dangling", "link", "old.txt", "some"])
+
+    @unittest.skipUnless(POSIX, "signals")
+    def test_an_interrupted_command_leaves_nothing(self):
+        out = self.path("out.txt")
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            p = start("classify", "-", "-o", out, stdin=subprocess.PIPE)
+            end = time.time() + 60
+            while not os.listdir(self.folder) and time.time() < end:
+                time.sleep(0.02)
+            self.assertEqual(len(os.listdir(self.folder)), 1)
+            p.send_signal(number)
+            self.assertEqual(p.wait(60), -number)
+            p.stdin.close()
+            p.stderr.close()
+            self.assertEqual(os.listdir(self.folder), [])
 
 
 class Eval(Case):

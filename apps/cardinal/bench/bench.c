@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands/report.h"
+#include "commands/results_file.h"
 
 enum { DEFAULT_DURATION_MS = 2000, MAX_NAMES = 64, MAX_DEVICES = 64, NAMES_SIZE = 4096 };
 
@@ -122,6 +123,8 @@ static enum exit_status run_network(struct bench *b, const char *network, const 
     struct options one = b->options;
     one.arch = b->options.arch ? network : NULL;
     enum exit_status status = open_model(&model, &one, &b->diagnostics);
+    if (status == EXIT_ALL_DONE && !outputs_are_free(&b->options, model.file))
+        status = EXIT_USAGE;
     b->target.model = &model;
     for (int i = 0; status == EXIT_ALL_DONE && i < b->options.precisions.count; i++)
         for (int j = 0; status == EXIT_ALL_DONE && j < b->options.batches.count; j++)

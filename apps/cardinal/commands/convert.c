@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "commands/results_file.h"
 #include "system/files.h"
 #include "system/output_file.h"
 #include "system/text.h"
@@ -32,24 +33,24 @@ static cdl_result save(const struct loaded_model *m, const char *out, const stru
 
 int command_convert(const struct options *options) {
     struct diagnostics d = {.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
-    const int needed = options->arch || options->model ? 1 : 2; // IN may be given by --model too
-    if (options->num_inputs != needed || !ends_in(options->inputs[needed - 1], ".safetensors")) {
-        complain(
-            "convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
+    // IN may be given by --model, too, and OUT by --output.
+    const int num_in = options->arch || options->model ? 0 : 1, needed = num_in + !options->output;
+    const bool complete = options->num_inputs == needed;
+    const char *out = options->output ? options->output : complete ? options->inputs[needed - 1] : "";
+    if (!complete || !ends_in(out, ".safetensors")) {
+        complain("convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
         return EXIT_USAGE;
     }
-    const char *out = options->inputs[needed - 1];
     struct loaded_model m;
     struct options with_any = *options;
     with_any.any_metadata = true;
+    with_any.output = out;
+    with_any.num_inputs = num_in;
     const enum exit_status status =
-        open_model_from(&m, needed == 1 ? options->model : options->inputs[0], &with_any, &d);
+        open_model_from(&m, num_in ? options->inputs[0] : options->model, &with_any, &d);
     if (status != EXIT_ALL_DONE)
         return (int)status;
-    char error[1024];
-    const char *const inputs[] = {m.file[0] ? m.file : NULL, options->label_file};
-    if (!output_spares(out, inputs, sizeof inputs / sizeof *inputs, error, sizeof error)) {
-        complain("%s", error);
+    if (!outputs_are_free(&with_any, m.file)) {
         cdl_model_destroy(&m.model);
         return EXIT_USAGE;
     }

@@ -15,6 +15,7 @@ enum { DEFAULT_BATCH = 32 };
 struct eval {
     struct evaluation result;
     struct report predictions; // .file NULL: none
+    struct output_file predictions_file;
     struct journal *journal;   // NULL: none
     struct progress progress;
     size_t *open; // the items that are run, in order
@@ -184,29 +185,22 @@ static enum exit_status prepare(struct eval *e) {
         .precision = precision_name(out->w.session_info.precision),
         .topk = wanted < classes ? wanted : classes,
     };
-    const char *const inputs[] = {options->num_inputs ? options->inputs[0] : NULL, options->list, options->class_map,
-                                  options->label_file, out->w.model.file};
     char error[1024];
-    if (options->predictions &&
-        !output_spares(options->predictions, inputs, sizeof inputs / sizeof *inputs, error, sizeof error)) {
-        complain("%s", error);
+    if (options->predictions && !output_file_begin(&e->predictions_file, options->predictions, error, sizeof error)) {
+        complain("--predictions %s", error);
         return EXIT_USAGE;
     }
-    if (options->predictions && !(e->predictions.file = fopen(options->predictions, "w"))) {
-        complain("%s: cannot be written", options->predictions);
-        return EXIT_USAGE;
-    }
+    e->predictions.file = e->predictions_file.file;
     return EXIT_ALL_DONE;
 }
 
 static enum exit_status close_files(struct eval *e, enum exit_status status) {
     bool ok = journal_close(&e->journal);
-    if (e->predictions.file) {
-        const bool damaged = ferror(e->predictions.file) != 0;
-        if (fclose(e->predictions.file) != 0 || damaged) {
-            complain("%s: could not be written whole; is the disk full?", e->result.options->predictions);
-            ok = false;
-        }
+    const bool any = status == EXIT_ALL_DONE || status == EXIT_SOME_FAILED || (int)status == EXIT_INTERRUPTED;
+    char error[1024];
+    if (e->predictions.file && !output_file_end(&e->predictions_file, any, error, sizeof error)) {
+        complain("--predictions %s", error);
+        ok = false;
     }
     return status == EXIT_ALL_DONE && !ok ? EXIT_SOME_FAILED : status;
 }

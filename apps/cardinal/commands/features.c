@@ -40,17 +40,24 @@ static void write_npy_header(const struct features *f) {
     fwrite(header, 1, NPY_HEADER, f->out.file);
 }
 
+char *features_names_path(const char *path) {
+    const size_t size = strlen(path) + sizeof ".names";
+    char *names = malloc(size);
+    if (names)
+        snprintf(names, size, "%s.names", path);
+    return names;
+}
+
 struct features *features_open(const char *path, const cdl_session *session) {
     struct cdl_session_info info;
     struct features *f = calloc(1, sizeof *f);
-    char *names = malloc(strlen(path) + 7);
+    char *names = features_names_path(path);
     if (!f || !names) {
         complain("out of memory");
         free(names);
         free(f);
         return NULL;
     }
-    snprintf(names, strlen(path) + 7, "%s.names", path);
     cdl_session_get_info(session, &info);
     *f = (struct features){.session = session, .width = info.num_features, .csv = ends_in_any_case(path, ".csv")};
     const bool ok = output_begin(&f->out, path) && (f->csv || output_begin(&f->names, names));

@@ -1,10 +1,12 @@
 #include "commands/workspace.h"
 
+#include "commands/results_file.h"
 #include "system/text.h"
 
 enum exit_status workspace_open_model(struct workspace *out, const struct options *options) {
     *out = (struct workspace){.diagnostics.level = options->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN};
-    return open_model(&out->model, options, &out->diagnostics);
+    const enum exit_status status = open_model(&out->model, options, &out->diagnostics);
+    return status == EXIT_ALL_DONE && !outputs_are_free(options, out->model.file) ? EXIT_USAGE : status;
 }
 
 enum exit_status workspace_open(struct workspace *out, const struct options *options, int default_batch) {

@@ -96,6 +96,17 @@ bool replace_file(const char *from, const char *to) {
 }
 
 bool stderr_is_terminal(void) { return _isatty(_fileno(stderr)) != 0; }
+
+bool redirect_stdout(FILE *to, int *before) {
+    fflush(stdout);
+    *before = _dup(_fileno(stdout));
+    return *before >= 0 && _dup2(_fileno(to), _fileno(stdout)) == 0;
+}
+
+void restore_stdout(int before) {
+    _dup2(before, _fileno(stdout));
+    _close(before);
+}
 #else
 #include <poll.h>
 #include <unistd.h>
@@ -145,6 +156,17 @@ void set_binary(FILE *file) { (void)file; }
 bool replace_file(const char *from, const char *to) { return rename(from, to) == 0; }
 
 bool stderr_is_terminal(void) { return isatty(STDERR_FILENO) != 0; }
+
+bool redirect_stdout(FILE *to, int *before) {
+    fflush(stdout);
+    *before = dup(STDOUT_FILENO);
+    return *before >= 0 && dup2(fileno(to), STDOUT_FILENO) >= 0;
+}
+
+void restore_stdout(int before) {
+    dup2(before, STDOUT_FILENO);
+    close(before);
+}
 #endif
 
 bool same_file(const char *a, const char *b) {

@@ -47,4 +47,8 @@ bool replace_file(const char *from, const char *to);
 
 bool stderr_is_terminal(void);
 
+// What is printed goes into `to` from now on; *before, for restore_stdout, is where it went. false: errno tells why.
+bool redirect_stdout(FILE *to, int *before);
+void restore_stdout(int before);
+
 #endif // CARDINAL_FILES_H_
