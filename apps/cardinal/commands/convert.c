@@ -38,7 +38,8 @@ int command_convert(const struct options *options) {
     const bool complete = options->num_inputs == needed;
     const char *out = options->output ? options->output : complete ? options->inputs[needed - 1] : "";
     if (!complete || !ends_in(out, ".safetensors")) {
-        complain("convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
+        complain(
+            "convert needs IN (a file or a name) or --arch NAME, and OUT.safetensors; see cardinal convert --help");
         return EXIT_USAGE;
     }
     struct loaded_model m;
@@ -46,8 +47,7 @@ int command_convert(const struct options *options) {
     with_any.any_metadata = true;
     with_any.output = out;
     with_any.num_inputs = num_in;
-    const enum exit_status status =
-        open_model_from(&m, num_in ? options->inputs[0] : options->model, &with_any, &d);
+    const enum exit_status status = open_model_from(&m, num_in ? options->inputs[0] : options->model, &with_any, &d);
     if (status != EXIT_ALL_DONE)
         return (int)status;
     if (!outputs_are_free(&with_any, m.file)) {

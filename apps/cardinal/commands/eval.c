@@ -16,7 +16,7 @@ struct eval {
     struct evaluation result;
     struct report predictions; // .file NULL: none
     struct output_file predictions_file;
-    struct journal *journal;   // NULL: none
+    struct journal *journal; // NULL: none
     struct progress progress;
     size_t *open; // the items that are run, in order
     size_t num_open;

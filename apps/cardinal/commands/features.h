@@ -11,7 +11,7 @@ struct features;
 // FILE.npy.names beside it, a name a line. They appear when closed. NULL: a line on stderr said why.
 struct features *features_open(const char *path, const cdl_session *session);
 bool features_name_is_good(const char *path); // false after a line on stderr
-char *features_names_path(const char *path);   // FILE.npy.names, malloc'd; NULL: no memory
+char *features_names_path(const char *path);  // FILE.npy.names, malloc'd; NULL: no memory
 // false: one line in error[].
 bool features_write(struct features *f, const struct outcome *outcome, char *error, size_t error_size);
 bool features_close(struct features **f, bool keep); // false: not written, after a line on stderr
