@@ -131,7 +131,8 @@ static void compute_avg_pool(const struct op_instance *i, struct reference *out)
             magnitude += fabs((double)src[k * channels]);
         }
         out->value[at] = sum / pixels;
-        out->bound[at] = unit * (8 + 4 * sqrt(pixels)) * magnitude / pixels;
+        // Sums of lines, summed.
+        out->bound[at] = unit * (8 + 2 * (sqrt(i->c->height) + sqrt(i->c->width))) * magnitude / pixels;
     }
 }
 
