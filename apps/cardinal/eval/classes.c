@@ -1,6 +1,7 @@
 // classes.c - see classes.h.
 #include "eval/classes.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,13 +9,11 @@
 #include "pretrained/imagenet_labels.h"
 #include "system/text.h"
 
-enum { WNID_LENGTH = 9, MAX_NAME = 256 };
-
-static char key_of(char c) { return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' || c == '-' ? ' ' : c); }
+enum { WNID_LENGTH = 9 };
 
 static bool equal_part(const char *a, size_t a_length, const char *b) {
     for (size_t i = 0; i < a_length; i++)
-        if (!b[i] || key_of(a[i]) != key_of(b[i]))
+        if (!b[i] || fold_letter(a[i]) != fold_letter(b[i]))
             return false;
     return !b[a_length];
 }
@@ -34,7 +33,7 @@ static bool begins_with_wnid(const char *text) {
 static char *copy_key(const char *label, size_t length) {
     char *key = malloc(length + 1);
     for (size_t i = 0; key && i < length; i++)
-        key[i] = key_of(label[i]);
+        key[i] = fold_letter(label[i]);
     if (key)
         key[length] = 0;
     return key;
@@ -118,37 +117,14 @@ int class_find_or_number(const struct class_names *n, const char *name) {
     return number;
 }
 
-// Levenshtein's distance of two names of less than MAX_NAME bytes.
-static int distance(const char *a, const char *b) {
-    int row[MAX_NAME];
-    const int m = (int)strlen(b);
-    for (int j = 0; j <= m; j++)
-        row[j] = j;
-    for (int i = 1; *a; a++, i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            const int replaced = diagonal + (key_of(*a) != key_of(b[j - 1]));
-            const int shifted = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            diagonal = row[j];
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[m];
-}
-
 // The class whose name differs least; CLASS_NONE where nothing is much like it.
 static int class_nearest(const struct class_names *n, const char *name) {
-    int best = CLASS_NONE, least = MAX_NAME;
+    int best = CLASS_NONE, least = INT_MAX;
     const size_t length = strlen(name);
-    if (length == 0 || length >= MAX_NAME)
-        return CLASS_NONE;
     for (int i = 0; i < n->count; i++) {
         const size_t other = strlen(n->keys[i]);
-        if (other == 0 || other >= MAX_NAME)
-            continue;
-        const int d = distance(name, n->keys[i]);
-        const bool like = d <= (int)(length > other ? length : other) / 2;
+        const int d = edit_distance(name, n->keys[i]);
+        const bool like = other > 0 && d <= (int)(length > other ? length : other) / 2;
         if (like && d < least) {
             least = d;
             best = i;

@@ -1,7 +1,7 @@
 // find_model.c - see find_model.h.
 #include "pretrained/find_model.h"
 
-#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,35 +9,9 @@
 #include "pretrained/hub.h"
 #include "pretrained/pretrained.h"
 #include "system/files.h"
+#include "system/text.h"
 
 // ---- suggestions
-
-enum { MAX_NAME = 63 };
-
-// Insertions, deletions, replacements and swaps of neighbours that make b of a, capitals aside. Names longer than
-// MAX_NAME are far from all.
-static int edit_distance(const char *a, const char *b) {
-    int rows[3][MAX_NAME + 1];
-    const size_t n = strlen(a), m = strlen(b);
-    if (n > MAX_NAME || m > MAX_NAME)
-        return MAX_NAME;
-    for (size_t j = 0; j <= m; j++)
-        rows[0][j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
-        now[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            const int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
-            int least = last[j - 1] + (x != y);
-            least = last[j] + 1 < least ? last[j] + 1 : least;
-            least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < least)
-                least = before[j - 2] + 1;
-            now[j] = least;
-        }
-    }
-    return rows[n % 3][m];
-}
 
 // Whether `name` is nearer than *least, and near enough for a slip; then *least gets the distance. A beginning is
 // near, however much is left unsaid.
@@ -54,7 +28,7 @@ static bool is_nearer(const char *wanted, const char *name, int *least) {
 // The known name that is most like `name`, as a slip of the finger would have it; NULL: none is.
 static const char *nearest_model_name(const char *name) {
     const char *best = NULL;
-    int least = MAX_NAME;
+    int least = INT_MAX;
     const struct pretrained *p;
     for (int i = 0; (p = pretrained_at(i)); i++) {
         if (is_nearer(name, p->arch, &least))
@@ -64,7 +38,7 @@ static const char *nearest_model_name(const char *name) {
     }
     // A name with an owner is compared with its owner, so that another's model of the same name is no slip.
     for (int i = 0; i < hub_model_count; i++) {
-        char full[MAX_NAME + 16];
+        char full[MAX_EDITED + 1];
         snprintf(full, sizeof full, "%s%s", strchr(name, '/') ? "timm/" : "", hub_models[i].name);
         if (is_nearer(name, full, &least))
             best = hub_models[i].name;

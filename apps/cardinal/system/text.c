@@ -2,6 +2,7 @@
 #include "system/text.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,4 +117,28 @@ bool contains_ignoring_case(const char *text, const char *part) {
             return true;
     }
     return !part[0];
+}
+
+char fold_letter(char c) { return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' || c == '-' ? ' ' : c); }
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+int edit_distance(const char *a, const char *b) {
+    const size_t m = strlen(a), n = strlen(b);
+    int rows[3][MAX_EDITED + 1]; // of a's first i - 2, i - 1 and i letters
+    if (m > MAX_EDITED || n > MAX_EDITED)
+        return INT_MAX;
+    for (size_t j = 0; j <= n; j++)
+        rows[0][j] = (int)j;
+    for (size_t i = 1; i <= m; i++) {
+        int *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
+        now[0] = (int)i;
+        for (size_t j = 1; j <= n; j++) {
+            const char x = fold_letter(a[i - 1]), y = fold_letter(b[j - 1]);
+            now[j] = least(least(before[j] + 1, now[j - 1] + 1), before[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == fold_letter(b[j - 2]) && fold_letter(a[i - 2]) == y)
+                now[j] = least(now[j], earlier[j - 2] + 1);
+        }
+    }
+    return rows[m % 3][n];
 }

@@ -14,6 +14,13 @@ bool ends_in_any_case(const char *text, const char *end); // the letters A to Z 
 
 bool contains_ignoring_case(const char *text, const char *part);
 
+// As names are compared: a for A, and a space for '_' and '-'.
+char fold_letter(char c);
+// How many letters are inserted, dropped, changed, or swapped with their neighbour where b is typed for a (optimal
+// string alignment), letters being equal as fold_letter has them. INT_MAX where one is longer than MAX_EDITED.
+enum { MAX_EDITED = 255 };
+int edit_distance(const char *a, const char *b);
+
 const char *path_name(const char *path); // without its folders; points into `path`
 
 // Whether the name ends with one of the extensions, in any case. They have their dot; NULL ends the list.
