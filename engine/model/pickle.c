@@ -411,6 +411,7 @@ static cdl_result push_global(struct cdl_pickle *p, struct text module, struct t
     const int64_t index = find_global(module, name);
     if (index >= 0)
         return push_integer(p, CDL_PICKLE_GLOBAL, index);
+    cdl_pickle_note_harmful(p, (const char *)module.data, module.length, (const char *)name.data, name.length);
     struct text full = name;
     if (module.data + module.length + 1 == name.data) // GLOBAL's two lines
         full = (struct text){module.data, module.length + 1 + name.length};

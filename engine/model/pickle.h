@@ -61,6 +61,7 @@ struct cdl_pickle {
     size_t size, position;
     uint32_t root;    // the result
     uint32_t foreign; // 1 + the first node of a global that is not in the table; 0: none
+    char harmful[64]; // "posix.system": the first global that runs code where Python loads the file; "": none
     const char *what; // for messages
     const cdl_log *log;
 };
@@ -84,5 +85,9 @@ const struct cdl_pickle_storage_type *cdl_pickle_get_type(const struct cdl_pickl
 const char *cdl_pickle_kind_name(const struct cdl_pickle_node *node); // "a list"
 // "argparse.Namespace" of an opaque object, for messages; "object" where it is not known.
 void cdl_pickle_class_name(const struct cdl_pickle_node *node, char *out, size_t size);
+
+// harmful.c: fills p->harmful where Python runs programs or code, or reaches files or the network, by that global.
+void cdl_pickle_note_harmful(struct cdl_pickle *p, const char *module, size_t module_length, const char *name,
+                             size_t name_length);
 
 #endif // CDL_MODEL_PICKLE_H_

@@ -373,7 +373,12 @@ static cdl_result read_state_dict(struct reader *r) {
     cdl_result found = find_state_dict(r, &dict);
     if (found != CDL_OK)
         return found;
-    if (r->pickle.foreign) {
+    if (r->pickle.harmful[0]) {
+        cdl_logf(r->log, CDL_LOG_WARN,
+                 "%s: its pickle names %s, by which Python would run code as it loads the file; nothing was executed "
+                 "here, but do not trust it",
+                 r->what, r->pickle.harmful);
+    } else if (r->pickle.foreign) {
         char name[128];
         cdl_pickle_class_name(&r->pickle.nodes[r->pickle.foreign - 1], name, sizeof(name));
         cdl_logf(r->log, CDL_LOG_DEBUG, "%s: Python objects such as %s were passed over; nothing was executed", r->what,

@@ -367,6 +367,7 @@ class BadModels(Case):
             os.chdir(marker)  # whatever the pickle would run leaves something here, or prints
             try:
                 line = self.refuse(os.path.join(MODELS, name))
+                self.assertRegex(run("classify", "--model", os.path.join(MODELS, name), CAT).err, r"warning: .*names posix\.[a-z]+.*nothing was executed")
             finally:
                 os.chdir(here)
             self.assertEqual(sorted(os.listdir(marker)), before)
