@@ -232,10 +232,12 @@ static bool find_blocks(struct finder *f) {
 // ---- names
 
 static bool give(struct finder *f, const struct cdl_tensor *t, const char *module, const char *leaf) {
-    char name[80];
+    char name[80], **role = &f->roles[t - f->list->items];
+    if (*role)
+        return fail(f, "one of its tensors would be two of the network's");
     cdl_format_text(name, sizeof(name), "%s.%s", module, leaf);
     char *copy = cdl_copy_text(name);
-    f->roles[t - f->list->items] = copy;
+    *role = copy;
     return copy || fail(f, "memory ran out");
 }
 

@@ -149,7 +149,6 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
     const struct part part = part_of(in);
     struct cdl_source source;
     struct cdl_pixel_walk walk;
-    int32_t *columns, *rows;
     cdl_result r = cdl_describe_source(s, part.width, part.height, in->orientation, &source);
     if (r != CDL_OK)
         return r;
@@ -158,7 +157,8 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
                         "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
                         place + 1, s->info.staging_bytes >> 20);
     const size_t skipped = write_descriptors(s, *set_of(stage->slot, place, in), in);
-    struct preprocess_job *job = cdl_stage_job(stage, &source, place, 0, s->info.height, &columns, &rows);
+    struct cdl_job_draft draft = cdl_stage_draft(stage, &source, place, 0, s->info.height);
+    struct preprocess_job *job = &draft.job;
     const size_t stride =
         in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
     cdl_orient(in->orientation, part.width, part.height, stride, 1, &walk);
@@ -168,6 +168,7 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
     job->step_y = (int)walk.step_y;
     job->swap_rb = in->buffer && in->format == CDL_FORMAT_BGRA8;
     job->linear = in->linear;
+    cdl_stage_job(stage, &draft);
     return CDL_OK;
 }
 
@@ -224,7 +225,7 @@ static cdl_result stage_inputs(struct cdl_stage *stage, const struct cdl_vk_run 
     cdl_result r = CDL_OK;
     for (int i = 0; r == CDL_OK && i < run->count; i++)
         r = stage_input(stage, &run->inputs[i], i);
-    return r == CDL_OK ? cdl_buffer_flush(&stage->slot->staging, stage->s->dev) : r;
+    return r == CDL_OK ? cdl_upload_flush(stage->slot->staging) : r;
 }
 
 static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const struct cdl_vk_run *run) {
@@ -236,6 +237,7 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         const cdl_result r = stage_inputs(&stage, run);
         if (r != CDL_OK)
             return r;
+        cdl_upload_record(slot->staging, commands, stage.used);
         cdl_record_begin(s, slot, commands, true);
         record_inputs(&stage, commands, run);
     }

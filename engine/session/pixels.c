@@ -22,9 +22,6 @@ static void stage_reset(struct cdl_stage *st) {
     st->num_jobs = st->max_rows = 0;
 }
 
-static uint8_t *stage_at(const struct cdl_stage *st, size_t offset) {
-    return (uint8_t *)st->slot->staging.mapped + offset;
-}
 static size_t stage_free(const struct cdl_stage *st) { return st->s->info.staging_bytes - st->used; }
 
 // Takes `bytes`, which fit, and returns their offset.
@@ -98,41 +95,46 @@ static uint8_t byte_of(int v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 
 // BT.709, limited range, in 8-bit fixed point; preprocess.comp has the same lines. Right shifts of negative numbers are
 // divisions that round down, as everywhere this compiles for.
-static void copy_nv12(const struct cdl_pixels *p, size_t stride, struct rectangle r, uint8_t *out) {
-    const uint8_t *luma = p->data, *chroma = luma + stride * (size_t)p->height;
-    for (int y = r.y; y < r.y + r.height; y++) {
-        for (int x = r.x; x < r.x + r.width; x++, out += 4) {
-            const uint8_t *pair = chroma + stride * (size_t)(y / 2) + (size_t)(x / 2) * 2;
-            const int level = 298 * (luma[stride * (size_t)y + (size_t)x] - 16) + 128, cb = pair[0] - 128,
-                      cr = pair[1] - 128;
-            out[0] = byte_of((level + 459 * cr) >> 8);
-            out[1] = byte_of((level - 55 * cb - 136 * cr) >> 8);
-            out[2] = byte_of((level + 541 * cb) >> 8);
-            out[3] = 255;
-        }
+static void convert_nv12(const struct cdl_pixels *p, size_t stride, int x, int y, int count, uint8_t *out) {
+    const uint8_t *luma = (const uint8_t *)p->data + stride * (size_t)y,
+                  *chroma = (const uint8_t *)p->data + stride * ((size_t)p->height + (size_t)(y / 2));
+    for (int end = x + count; x < end; x++, out += 4) {
+        const uint8_t *pair = chroma + (size_t)(x / 2) * 2;
+        const int level = 298 * (luma[x] - 16) + 128, cb = pair[0] - 128, cr = pair[1] - 128;
+        out[0] = byte_of((level + 459 * cr) >> 8);
+        out[1] = byte_of((level - 55 * cb - 136 * cr) >> 8);
+        out[2] = byte_of((level + 541 * cb) >> 8);
+        out[3] = 255;
     }
 }
 
-static void copy_pixels(const struct cdl_pixels *p, struct rectangle r, uint8_t *out) {
+// RGB8 or GRAY8, of `bytes` a pixel.
+static void convert_bytes(const uint8_t *row, size_t bytes, size_t count, uint8_t *out) {
+    for (size_t x = 0; x < count; x++) {
+        out[4 * x] = row[x * bytes];
+        out[4 * x + 1] = row[x * bytes + bytes / 3];
+        out[4 * x + 2] = row[x * bytes + bytes / 3 * 2];
+        out[4 * x + 3] = 255;
+    }
+}
+
+// Writes a rectangle as RGBA or BGRA, tight, to `at`: line by line, as upload memory is to be written in order.
+static void write_pixels(struct cdl_upload *to, size_t at, const struct cdl_pixels *p, struct rectangle r) {
+    enum { PART = 1024 }; // pixels
     const size_t bytes = p->format == CDL_FORMAT_RGB8 ? 3 : p->format == CDL_FORMAT_GRAY8 ? 1 : 4;
     const size_t stride = p->stride ? p->stride : tight_stride(p->format, p->width);
-    if (p->format == CDL_FORMAT_NV12) {
-        copy_nv12(p, stride, r, out);
-        return;
-    }
-    for (int y = 0; y < r.height; y++, out += 4 * (size_t)r.width) {
-        const uint8_t *row = (const uint8_t *)p->data + (size_t)(r.y + y) * stride + (size_t)r.x * bytes;
-        if (bytes == 4) {
-            memcpy(out, row, 4 * (size_t)r.width);
-            continue;
+    const bool as_it_is = bytes == 4 && p->format != CDL_FORMAT_NV12;
+    uint8_t converted[4 * PART];
+    for (int y = r.y; y < r.y + r.height; y++)
+        for (int x = 0, part; x < r.width; x += part, at += 4 * (size_t)part) {
+            const uint8_t *row = (const uint8_t *)p->data + (size_t)y * stride + (size_t)(r.x + x) * bytes;
+            part = as_it_is || r.width - x < PART ? r.width - x : PART;
+            if (p->format == CDL_FORMAT_NV12)
+                convert_nv12(p, stride, r.x + x, y, part, converted);
+            else if (!as_it_is)
+                convert_bytes(row, bytes, (size_t)part, converted);
+            cdl_upload_write(to, at, as_it_is ? row : converted, 4 * (size_t)part);
         }
-        for (size_t x = 0; x < (size_t)r.width; x++) {
-            out[4 * x] = row[x * bytes];
-            out[4 * x + 1] = row[x * bytes + bytes / 3];
-            out[4 * x + 2] = row[x * bytes + bytes / 3 * 2];
-            out[4 * x + 3] = 255;
-        }
-    }
 }
 
 static size_t table_bytes(int count, int taps) { return (size_t)count * (size_t)(taps + 1) * sizeof(int32_t); }
@@ -162,40 +164,47 @@ size_t cdl_stage_job_bytes(const struct cdl_stage *st, const struct cdl_source *
            32; // 32: alignment
 }
 
-struct preprocess_job *cdl_stage_job(struct cdl_stage *st, const struct cdl_source *src, int image, int row, int count,
-                                     int32_t **columns, int32_t **rows) {
+struct cdl_job_draft cdl_stage_draft(struct cdl_stage *st, const struct cdl_source *src, int image, int row,
+                                     int count) {
     struct cdl_session *s = st->s;
     const int width = s->info.width;
-    const size_t columns_at = stage_take(st, table_bytes(width, src->column_taps));
-    const size_t rows_at = stage_take(st, table_bytes(count, src->row_taps));
-    *columns = (int32_t *)(void *)stage_at(st, columns_at);
-    *rows = (int32_t *)(void *)stage_at(st, rows_at);
+    struct cdl_job_draft d = {.columns_bytes = table_bytes(width, src->column_taps),
+                              .rows_bytes = table_bytes(count, src->row_taps)};
+    d.columns_at = stage_take(st, d.columns_bytes);
+    d.rows_at = stage_take(st, d.rows_bytes);
+    d.columns = s->tables;
+    d.rows = s->tables + d.columns_bytes / sizeof *d.rows;
     cdl_resample_axis(s->interpolation, src->width, src->geometry.resized_width, src->geometry.crop_left, width,
-                      src->column_taps, *columns, *columns + width);
+                      src->column_taps, d.columns, d.columns + width);
     cdl_resample_axis(s->interpolation, src->height, src->geometry.resized_height, src->geometry.crop_top + row, count,
-                      src->row_taps, *rows, *rows + count);
-
-    struct preprocess_job *job = (struct preprocess_job *)(void *)stage_at(st, 0) + st->num_jobs++;
-    const uint64_t base = st->slot->staging.address;
-    *job = (struct preprocess_job){
-        .columns = base + columns_at,
-        .rows = base + rows_at,
+                      src->row_taps, d.rows, d.rows + count);
+    const uint64_t base = cdl_upload_address(st->slot->staging);
+    d.job = (struct preprocess_job){
+        .columns = base + d.columns_at,
+        .rows = base + d.rows_at,
         .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
         .column_taps = src->column_taps,
         .row_taps = src->row_taps,
         .first_row = row,
         .num_rows = count,
     };
-    st->max_rows = count > st->max_rows ? count : st->max_rows;
-    return job;
+    return d;
+}
+
+void cdl_stage_job(struct cdl_stage *st, const struct cdl_job_draft *d) {
+    struct cdl_upload *to = st->slot->staging;
+    cdl_upload_write(to, d->columns_at, d->columns, d->columns_bytes);
+    cdl_upload_write(to, d->rows_at, d->rows, d->rows_bytes);
+    cdl_upload_write(to, (size_t)st->num_jobs++ * sizeof d->job, &d->job, sizeof d->job);
+    st->max_rows = d->job.num_rows > st->max_rows ? d->job.num_rows : st->max_rows;
 }
 
 // Puts output rows [row, row + count) of a picture into the stage, as a job, with the pixels that they read.
 static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, const struct cdl_source *src, int image,
                        int row, int count) {
     const int width = st->s->info.width;
-    int32_t *columns, *rows;
-    struct preprocess_job *job = cdl_stage_job(st, src, image, row, count, &columns, &rows);
+    struct cdl_job_draft draft = cdl_stage_draft(st, src, image, row, count);
+    int32_t *columns = draft.columns, *rows = draft.rows;
     struct rectangle upright;
     axis_range(columns, columns + width, width, src->column_taps, &upright.x, &upright.width);
     axis_range(rows, rows + count, count, src->row_taps, &upright.y, &upright.height);
@@ -206,21 +215,22 @@ static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, co
 
     const struct rectangle stored = stored_rectangle(src, upright);
     const size_t pixels_at = stage_take(st, 4 * (size_t)stored.width * (size_t)stored.height);
-    copy_pixels(pixels, stored, stage_at(st, pixels_at));
     struct cdl_pixel_walk walk; // within the rectangle, in words
     cdl_orient(src->orientation, stored.width, stored.height, (size_t)stored.width, 1, &walk);
-    job->pixels = st->slot->staging.address + pixels_at;
-    job->base = (int)walk.base;
-    job->step_x = (int)walk.step_x;
-    job->step_y = (int)walk.step_y;
-    job->swap_rb = pixels->format == CDL_FORMAT_BGRA8;
+    draft.job.pixels = cdl_upload_address(st->slot->staging) + pixels_at;
+    draft.job.base = (int)walk.base;
+    draft.job.step_x = (int)walk.step_x;
+    draft.job.step_y = (int)walk.step_y;
+    draft.job.swap_rb = pixels->format == CDL_FORMAT_BGRA8;
+    cdl_stage_job(st, &draft);
+    write_pixels(st->slot->staging, pixels_at, pixels, stored);
 }
 
 void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct cdl_launch *out) {
     const struct cdl_recipe *recipe = &st->s->model->recipe;
     *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
     out->push.preprocess = (struct preprocess_params){
-        .jobs = st->slot->staging.address + (uint64_t)first * sizeof(struct preprocess_job),
+        .jobs = cdl_upload_address(st->slot->staging) + (uint64_t)first * sizeof(struct preprocess_job),
         .num_jobs = count,
         .dst_w = st->s->info.width,
         .max_rows = st->max_rows,
@@ -267,10 +277,11 @@ int cdl_stage_tensors(struct cdl_stage *st, const struct cdl_pixels *images, int
     const int fit = (int)((s->info.staging_bytes - st->jobs_bytes) / bytes);
     const int part = count - image < fit ? count - image : fit;
     for (int i = 0; i < part; i++)
-        memcpy(stage_at(st, st->jobs_bytes + (size_t)i * bytes), images[image + i].data, bytes);
+        cdl_upload_write(st->slot->staging, st->jobs_bytes + (size_t)i * bytes, images[image + i].data, bytes);
+    st->used = st->jobs_bytes + (size_t)part * bytes;
     *out = (struct cdl_launch){.push_bytes = sizeof out->push.import};
     out->push.import = (struct import_params){
-        .src = st->slot->staging.address + st->jobs_bytes,
+        .src = cdl_upload_address(st->slot->staging) + st->jobs_bytes,
         .dst = s->arena.address + cdl_plan_value_at(&s->plan, 0, image),
         .images = part,
         .dst_h = s->info.height,

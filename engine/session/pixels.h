@@ -25,11 +25,19 @@ struct cdl_source {
 cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, int stored_height, int orientation,
                                struct cdl_source *out);
 
-// Appends a job for output rows [row, row + count) of a picture: its tables and where it writes; the caller tells where
-// the pixels are. *columns, *rows: the tables, whose first source columns and rows the caller may shift. There is room.
-struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_source *source, int image, int row,
-                                     int count, int32_t **columns, int32_t **rows);
-// What cdl_stage_job takes for the whole height of a picture.
+// A job for output rows [row, row + count) of a picture, while it is made: where it writes, and its tables, whose first
+// source columns and rows the caller may shift; the caller tells where the pixels are.
+struct cdl_job_draft {
+    struct preprocess_job job;
+    int32_t *columns, *rows; // in the session's own memory, until the next draft
+    size_t columns_at, columns_bytes, rows_at, rows_bytes;
+};
+// Takes the tables' place, which must be there.
+struct cdl_job_draft cdl_stage_draft(struct cdl_stage *stage, const struct cdl_source *source, int image, int row,
+                                     int count);
+// Appends it.
+void cdl_stage_job(struct cdl_stage *stage, const struct cdl_job_draft *draft);
+// What cdl_stage_draft takes for the whole height of a picture.
 size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
 
 // Stages as much of images[count] as fits, in place of what was staged. *image and *row, a row of the network's input,

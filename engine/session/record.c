@@ -14,9 +14,9 @@ int cdl_num_queries(const struct cdl_session *s, int images) {
 
 void cdl_record_begin(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands, bool first) {
     struct cdl_device *dev = s->dev;
-    // An earlier run of this session, in another slot, may still use the arena.
+    // An earlier run of this session, in another slot, may still use the arena; the upload may be on its way.
     cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     if (!slot->queries || !first)
         return;

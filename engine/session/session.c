@@ -58,8 +58,7 @@ static cdl_result create_pipelines(struct cdl_session *s) {
 static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     struct cdl_device *dev = s->dev;
     VkCommandBuffer commands[2];
-    cdl_result r = cdl_buffer_create(&slot->staging, dev, s->info.staging_bytes, CDL_MEMORY_UPLOAD,
-                                     "pixels on their way to the device");
+    cdl_result r = cdl_upload_create(&slot->staging, dev, s->info.staging_bytes, "pixels on their way to the device");
     if (r == CDL_OK)
         r = cdl_buffer_create(&slot->readback, dev, s->results.readback_size, CDL_MEMORY_READBACK, "results");
     if (r != CDL_OK)
@@ -125,7 +124,8 @@ static cdl_result create_memory(struct cdl_session *s) {
     if (r != CDL_OK)
         return r;
     s->slots = calloc((size_t)s->info.num_slots, sizeof *s->slots);
-    if (!s->slots)
+    s->tables = malloc(s->info.staging_bytes); // pages that are never touched cost nothing
+    if (!s->slots || !s->tables)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     for (int i = 0; r == CDL_OK && i < s->info.num_slots; i++)
         r = create_slot(s, &s->slots[i]);
@@ -291,7 +291,7 @@ void cdl_session_destroy(cdl_session **session) {
             dev->vkd.DestroySemaphore(dev->handle, slot->done, NULL);
         if (slot->queries)
             dev->vkd.DestroyQueryPool(dev->handle, slot->queries, NULL);
-        cdl_buffer_destroy(&slot->staging, dev);
+        cdl_upload_destroy(&slot->staging);
         cdl_buffer_destroy(&slot->readback, dev);
         free(slot->ticks);
         free(slot->inputs);
@@ -307,6 +307,7 @@ void cdl_session_destroy(cdl_session **session) {
     cdl_plan_destroy(&s->plan);
     free(s->texts);
     free(s->class_weights);
+    free(s->tables);
     cdl_model_destroy(&s->model);
     free(s);
     *session = NULL;

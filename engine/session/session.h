@@ -10,6 +10,7 @@
 #include "plan/plan.h"
 #include "session/weights.h"
 #include "vulkan/device.h"
+#include "vulkan/upload.h"
 
 enum cdl_slot_state {
     CDL_SLOT_IDLE,
@@ -22,7 +23,7 @@ enum { CDL_QUERY_BEGIN, CDL_QUERY_PREPROCESSED, CDL_QUERY_END, CDL_NUM_RUN_QUERI
 
 // One run in flight.
 struct cdl_slot {
-    struct cdl_buffer staging;  // job table, then coefficient tables and pixels
+    struct cdl_upload *staging; // job table, then coefficient tables and pixels
     struct cdl_buffer readback; // copy of the session's results
     VkCommandBuffer preprocess; // recorded for every run: a dispatch
     VkCommandBuffer network;    // recorded when the number of images changes
@@ -59,6 +60,7 @@ struct cdl_session {
     int resize_size;
     cdl_interpolation interpolation; // the recipe's
     bool timings;
+    int32_t *tables;                          // room to make coefficient tables in: info.staging_bytes
     float *class_weights;                     // [2][num_features], scratch of cdl_session_cam; NULL: without `cam`
     struct cdl_step_text *texts;              // [plan.num_steps]; NULL without timings
     VkPipeline *pipelines;                    // [plan.num_steps]; equal programs share one

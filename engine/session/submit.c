@@ -33,11 +33,12 @@ static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const s
     struct cdl_session *s = st->s;
     struct cdl_device *dev = s->dev;
     const VkCommandBuffer commands[] = {st->slot->preprocess, st->slot->network};
-    cdl_result r = cdl_buffer_flush(&st->slot->staging, dev);
+    cdl_result r = cdl_upload_flush(st->slot->staging);
     if (r == CDL_OK)
         r = cdl_commands_begin(dev, st->slot->preprocess);
     if (r != CDL_OK)
         return r;
+    cdl_upload_record(st->slot->staging, st->slot->preprocess, st->used);
     cdl_record_begin(s, st->slot, st->slot->preprocess, first);
     cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
     CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));

@@ -1,88 +1,100 @@
-// weights.c - packs a model's weights for a plan's kernels, straight into device memory where it can be mapped.
+// weights.c - packs a model's weights for a plan's kernels.
 #include "session/weights.h"
 
 #include <stdlib.h>
 
+#include "base/parallel.h"
 #include "vulkan/device.h"
-#include "vulkan/one_shot.h"
+#include "vulkan/upload.h"
 
-enum { UPLOAD_CHUNK = 32 << 20 };
+// So much is packed at a time, in ordinary memory, before the device gets it.
+enum { CHUNK = 32 << 20 };
 
-struct upload {
-    struct cdl_buffer staging;
-    struct cdl_once once;
+// One operation's weights.
+struct piece {
+    const struct cdl_weight_layout *layout;
+    const struct cdl_op *op;
+    size_t at, scratch_at; // in the weights' buffer, in bytes; in floats
 };
 
-// Copies the first `size` bytes of staging to `to` + at, and waits.
-static cdl_result upload_flush(struct upload *u, const struct cdl_buffer *to, VkDeviceSize at, VkDeviceSize size) {
-    struct cdl_device *dev = u->once.dev;
-    const VkBufferCopy region = {.dstOffset = at, .size = size};
-    if (size == 0)
-        return CDL_OK;
-    cdl_result r = cdl_buffer_flush(&u->staging, dev);
-    if (r == CDL_OK)
-        r = cdl_once_begin(&u->once);
-    if (r != CDL_OK)
-        return r;
-    dev->vkd.CmdCopyBuffer(u->once.commands, u->staging.handle, to->handle, 1, &region);
-    cdl_once_barrier(&u->once);
-    return cdl_once_run(&u->once, 0);
+struct packing {
+    const struct cdl_graph *graph;
+    struct piece *pieces;  // by `at`
+    int num_pieces, first; // first: of the chunk
+    uint8_t *chunk;
+    size_t chunk_bytes, num_floats;
+    float *scratch; // a part for each piece: threads pack them
+};
+
+static void pack_piece(void *ctx, int i) {
+    const struct packing *p = ctx;
+    const struct piece *piece = &p->pieces[p->first + i];
+    cdl_weights_pack(piece->layout, p->graph, piece->op, p->scratch + piece->scratch_at,
+                     p->chunk + (piece->at - p->pieces[p->first].at));
 }
 
-static void pack_one(const struct cdl_plan *plan, const struct cdl_step *step, int i, float *scratch, uint8_t *to) {
-    if (step->kernel.weights[i].bytes)
-        cdl_weights_pack(&step->kernel.weights[i], &plan->graph, &plan->graph.ops[step->first_op + i], scratch, to);
+static int compare_pieces(const void *a, const void *b) {
+    const struct piece *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
-static cdl_result pack_through_staging(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan,
-                                       float *scratch) {
-    struct upload u = {0};
-    size_t chunk = UPLOAD_CHUNK;
-    for (int i = 0; i < plan->num_steps; i++)
-        for (int k = 0; k < plan->steps[i].num_ops; k++)
-            chunk = plan->steps[i].kernel.weights[k].bytes > chunk ? plan->steps[i].kernel.weights[k].bytes : chunk;
-    cdl_result r = cdl_once_create(&u.once, dev);
-    if (r == CDL_OK)
-        r = cdl_buffer_create(&u.staging, dev, chunk, CDL_MEMORY_UPLOAD, "the weights' way to the device");
-    size_t first = 0, end = 0; // the range of the weights that staging holds
-    for (int i = 0; r == CDL_OK && i < plan->num_steps; i++)
-        for (int k = 0; r == CDL_OK && k < plan->steps[i].num_ops; k++) {
-            const size_t at = plan->steps[i].weights_at[k], bytes = plan->steps[i].kernel.weights[k].bytes;
-            if (at + bytes - first > chunk) {
-                r = upload_flush(&u, &w->buffer, first, end - first);
-                first = at;
-            }
-            if (r == CDL_OK)
-                pack_one(plan, &plan->steps[i], k, scratch, (uint8_t *)u.staging.mapped + (at - first));
-            end = at + bytes;
+// Lists what there is to pack. false: no memory.
+static bool list_pieces(struct packing *p, const struct cdl_plan *plan) {
+    int count = 0;
+    p->graph = &plan->graph;
+    p->chunk_bytes = CHUNK;
+    p->pieces = calloc((size_t)plan->graph.num_ops, sizeof *p->pieces);
+    for (int i = 0; p->pieces && i < plan->num_steps; i++)
+        for (int k = 0; k < plan->steps[i].num_ops; k++) {
+            const struct cdl_step *step = &plan->steps[i];
+            const struct cdl_weight_layout *layout = &step->kernel.weights[k];
+            const struct cdl_op *op = &plan->graph.ops[step->first_op + k];
+            if (!layout->bytes)
+                continue;
+            p->pieces[count++] = (struct piece){layout, op, step->weights_at[k], p->num_floats};
+            p->num_floats += cdl_weights_scratch(op);
+            p->chunk_bytes = layout->bytes > p->chunk_bytes ? layout->bytes : p->chunk_bytes;
         }
-    if (r == CDL_OK)
-        r = upload_flush(&u, &w->buffer, first, end - first);
-    cdl_buffer_destroy(&u.staging, dev);
-    cdl_once_destroy(&u.once);
+    p->num_pieces = count;
+    if (!p->pieces)
+        return false;
+    qsort(p->pieces, (size_t)count, sizeof *p->pieces, compare_pieces);
+    p->chunk_bytes = plan->weights_bytes < p->chunk_bytes ? plan->weights_bytes : p->chunk_bytes;
+    p->chunk = calloc(1, p->chunk_bytes + 1); // zeros between the pieces
+    p->scratch = malloc((p->num_floats + 1) * sizeof *p->scratch);
+    return p->chunk && p->scratch;
+}
+
+// Chunk by chunk.
+static cdl_result pack_all(struct packing *p, struct cdl_device *dev, const struct cdl_buffer *to) {
+    cdl_result r = CDL_OK;
+    for (int end; r == CDL_OK && p->first < p->num_pieces; p->first = end) {
+        const size_t at = p->pieces[p->first].at;
+        size_t bytes = 0;
+        for (end = p->first; end < p->num_pieces; end++) {
+            const size_t reach = p->pieces[end].at + p->pieces[end].layout->bytes - at;
+            if (reach > p->chunk_bytes)
+                break;
+            bytes = reach;
+        }
+        cdl_parallel(end - p->first, pack_piece, p);
+        r = cdl_upload_now(dev, to, at, p->chunk, bytes);
+    }
     return r;
 }
 
 static cdl_result pack(struct cdl_weights *w, struct cdl_device *dev, const struct cdl_plan *plan) {
-    size_t floats = 1;
-    for (int i = 0; i < plan->graph.num_ops; i++) {
-        const size_t needed = cdl_weights_scratch(&plan->graph.ops[i]);
-        floats = needed > floats ? needed : floats;
-    }
-    float *scratch = malloc(floats * sizeof *scratch);
-    if (!scratch)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
-    cdl_result r = cdl_buffer_create(&w->buffer, dev, plan->weights_bytes ? plan->weights_bytes : 16, CDL_MEMORY_DEVICE,
-                                     "weights");
-    if (r == CDL_OK && !w->buffer.mapped) {
-        r = pack_through_staging(w, dev, plan, scratch);
-    } else if (r == CDL_OK) {
-        for (int i = 0; i < plan->num_steps; i++)
-            for (int k = 0; k < plan->steps[i].num_ops; k++)
-                pack_one(plan, &plan->steps[i], k, scratch, (uint8_t *)w->buffer.mapped + plan->steps[i].weights_at[k]);
-        r = cdl_buffer_flush(&w->buffer, dev);
-    }
-    free(scratch);
+    struct packing p = {0};
+    cdl_result r =
+        list_pieces(&p, plan) ? CDL_OK : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while packing weights");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&w->buffer, dev, plan->weights_bytes ? plan->weights_bytes : 16, CDL_MEMORY_DEVICE,
+                              "weights");
+    if (r == CDL_OK)
+        r = pack_all(&p, dev, &w->buffer);
+    free(p.pieces);
+    free(p.chunk);
+    free(p.scratch);
     return r;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "vulkan/memory.h"
+#include "vulkan/upload.h"
 
 enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256, ALIGN = 256 };
 enum { DATA_SEED = 1, SAMPLE_SEED = 2 };
@@ -223,20 +223,18 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
         end += cdl_align_up(t->kernel.weights[i].bytes, ALIGN);
     }
     t->result_bytes = stored_bytes(t, RESULT);
-    cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_UPLOAD, "a kernel's check");
+    cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_DEVICE, "a kernel's check");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->out, dev, t->result_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's check");
     if (r != CDL_OK)
         return r;
-    // Made beside and copied in one go: mapped memory may be slow to read, and to write in pieces.
     uint8_t *inputs = calloc(1, end);
     if (!inputs)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
     write_inputs(t, inputs);
-    memcpy(t->in.mapped, inputs, end);
+    r = cdl_upload_now(dev, &t->in, 0, inputs, end);
     free(inputs);
     memset(t->out.mapped, 0xff, t->out.size); // not a number, until the kernel writes
-    r = cdl_buffer_flush(&t->in, dev);
     return r == CDL_OK ? cdl_buffer_flush(&t->out, dev) : r;
 }
 

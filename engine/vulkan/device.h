@@ -31,6 +31,7 @@ struct cdl_device {
     VkPipelineLayout input_layout;    // push constants, and a set for a host's picture
     VkDescriptorSetLayout input_set_layout;
     VkPhysicalDeviceMemoryProperties memory;
+    bool copies_uploads; // the device's memory is not the host's, see upload.h
     VkDeviceSize max_allocation;
     VkDeviceSize storage_align, max_storage_range; // of storage buffer descriptors
     struct cdl_device_info info;

@@ -225,6 +225,15 @@ static void log_workarounds(const struct cdl_device *dev) {
     }
 }
 
+// Whether the host's memory and the device's are two: a bus lies between them, or the host cannot reach the other.
+static bool has_memory_of_its_own(const struct cdl_device *dev) {
+    const VkMemoryPropertyFlags both = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+    bool shared = false;
+    for (uint32_t i = 0; i < dev->memory.memoryTypeCount; i++)
+        shared = shared || (dev->memory.memoryTypes[i].propertyFlags & both) == both;
+    return !shared || (dev->info.type != CDL_DEVICE_INTEGRATED && dev->info.type != CDL_DEVICE_CPU);
+}
+
 void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
@@ -269,5 +278,6 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
     dev->memory = memory.memoryProperties;
+    dev->copies_uploads = has_memory_of_its_own(dev);
     log_workarounds(dev);
 }

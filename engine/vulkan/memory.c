@@ -14,8 +14,10 @@ static int find_type(const struct cdl_device *dev, uint32_t allowed, VkMemoryPro
 // Flag sets to try for each use, best first; 0 takes any type.
 static const VkMemoryPropertyFlags wishes[][4] = {
     [CDL_MEMORY_DEVICE] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
-    [CDL_MEMORY_UPLOAD] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT,
+    [CDL_MEMORY_SHARED] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT,
                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                           VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT},
+    [CDL_MEMORY_UPLOAD] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT},
     [CDL_MEMORY_READBACK] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT},
@@ -57,7 +59,7 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
     CDL_VK(dev, CreateBuffer(dev->handle, &info, NULL, &out->handle));
     VkMemoryRequirements needs;
     dev->vkd.GetBufferMemoryRequirements(dev->handle, out->handle, &needs);
-    // Host-visible device memory can be a small window (256 MB without resizable BAR): when it is full, the next kind.
+    // Host-visible memory of the device can be small: when it is full, the next kind.
     for (size_t i = 0; i < CDL_COUNT(wishes[use]) && result < 0; i++) {
         if (wishes[use][i] == 0 && use != CDL_MEMORY_DEVICE)
             break; // the host must reach it
@@ -75,7 +77,8 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
         goto error;
     }
     CDL_VK(dev, BindBufferMemory(dev->handle, out->handle, out->memory, 0));
-    if (dev->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
+    out->host_visible = dev->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+    if (use == CDL_MEMORY_READBACK)
         CDL_VK(dev, MapMemory(dev->handle, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped));
     const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                                .buffer = out->handle};

@@ -11,14 +11,16 @@ struct cdl_buffer {
     VkBuffer handle;
     VkDeviceMemory memory;
     VkDeviceAddress address;
-    void *mapped;  // NULL: the host cannot reach the memory
-    bool coherent; // the host and the GPU see each other's writes without flushing and invalidating
+    void *mapped;      // of CDL_MEMORY_READBACK; NULL for the other uses: upload.h writes them
+    bool host_visible; // the memory can be mapped
+    bool coherent;     // the host and the GPU see each other's writes without flushing and invalidating
     VkDeviceSize size;
 };
 
 enum cdl_memory_use {
-    CDL_MEMORY_DEVICE,   // the GPU's own; mapped where all device memory is (CPU drivers, integrated GPUs)
-    CDL_MEMORY_UPLOAD,   // the host writes once, the GPU reads; device-local too where the host can reach that
+    CDL_MEMORY_DEVICE,   // the GPU's own
+    CDL_MEMORY_SHARED,   // the GPU's own where the host can reach it, which writes it in place
+    CDL_MEMORY_UPLOAD,   // the host's, cached: the GPU copies it
     CDL_MEMORY_READBACK, // the GPU writes, the host reads
 };
 

@@ -24,7 +24,7 @@
     X(DestroyDevice) X(DeviceWaitIdle) X(GetDeviceQueue) X(QueueSubmit) \
     X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) \
     X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(GetBufferDeviceAddress) \
-    X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) \
+    X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(UnmapMemory) \
     X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
     X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
     X(CreateComputePipelines) X(DestroyPipeline) \

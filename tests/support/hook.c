@@ -387,6 +387,7 @@ static const char *const harmless[] = {
     "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
     "vkGetDeviceQueue",
     "vkGetBufferDeviceAddress",
+    "vkUnmapMemory",
     "vkUpdateDescriptorSets",
     "vkCmdDispatch",
     "vkCmdPipelineBarrier",
