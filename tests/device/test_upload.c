@@ -95,7 +95,7 @@ static cdl_model *load(const char *name) {
 
 // All that a session uploads, its weights, pictures of many sizes in several parts, and tensors, by one of the policies.
 static void run_session(cdl_model *model, bool copied, float logits[6][8]) {
-    enum { SIDE = 300 };
+    enum { SIDE = 160 };
     static uint8_t rgb[SIDE * SIDE * 4];
     struct random r = random_of(7);
     const bool before = harness.dev->copies_uploads;
@@ -106,7 +106,7 @@ static void run_session(cdl_model *model, bool copied, float logits[6][8]) {
     harness.dev->copies_uploads = copied;
     harness_expect_ok(
         cdl_session_create(&s, harness.dev, model,
-                           cdl_session_params(.max_batch = 3, .staging_bytes = 200000, .precision = CDL_PRECISION_FP32)),
+                           cdl_session_params(.max_batch = 3, .staging_bytes = 150000, .precision = CDL_PRECISION_FP32)),
         "session");
     float *tensor = must_alloc(3 * (size_t)s->info.width * (size_t)s->info.height, sizeof *tensor);
     for (size_t i = 0; i < 3 * (size_t)s->info.width * (size_t)s->info.height; i++)
@@ -115,8 +115,8 @@ static void run_session(cdl_model *model, bool copied, float logits[6][8]) {
     for (int run = 0; run < 2; run++) {
         for (int i = 0; i < 3; i++)
             pictures[i] = run == 0 ? (struct cdl_pixels){.data = rgb,
-                                                         .width = SIDE - 70 * i,
-                                                         .height = SIDE - 40 * i,
+                                                         .width = SIDE - 30 * i,
+                                                         .height = SIDE - 20 * i,
                                                          .format = i == 0   ? CDL_FORMAT_RGB8
                                                                    : i == 1 ? CDL_FORMAT_RGBA8
                                                                             : CDL_FORMAT_NV12,
