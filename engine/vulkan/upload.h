@@ -1,10 +1,10 @@
 // upload.h - the way of bytes from the host to the device.
 //
-// One policy, by class of device. GPUs that share the host's memory, and CPU drivers, read what the host wrote in place.
-// GPUs with memory of their own read a copy: the host writes cached memory of its own, and the queue copies. There,
-// memory of the device that is mapped into the host takes a microsecond for every load (measured on an H200: 0.004
-// GB/s), so one careless read of what was just written costs more than all the rest. Hence nothing here hands out a
-// pointer: what is written can only be written, in order.
+// One policy, by class of device. GPUs that share the host's memory, and CPU drivers, read what the host wrote in
+// place. GPUs with memory of their own read a copy: the host writes cached memory of its own, and the queue copies.
+// There, memory of the device that is mapped into the host takes a microsecond for every load (measured on an H200:
+// 0.004 GB/s), so one careless read of what was just written costs more than all the rest. Hence nothing here hands out
+// a pointer: what is written can only be written, in order.
 #ifndef CDL_VK_UPLOAD_H_
 #define CDL_VK_UPLOAD_H_
 
@@ -16,7 +16,7 @@ struct cdl_upload;
 
 // what: for the log, which gets it and the size with CDL_ERR_NOMEM.
 cdl_result cdl_upload_create(struct cdl_upload **out, struct cdl_device *dev, size_t size, const char *what);
-void cdl_upload_destroy(struct cdl_upload **upload); // a pointer to NULL is fine
+void cdl_upload_destroy(struct cdl_upload **upload);          // a pointer to NULL is fine
 uint64_t cdl_upload_address(const struct cdl_upload *upload); // where shaders read them
 void cdl_upload_write(struct cdl_upload *upload, size_t at, const void *data, size_t bytes);
 // Ends the writing, before the commands that read are submitted.

@@ -93,7 +93,7 @@ static cdl_model *load(const char *name) {
     return model;
 }
 
-// All that a session uploads, its weights, pictures of many sizes in several parts, and tensors, by one of the policies.
+// All that a session uploads by one of the policies: weights, pictures of many sizes in several parts, tensors.
 static void run_session(cdl_model *model, bool copied, float logits[6][8]) {
     enum { SIDE = 160 };
     static uint8_t rgb[SIDE * SIDE * 4];
@@ -104,10 +104,10 @@ static void run_session(cdl_model *model, bool copied, float logits[6][8]) {
     for (size_t i = 0; i < sizeof rgb; i++)
         rgb[i] = (uint8_t)random_below(&r, 256);
     harness.dev->copies_uploads = copied;
-    harness_expect_ok(
-        cdl_session_create(&s, harness.dev, model,
-                           cdl_session_params(.max_batch = 3, .staging_bytes = 150000, .precision = CDL_PRECISION_FP32)),
-        "session");
+    harness_expect_ok(cdl_session_create(
+                          &s, harness.dev, model,
+                          cdl_session_params(.max_batch = 3, .staging_bytes = 150000, .precision = CDL_PRECISION_FP32)),
+                      "session");
     float *tensor = must_alloc(3 * (size_t)s->info.width * (size_t)s->info.height, sizeof *tensor);
     for (size_t i = 0; i < 3 * (size_t)s->info.width * (size_t)s->info.height; i++)
         tensor[i] = random_float(&r);
