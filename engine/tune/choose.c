@@ -6,8 +6,6 @@
 
 enum { QUICK_CANDIDATES = 3 }; // the ranks are good guesses
 
-static const double CLEARLY_FASTER = 0.97; // than what it replaces: a guess gives way to that, not to noise
-
 // The kernel that an earlier tuning found; count: it found that two operations stay apart; -1: nothing that helps.
 static int recall(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
     struct cdl_finding found;
@@ -25,41 +23,34 @@ static void remember(struct cdl_tuner *t, const char *key, const struct cdl_kern
     cdl_findings_remember(t->dev, &found);
 }
 
-static void log_time(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel, double ns) {
-    char name[CDL_PROGRAM_NAME];
-    cdl_program_name(&kernel->program, name);
-    cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s%s: %.1f us by %s", work->ops[work->num_ops - 1].name,
-             work->num_ops > 1 ? " with what is before it" : "", ns / 1e3, name);
+// Adds up to `most` trusted kernels to the contestants. false: tuner->result tells of a failure.
+static bool enter(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernels, int count,
+                  int most, struct cdl_contestant *all, int *num) {
+    for (int i = 0, entered = 0; i < count && entered < most; i++) {
+        if (cdl_tuner_trusts(t, work, &kernels[i])) {
+            all[(*num)++] = (struct cdl_contestant){{&kernels[i]}, 1};
+            entered++;
+        }
+        if (t->result != CDL_OK)
+            return false;
+    }
+    return true;
 }
 
-// The fastest trusted kernel among the first `candidates` and its time; -1: none, or failure. *best_ns: the time to
-// beat, 0: none. A kernel without the memory to measure it wins with time 0 where there is no other: the session may
-// still fit.
+// The fastest trusted kernel among the first `candidates`; -1: none, or failure. *ns: its time; 0: there is not the
+// memory to measure, and the first trusted one may have to do, as the session may still fit.
 static int measure_all(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernels, int count,
-                       int candidates, double *best_ns) {
-    int best = -1, tried = 0;
-    if (!cdl_tuner_ready(t))
+                       int candidates, double *ns) {
+    struct cdl_contestant all[CDL_MAX_KERNELS];
+    int num = 0, winner = 0;
+    *ns = 0;
+    if (!cdl_tuner_ready(t) || !enter(t, work, kernels, count, candidates, all, &num) || num == 0)
         return -1;
-    for (int i = 0; i < count && tried < candidates; i++) {
-        double ns;
-        if (!cdl_tuner_trusts(t, work, &kernels[i])) {
-            if (t->result != CDL_OK)
-                return -1;
-            continue;
-        }
-        tried++;
-        const cdl_result r = cdl_tuner_measure(t, work, &kernels[i], *best_ns, &ns);
-        if (r == CDL_ERR_NOMEM)
-            return best < 0 && work->num_ops == 1 ? i : best;
-        if (cdl_tuner_failed(t, r))
-            return -1;
-        log_time(t, work, &kernels[i], ns);
-        if (*best_ns <= 0 || ns < CLEARLY_FASTER * *best_ns) {
-            best = i;
-            *best_ns = ns;
-        }
-    }
-    return best;
+    const cdl_result r = cdl_tuner_contest(t, work, all, num, &winner, ns);
+    if (r != CDL_ERR_NOMEM && cdl_tuner_failed(t, r))
+        return -1;
+    const struct cdl_kernel *best = all[r == CDL_OK ? winner : 0].kernels[0];
+    return (int)(best - kernels);
 }
 
 static int choose_for_one(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernels,
@@ -86,30 +77,42 @@ static int choose_for_one(struct cdl_tuner *t, const struct cdl_work *work, cons
     return chosen;
 }
 
-// What the operation's own kernel was measured to take, 0: that is not known.
-static double recall_ns(struct cdl_tuner *t, const struct cdl_graph *graph, const struct cdl_op *op) {
-    const struct cdl_work alone = {graph, op, 1};
+// Finds the kernel that the operation was measured to be fastest with by itself, in list[CDL_MAX_KERNELS]; NULL: that
+// is not known.
+static const struct cdl_kernel *own_kernel(struct cdl_tuner *t, const struct cdl_work *alone, struct cdl_kernel *list) {
     struct cdl_finding found;
     char key[CDL_FINDING_KEY];
-    cdl_work_key(key, &alone, t->batch, t->fp16);
-    return cdl_findings_recall(t->dev, key, &found) && found.kind == CDL_FOUND_KERNEL ? (double)found.ns : 0;
+    cdl_work_key(key, alone, t->batch, t->fp16);
+    if (!cdl_findings_recall(t->dev, key, &found) || found.kind != CDL_FOUND_KERNEL)
+        return NULL;
+    const int i = cdl_kernel_by_id(list, cdl_kernels_for(alone, &t->dev->caps, t->fp16, list), found.kernel);
+    return i >= 0 ? &list[i] : NULL;
 }
 
+// One kernel for both, or the two by themselves: these come first, and so win where it makes no difference.
 static int choose_for_two(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernels,
                           int count) {
+    struct cdl_kernel lists[CDL_MAX_FUSED][CDL_MAX_KERNELS];
+    struct cdl_contestant all[CDL_MAX_KERNELS + 1] = {{.num_kernels = 2}};
     char key[CDL_FINDING_KEY];
+    int num = 1, winner = 0;
+    double ns = 0;
     cdl_work_key(key, work, t->batch, t->fp16);
     const int known = recall(t, key, kernels, count);
     if (known >= 0)
         return known < count && cdl_tuner_trusts(t, work, &kernels[known]) ? known : -1;
-    const double first = recall_ns(t, work->graph, &work->ops[0]), second = recall_ns(t, work->graph, &work->ops[1]);
-    if (!cdl_tuner_may_measure(t) || first <= 0 || second <= 0)
+    for (int i = 0; i < 2; i++) {
+        const struct cdl_work alone = {work->graph, &work->ops[i], 1};
+        all[0].kernels[i] = own_kernel(t, &alone, lists[i]);
+    }
+    if (!cdl_tuner_may_measure(t) || !all[0].kernels[0] || !all[0].kernels[1] || !cdl_tuner_ready(t) ||
+        !enter(t, work, kernels, count, count, all, &num))
         return -1;
-    double ns = first + second;
-    const int chosen = measure_all(t, work, kernels, count, count, &ns);
-    if (t->result == CDL_OK)
-        remember(t, key, chosen >= 0 ? &kernels[chosen] : NULL, ns);
-    return t->result == CDL_OK ? chosen : -1;
+    const cdl_result r = num > 1 ? cdl_tuner_contest(t, work, all, num, &winner, &ns) : CDL_OK;
+    if (r == CDL_ERR_NOMEM || cdl_tuner_failed(t, r))
+        return -1;
+    remember(t, key, winner > 0 ? all[winner].kernels[0] : NULL, ns);
+    return winner > 0 ? (int)(all[winner].kernels[0] - kernels) : -1;
 }
 
 int cdl_tuner_choose(void *tuner, const struct cdl_work *work, const struct cdl_kernel *kernels, int count) {

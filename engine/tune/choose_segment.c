@@ -1,6 +1,7 @@
 // choose_segment.c - whether a plan's first steps run for a few images at a time: by measurement, by what an earlier
 // one said, or by the rule of segment.c.
 #include "tune/tuner.h"
+#include "tune/warm_up.h"
 
 enum { ROUNDS = 4, ROUNDS_WHEN_SLOW = 2, SLOW_NS = 100000000 };
 
@@ -47,6 +48,18 @@ static cdl_result measure(struct cdl_tuner *t, const struct cdl_plan *plan, int 
     return r == CDL_OK ? ran : r;
 }
 
+struct warm_up {
+    struct cdl_tuner *t;
+    const struct cdl_plan *plan;
+    int steps;
+    size_t weights_at;
+};
+
+static cdl_result warm_up_run(void *ctx, double *ns) {
+    const struct warm_up *w = ctx;
+    return measure(w->t, w->plan, w->steps, w->weights_at, ns);
+}
+
 // ns[]: the best time of the steps that the segments differ in, with each. They take turns, as a device's clock
 // changes; the first round warms up, too.
 static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const struct cdl_segment *segments, int count,
@@ -64,6 +77,11 @@ static cdl_result measure_all(struct cdl_tuner *t, struct cdl_plan *plan, const 
         r = cdl_tuner_reserve(t, arena + weights);
     if (r == CDL_OK)
         r = cdl_tuner_fill(t);
+    struct warm_up warm = {t, plan, steps, arena};
+    if (r == CDL_OK)
+        r = cdl_plan_set_segment(plan, segments[0], &t->dev->log);
+    if (r == CDL_OK)
+        r = cdl_warm_up(t->dev, warm_up_run, &warm);
     for (int round = 0; r == CDL_OK && round < (ns[0] > SLOW_NS ? ROUNDS_WHEN_SLOW : ROUNDS); round++)
         for (int i = 0; i < count && r == CDL_OK; i++) {
             double time = 0;

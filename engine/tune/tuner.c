@@ -5,14 +5,11 @@
 #include <string.h>
 
 #include "tune/kernel_check.h"
+#include "tune/race.h"
 
 #define KIND "tuning"
 
-enum {
-    MAX_TIMED = 9,        // runs of one kernel that are timed
-    BUDGET_NS = 20000000, // of the timed runs of one kernel, about
-    ALIGN = 256,          // of what lies in the scratch buffer
-};
+enum { ALIGN = 256 }; // of what lies in the scratch buffer
 
 // ---- findings
 
@@ -143,34 +140,6 @@ cdl_result cdl_tuner_fill(struct cdl_tuner *t) {
     return cdl_once_run(&t->once, 0);
 }
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// Runs the launch `count` times and gives the median time of one.
-static cdl_result time_runs(struct cdl_tuner *t, VkPipeline pipeline, const struct cdl_launch *launch, int count,
-                            double *ns) {
-    double times[MAX_TIMED];
-    cdl_result r = cdl_once_begin(&t->once);
-    if (r != CDL_OK)
-        return r;
-    for (int i = 0; i < count; i++) {
-        cdl_once_barrier(&t->once);
-        cdl_once_timestamp(&t->once, 2 * (uint32_t)i);
-        cdl_once_dispatch(&t->once, pipeline, launch);
-        cdl_once_timestamp(&t->once, 2 * (uint32_t)i + 1);
-    }
-    r = cdl_once_run(&t->once, 2 * (uint32_t)count);
-    if (r != CDL_OK)
-        return r;
-    for (int i = 0; i < count; i++)
-        times[i] = cdl_once_ns(&t->once, 2 * (uint32_t)i, 2 * (uint32_t)i + 1);
-    qsort(times, (size_t)count, sizeof *times, by_size);
-    *ns = times[(count - 1) / 2];
-    return r;
-}
-
 // Where the work's values and weights lie in the scratch buffer; returns what they take.
 static size_t lay_out(const struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
                       uint64_t base, struct cdl_addresses *out) {
@@ -194,27 +163,59 @@ static size_t lay_out(const struct cdl_tuner *t, const struct cdl_work *work, co
     return (size_t)(at - base);
 }
 
-cdl_result cdl_tuner_measure(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
-                             double best_ns, double *ns) {
-    VkPipeline pipeline;
-    struct cdl_launch launch;
+static cdl_result add_launch(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
+                             const struct cdl_addresses *at, struct cdl_racer *racer) {
+    const int n = racer->num_launches++;
+    cdl_kernel_launch(kernel, work, t->batch, at, &racer->launches[n]);
+    return cdl_pipeline_get(&racer->pipelines[n], t->dev, &kernel->program);
+}
+
+// The largest of what the contestants need of the scratch buffer.
+static size_t scratch_of(const struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_contestant *all,
+                         int count) {
     struct cdl_addresses at;
-    cdl_result r = cdl_pipeline_get(&pipeline, t->dev, &kernel->program);
-    if (r == CDL_OK)
-        r = cdl_tuner_reserve(t, lay_out(t, work, kernel, 0, &at));
+    size_t most = 0;
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < all[i].num_kernels; k++) {
+            const struct cdl_work part = cdl_contest_part(work, &all[i], k);
+            const size_t bytes = lay_out(t, &part, all[i].kernels[k], 0, &at);
+            most = bytes > most ? bytes : most;
+        }
+    return most;
+}
+
+static void log_time(const struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_contestant *c,
+                     const struct cdl_racer *racer, bool won) {
+    char names[CDL_MAX_FUSED][CDL_PROGRAM_NAME] = {"", ""};
+    for (int i = 0; i < c->num_kernels; i++)
+        cdl_program_name(&c->kernels[i]->program, names[i]);
+    cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s%s: %.1f us by %s%s%s%s", work->ops[work->num_ops - 1].name,
+             work->num_ops > 1 ? " with what is before it" : "", cdl_racer_ns(racer) / 1e3, names[0],
+             c->num_kernels > 1 ? ", " : "", names[1], won ? ", the fastest" : "");
+}
+
+cdl_result cdl_tuner_contest(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_contestant *all,
+                             int count, int *winner, double *ns) {
+    struct cdl_racer racers[CDL_MAX_KERNELS + 1];
+    cdl_result r = cdl_tuner_reserve(t, scratch_of(t, work, all, count));
     if (r == CDL_OK)
         r = cdl_tuner_fill(t);
+    for (int i = 0; r == CDL_OK && i < count; i++) {
+        racers[i].num_launches = 0;
+        for (int k = 0; r == CDL_OK && k < all[i].num_kernels; k++) {
+            const struct cdl_work part = cdl_contest_part(work, &all[i], k);
+            struct cdl_addresses at;
+            lay_out(t, &part, all[i].kernels[k], t->scratch.address, &at);
+            r = add_launch(t, &part, all[i].kernels[k], &at, &racers[i]);
+        }
+    }
+    if (r == CDL_OK)
+        r = cdl_race(&t->once, racers, count, t->mode == CDL_TUNE_QUICK, winner);
     if (r != CDL_OK)
         return r;
-    lay_out(t, work, kernel, t->scratch.address, &at);
-    cdl_kernel_launch(kernel, work, t->batch, &at, &launch);
-    t->num_measured++;
-    r = time_runs(t, pipeline, &launch, 1, ns);
-    const double limit = t->mode == CDL_TUNE_QUICK ? 1.5 : 3;
-    if (r != CDL_OK || (best_ns > 0 && *ns > limit * best_ns))
-        return r;
-    const double affordable = *ns > 0 ? BUDGET_NS / *ns : MAX_TIMED;
-    const int least = t->mode == CDL_TUNE_QUICK ? 2 : 3;
-    const int count = affordable > MAX_TIMED ? MAX_TIMED : affordable < 3 ? least : (int)affordable;
-    return time_runs(t, pipeline, &launch, count, ns);
+    for (int i = 0; i < count; i++)
+        log_time(t, work, &all[i], &racers[i], i == *winner);
+    *ns = cdl_racer_ns(&racers[*winner]);
+    t->num_measured += count;
+    return r;
 }

@@ -41,10 +41,18 @@ bool cdl_tuner_failed(struct cdl_tuner *tuner, cdl_result r);
 bool cdl_tuner_may_measure(const struct cdl_tuner *tuner); // its mode and the device's queue let it
 // Whether the kernel passed its check on this device, now or earlier.
 bool cdl_tuner_trusts(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_kernel *kernel);
-// *ns: the kernel's time for the work at the tuner's batch. Stops after the warm-up when that already took much longer
-// than `best_ns` (0: none yet).
-cdl_result cdl_tuner_measure(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_kernel *kernel,
-                             double best_ns, double *ns);
+// A way to do some work: by one kernel, or by one for each of its operations.
+struct cdl_contestant {
+    const struct cdl_kernel *kernels[CDL_MAX_FUSED];
+    int num_kernels;
+};
+// What its k-th kernel does.
+static inline struct cdl_work cdl_contest_part(const struct cdl_work *work, const struct cdl_contestant *c, int k) {
+    return c->num_kernels == 1 ? *work : (struct cdl_work){work->graph, &work->ops[k], 1};
+}
+// The fastest of up to CDL_MAX_KERNELS + 1 at the tuner's batch, see race.h; *ns: its time. All times are logged.
+cdl_result cdl_tuner_contest(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_contestant *all,
+                             int count, int *winner, double *ns);
 cdl_result cdl_tuner_reserve(struct cdl_tuner *tuner, size_t size); // tuner->scratch
 cdl_result cdl_tuner_fill(struct cdl_tuner *tuner); // all of it, with numbers good as values and weights
 // What an earlier tuning found that was as thorough as this one; false: nothing.
