@@ -13,7 +13,8 @@ struct cdl_shape {
     const struct cdl_value *src, *dst;
     int src_c4, dst_c4; // padded channels / 4
     const struct cdl_caps *caps;
-    bool fp16; // storage of what the shader reads: false where the source is marked fp32
+    bool fp16;         // storage of what the shader reads: false where the source is marked fp32
+    bool session_fp16; // of whatever is not
 };
 
 struct cdl_kernel_family {

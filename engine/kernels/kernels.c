@@ -45,6 +45,7 @@ static void describe(const struct cdl_work *work, const struct cdl_caps *caps, b
             .dst_c4 = cdl_padded_channels(dst->channels) / 4,
             .caps = caps,
             .fp16 = fp16 && !src->fp32,
+            .session_fp16 = fp16,
         };
     }
 }
@@ -115,11 +116,10 @@ struct cdl_program cdl_fixed_program(enum cdl_fixed_program which, bool fp16) {
         [CDL_PREPROCESS_NV12] = SHADER("preprocess_nv12"),
         [CDL_PREPROCESS_BUFFER] = SHADER("preprocess_buffer"),
         [CDL_IMPORT] = SHADER("import"),
-        [CDL_SOFTMAX] = SHADER("softmax"),
-        [CDL_TOP_K] = SHADER("top_k"),
+        [CDL_CLASSIFY] = SHADER("classify"),
     };
 #undef SHADER
-    const bool reduces = which == CDL_SOFTMAX || which == CDL_TOP_K; // fp32 alone: they read logits
+    const bool reduces = which == CDL_CLASSIFY; // fp32 alone: it reads logits
     return (struct cdl_program){
         .shader = &shaders[which],
         .fp16 = fp16 && !reduces,

@@ -65,8 +65,7 @@ enum cdl_fixed_program {
     CDL_PREPROCESS_NV12,   // a host's image in two planes
     CDL_PREPROCESS_BUFFER, // a host's buffer
     CDL_IMPORT,            // a tensor in staging memory
-    CDL_SOFTMAX,           // one workgroup an image
-    CDL_TOP_K,             // one workgroup an image
+    CDL_CLASSIFY,          // one workgroup an image
     CDL_NUM_FIXED_PROGRAMS
 };
 struct cdl_program cdl_fixed_program(enum cdl_fixed_program which, bool fp16);

@@ -17,6 +17,7 @@
     X(cdl_conv_lanes_wide, 10, 10) \
     X(cdl_conv_pair_coop, 1, 60) \
     X(cdl_conv_tiled, 10, 40) \
+    X(cdl_linear, 1, 70) /* a CPU driver converts halves one by one */ \
     X(cdl_batch_norm, 1, 1) \
     X(cdl_max_pool, 1, 1) \
     X(cdl_avg_pool, 1, 1)

@@ -67,8 +67,7 @@ void cdl_record_results(struct cdl_session *s, struct cdl_slot *slot, VkCommandB
     };
     cdl_launch_workgroups(&launch, (uint64_t)images);
     compute_barrier(dev, commands);
-    cdl_dispatch(dev, commands, s->fixed[CDL_SOFTMAX], &launch);
-    cdl_dispatch(dev, commands, s->fixed[CDL_TOP_K], &launch);
+    cdl_dispatch(dev, commands, s->fixed[CDL_CLASSIFY], &launch);
     cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
 

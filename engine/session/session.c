@@ -40,7 +40,7 @@ static void layout_results(struct cdl_session *s) {
 }
 
 static cdl_result create_pipelines(struct cdl_session *s) {
-    static const enum cdl_fixed_program around[] = {CDL_PREPROCESS, CDL_IMPORT, CDL_SOFTMAX, CDL_TOP_K};
+    static const enum cdl_fixed_program around[] = {CDL_PREPROCESS, CDL_IMPORT, CDL_CLASSIFY};
     const struct cdl_plan *plan = &s->plan;
     s->pipelines = calloc((size_t)plan->num_steps, sizeof(VkPipeline));
     if (!s->pipelines)

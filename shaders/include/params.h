@@ -24,7 +24,7 @@ struct pool_params {
     int images, src_h, src_w, dst_h, dst_w, c4;
 };
 
-// softmax.comp, top_k.comp
+// classify.comp
 struct classify_params {
     ADDRESS src;    // float[images][src_stride]: the linear layer's output
     ADDRESS logits; // float[images][classes]

@@ -333,8 +333,7 @@ static void check_classify(const struct op_case *c, const float *src, int stride
 
 static void run_classify(struct device_batch *b, const struct op_case *c) {
     struct random r = random_of((uint64_t)c->dst_channels * 8 + (uint64_t)c->images);
-    const struct cdl_program softmax = cdl_fixed_program(CDL_SOFTMAX, false),
-                             top_k = cdl_fixed_program(CDL_TOP_K, false);
+    const struct cdl_program program = cdl_fixed_program(CDL_CLASSIFY, false);
     const int classes = c->dst_channels, stride = cdl_padded_channels(classes);
     const size_t plane = (size_t)c->images * (size_t)classes * 4;
     float *src = must_alloc((size_t)c->images * (size_t)stride, sizeof *src);
@@ -358,10 +357,9 @@ static void run_classify(struct device_batch *b, const struct op_case *c) {
         .sort_size = sort_size,
     };
     cdl_launch_workgroups(&launch, (uint64_t)c->images);
-    batch_dispatch(b, &softmax, &launch);
-    batch_dispatch(b, &top_k, &launch);
+    batch_dispatch(b, &program, &launch);
     if (!batch_run(b, &damaged_at))
-        fail_msg("softmax or top-k of %d classes wrote outside its outputs", classes);
+        fail_msg("the classification of %d classes wrote outside its outputs", classes);
     check_classify(c, src, stride, batch_at(b, logits), batch_at(b, probs), batch_at(b, order), sort_size);
     batch_reset(b);
     free(src);
