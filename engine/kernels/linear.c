@@ -23,8 +23,8 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
 static void launch(const struct cdl_kernel *k, const struct cdl_shape *s, int images, const struct cdl_addresses *at,
                    struct cdl_launch *out) {
     cdl_push_conv(k, s, images, at, out);
-    cdl_launch_workgroups(out, (uint64_t)cdl_div_up((uint32_t)images, IMAGES) *
-                                   cdl_div_up((uint32_t)s->dst_c4, BLOCKS));
+    cdl_launch_workgroups(out,
+                          (uint64_t)cdl_div_up((uint32_t)images, IMAGES) * cdl_div_up((uint32_t)s->dst_c4, BLOCKS));
 }
 
 const struct cdl_kernel_family cdl_linear = {{"linear", constants, NUM_CONSTANTS}, CDL_OP_CONV, 1, list, launch};
