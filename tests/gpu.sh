@@ -1,24 +1,32 @@
 #!/bin/bash
 # gpu.sh BUILD FOLDER - tests and measures Cardinal on this machine's GPU, beside PyTorch where there is one.
 #
-# For a machine without network: BUILD is a build, or what gpu/pack.sh made of one. Run from anywhere in the repository.
-# Into FOLDER come report.md (the table of ratios), bench.json, torch.json, tests.txt and log.txt. A section that
-# fails or runs out of time leaves a note and the next goes on; all together take less than nine minutes.
+# For a machine without network that is at hand for minutes: BUILD is a build, or what gpu/pack.sh made of one. Run from
+# anywhere in the repository. The most wanted comes first, and what does not fit into six minutes is left out, with a
+# note. Into FOLDER come report.md (the table of ratios), bench.json, torch.json, kernels.txt (every kernel's time for
+# every layer, by the tuner), clocks.csv (twice a second, by nvidia-smi), tests.txt and log.txt.
 #
+#   GPU_SECTIONS    of "main torch tests kernels rest", in this order; default all. Each can be run alone
+#   GPU_SECONDS     for all, default 360
 #   GPU_QUICK=1     small settings: a rehearsal on a CPU driver
-#   GPU_SECTIONS    of "bench torch tests", default all
 set -u
 if [ $# -ne 2 ] || [ ! -x "$1/cardinal" ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 build=$(cd "$1" && pwd)
 mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 2
 cd "$(dirname "$0")/.." || exit 2
-sections=${GPU_SECTIONS:-bench torch tests}
+sections=${GPU_SECTIONS:-main torch tests kernels rest}
 work=$(mktemp -d) || exit 2
-trap 'rm -rf "$work"' EXIT
-export CARDINAL_CACHE=$work/cache
+clocks=
+# shellcheck disable=SC2317
+clean_up() {
+    [ -z "$clocks" ] || kill "$clocks" 2>/dev/null
+    rm -rf "$work"
+}
+trap clean_up EXIT
+export CARDINAL_CACHE=$work/cache # what one section tunes, the next knows
 [ ! -d "$build/lib" ] || export LD_LIBRARY_PATH=$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 [ -e "$build/models" ] || ln -s "$PWD/apps/models" "$build/models" 2>/dev/null # where the program looks for the bundled one
 exec > >(tee "$out/log.txt") 2>&1
@@ -27,9 +35,9 @@ started=$SECONDS
 failures=0
 say() { printf '== %4d s: %s\n' $((SECONDS - started)) "$*"; }
 note() { say "FAILED: $*"; failures=$((failures + 1)); }
-# limit SECONDS COMMAND...: killed when it takes longer, or when the nine minutes are over
+# limit SECONDS COMMAND...: killed when it takes longer, or when all the time is over
 limit() {
-    local seconds=$1 left=$((started + 525 - SECONDS))
+    local seconds=$1 left=$((started + ${GPU_SECONDS:-360} - SECONDS))
     shift
     [ "$seconds" -lt $left ] || seconds=$left
     [ "$seconds" -gt 2 ] || { echo "no time left"; return 124; }
@@ -37,11 +45,16 @@ limit() {
 }
 
 if [ -n "${GPU_QUICK-}" ]; then
-    networks="resnext50_32x4d" batches=1,2 precisions="fp32 fp16" settings="--size 64 --duration 0.1"
+    networks="resnext50_32x4d" batches=1,2 rest_batches=3 settings=(--size 64 --duration 0.1)
     bench_limit=150 torch_limit=60 test_limit=100 programs="test_session"
 else
-    networks="resnext50_32x4d resnext101_32x8d" batches=1,8,32,128 precisions="fp16 fp32" settings="--duration 0.7"
-    bench_limit=75 torch_limit=150 test_limit=110 programs="test_kernels test_layers test_pairs test_session test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
+    networks="resnext50_32x4d resnext101_32x8d" batches=128,1 rest_batches=8,32 settings=(--duration 0.7)
+    bench_limit=60 torch_limit=100 test_limit=90
+    programs="test_kernels test_layers test_upload test_session test_pairs test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
+fi
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=timestamp,clocks.sm,clocks.max.sm,clocks.mem,power.draw,temperature.gpu --format=csv -lms 500 >"$out/clocks.csv" 2>/dev/null &
+    clocks=$!
 fi
 
 # ---- the driver
@@ -66,29 +79,48 @@ if ! "$build/cardinal" devices; then
 fi
 
 # ---- Cardinal
-# A call for each network and precision, so that what was measured is not lost with what was not.
-bench() {
-    local network precision file
+# A call for each network, precision and batch, so that what was measured is not lost with what was not.
+bench() { # BATCHES PRECISION [OPTION...]
+    local network batch file all=$1 precision=$2
+    shift 2
     for network in $networks; do
-        for precision in $precisions; do
-            say "bench $network $precision"
-            file=$work/bench-$network-$precision.json
-            # shellcheck disable=SC2086
-            limit $bench_limit "$build/cardinal" bench --arch "$network" --batch $batches --precision "$precision" --tune quick $settings \
-                --format json >"$file" || note "bench $network $precision: exit status $?"
+        for batch in ${all//,/ }; do
+            say "bench $network $precision $batch $*"
+            file=$work/bench-$network-$precision-$batch$*.json
+            limit $bench_limit "$build/cardinal" bench --arch "$network" --batch "$batch" --precision "$precision" --tune quick "${settings[@]}" \
+                "$@" --layers --format json --output "$file" || note "bench $network $precision $batch: exit status $?"
         done
     done
+}
+
+main() {
+    bench $batches fp16
     say "starts"
-    # shellcheck disable=SC2086
     limit $bench_limit "$build/cardinal" bench --arch "${networks%% *}" --start ${GPU_QUICK:+--size 64} --duration 0.1 --format json \
-        >"$work/start.json" || note "starts: exit status $?"
+        --output "$work/start.json" || note "starts: exit status $?"
+}
+
+# Which of the engine's kernels wins on each shape: all of them, raced.
+kernels() {
+    local batch
+    for batch in ${batches//,/ }; do
+        say "kernels at batch $batch"
+        CARDINAL_CACHE=$work/kernels limit $bench_limit "$build/cardinal" bench --arch "${networks%% *}" --batch "$batch" --precision fp16 --tune full \
+            "${settings[@]}" --verbose 2>&1 >/dev/null | grep -a 'cardinal: tuning' | sed "s/^/batch $batch: /" >>"$out/kernels.txt"
+        [ "${PIPESTATUS[0]}" = 0 ] || note "kernels at batch $batch"
+    done
+}
+
+rest() {
+    bench $batches fp32
+    bench $rest_batches fp16
 }
 
 # ---- PyTorch
 torch() {
     say "PyTorch"
     # shellcheck disable=SC2086
-    limit $((torch_limit + 20)) python3 tests/gpu/pytorch.py --budget $torch_limit --networks "${networks// /,}" --batches $batches \
+    limit $((torch_limit + 20)) python3 tests/gpu/pytorch.py --budget $torch_limit --networks "${networks// /,}" --batches "$batches,$rest_batches" \
         ${GPU_QUICK:+--size 64} "$out/torch.json" || note "PyTorch: exit status $?"
 }
 

@@ -62,18 +62,18 @@ def graph_of(torch, model, x):
 
 def plan(networks, batches):
     """What to measure, the most wanted first: (network, batch, precision, mode)."""
-    todo = []
+    largest, todo = max(batches), []
     for name in networks:
-        for batch in batches:
-            todo += [(name, batch, "fp16", "eager"), (name, batch, "fp32", "eager"), (name, batch, "fp32", "eager, TF32")]
+        todo.append((name, largest, "fp16", "eager"))
+        todo.append((name, largest, "fp16", "compiled"))
         if 1 in batches:
-            todo += [(name, 1, "fp16", "CUDA graph"), (name, 1, "fp32", "CUDA graph")]
-    for name in networks:
-        for batch in sorted(batches, reverse=True):
-            todo.append((name, batch, "fp16", "compiled"))
-        if 1 in batches:
+            todo.append((name, 1, "fp16", "CUDA graph"))
             todo.append((name, 1, "fp16", "compiled, CUDA graph"))
-    return todo
+    for name in networks:
+        todo += [(name, batch, "fp16", "eager") for batch in batches]
+        todo += [(name, batch, "fp32", mode) for batch in (largest, 1) for mode in ("eager", "eager, TF32")]
+        todo += [(name, batch, "fp16", "compiled") for batch in sorted(batches, reverse=True)]
+    return list(dict.fromkeys(todo))
 
 
 def measure(torch, network, item, size):
