@@ -16,8 +16,7 @@
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
-               "the host's and ours");
+_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES, "all of them");
 
 // ---- session
 
@@ -47,7 +46,7 @@ cdl_result cdl_create_inputs(struct cdl_session *s) {
         layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     if (r != CDL_OK)
         goto error;
-    CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, NULL, &s->inputs));
+    CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, dev->allocator, &s->inputs));
     for (uint32_t i = 0; i < 2 * batch; i++)
         layouts[i] = dev->input_set_layout;
     const VkDescriptorSetAllocateInfo allocate = {
@@ -232,8 +231,10 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
     const int num_slices = num_slices_of(run);
     if (run->slice == 0) {
         struct cdl_stage stage = cdl_stage_begin(s, slot);
+        cdl_result r = cdl_slot_settle(s, slot);
         slot->num_images = 0;
-        const cdl_result r = stage_inputs(&stage, run);
+        if (r == CDL_OK)
+            r = stage_inputs(&stage, run);
         if (r != CDL_OK)
             return r;
         cdl_record_begin(s, slot, commands, true);
@@ -256,11 +257,27 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
     return CDL_OK;
 }
 
+// Lets the host know how far the device came: behind all that was recorded so far, the count of recordings.
+static void record_progress(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands) {
+    struct cdl_device *dev = s->dev;
+    slot->recordings++;
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+    dev->vkd.CmdFillBuffer(commands, slot->readback.handle, s->results.progress, sizeof slot->recordings,
+                           slot->recordings);
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                VK_ACCESS_HOST_READ_BIT);
+}
+
 cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *given) {
     struct cdl_vk_run copy, *run = &copy;
     CDL_REQUIRE(&s->dev->log, cmd != VK_NULL_HANDLE && given != NULL && cdl_read_params(run, sizeof *run, given));
-    const cdl_result r = check_run(s, run);
-    return r == CDL_OK ? record(s, cmd, run) : r;
+    cdl_result r = check_run(s, run);
+    if (r == CDL_OK)
+        r = record(s, cmd, run);
+    if (r == CDL_OK)
+        record_progress(s, &s->slots[run->slot], cmd);
+    return r;
 }
 
 cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
@@ -268,8 +285,16 @@ cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
     CDL_REQUIRE(log, slot_index >= 0 && slot_index < s->info.num_slots);
     struct cdl_slot *slot = &s->slots[slot_index];
     CDL_REQUIRE(log, slot->state == CDL_SLOT_RECORDED || (slot->state == CDL_SLOT_RECORDING && !executed));
-    slot->state = CDL_SLOT_IDLE;
     cdl_result r = cdl_device_check(s->dev);
+    if (r == CDL_OK && executed)
+        r = cdl_slot_recordings_done(s, slot);
+    if (r == CDL_NOT_READY)
+        return cdl_fail(
+            log, CDL_ERR_INVALID,
+            "cdl_vk_retire: the device is not done with slot %d, or its commands were never submitted; wait "
+            "for the submission with its last slice, or give it up by executed = false",
+            slot_index);
+    slot->state = CDL_SLOT_IDLE;
     if (r == CDL_OK && executed)
         r = cdl_take_results(s, slot);
     if (r != CDL_OK || !executed)
@@ -297,7 +322,7 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         return r;
 
     struct cdl_slot *slot = &s->slots[run->slot];
-    if ((r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
+    if ((r = cdl_slot_settle(s, slot)) != CDL_OK || (r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
         goto error;
     r = record(s, slot->preprocess, run);
     slot->state = CDL_SLOT_IDLE;
@@ -306,7 +331,7 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         goto error;
     }
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
-    struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals + 1};
+    struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals};
     for (int i = 0; i < num_waits; i++) {
         all.waits[i] = waits[i].sem;
         all.wait_values[i] = waits[i].value;
@@ -315,12 +340,10 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         all.signals[i] = signals[i].sem;
         all.signal_values[i] = signals[i].value;
     }
-    all.signals[num_signals] = slot->done;
-    all.signal_values[num_signals] = slot->submitted + 1;
-    r = cdl_queue_submit_with(dev, &slot->preprocess, 1, &all);
+    r = cdl_queue_submit(dev, &slot->preprocess, 1, &all, slot->done);
     if (r != CDL_OK)
         goto error;
-    slot->submitted++;
+    slot->in_flight = true;
     slot->state = CDL_SLOT_SUBMITTED;
     return CDL_OK;
 error:

@@ -36,7 +36,8 @@ static void layout_results(struct cdl_session *s) {
     l->features_stride = cdl_plan_image_bytes(&s->plan, s->plan.graph.features);
     l->map = cdl_align_up(l->features + batch * l->features_stride, 256);
     l->map_stride = s->class_weights ? cdl_plan_image_bytes(&s->plan, s->plan.graph.map) : 0;
-    l->readback_size = l->map + batch * l->map_stride;
+    l->progress = cdl_align_up(l->map + batch * l->map_stride, 256);
+    l->readback_size = l->progress + sizeof(uint32_t);
 }
 
 static cdl_result create_pipelines(struct cdl_session *s) {
@@ -64,6 +65,9 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
         r = cdl_buffer_create(&slot->readback, dev, s->results.readback_size, CDL_MEMORY_READBACK, "results");
     if (r != CDL_OK)
         return r;
+    memset((uint8_t *)slot->readback.mapped + s->results.progress, 0, sizeof slot->recordings);
+    if ((r = cdl_buffer_flush(&slot->readback, dev)) != CDL_OK)
+        return r;
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = s->pool,
@@ -73,7 +77,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     slot->preprocess = commands[0];
     slot->network = commands[1];
     const uint32_t queries = (uint32_t)cdl_num_queries(s, s->info.max_batch);
-    if ((r = cdl_timeline_create(&slot->done, dev)) != CDL_OK ||
+    if ((r = cdl_fence_create(&slot->done, dev)) != CDL_OK ||
         (r = cdl_timestamps_create(&slot->queries, dev, queries)) != CDL_OK)
         return r;
     slot->ticks = calloc(queries, sizeof *slot->ticks);
@@ -248,6 +252,7 @@ cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model
     s->dev = dev;
     s->model = model;
     cdl_model_retain(model);
+    cdl_device_enter(dev);
     const struct cdl_pipelines before = count_pipelines(dev);
     r = settle(s, params);
     if (r == CDL_OK)
@@ -278,19 +283,24 @@ cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *mod
     return cdl_session_create_with(out, dev, model, params, false);
 }
 
-void cdl_session_destroy(cdl_session **session) {
-    if (!session || !*session)
-        return;
-    struct cdl_session *s = *session;
+// ---- the end
+
+// Whether the device is done with all of the session; else logs why that is not known.
+static bool settled(struct cdl_session *s) {
+    bool all = true;
+    for (int i = 0; s->slots && i < s->info.num_slots; i++)
+        all = cdl_slot_settle(s, &s->slots[i]) == CDL_OK && all;
+    return all;
+}
+
+static void free_session(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
     for (int i = 0; s->slots && i < s->info.num_slots; i++) {
         struct cdl_slot *slot = &s->slots[i];
-        if (slot->done && slot->submitted && !cdl_device_is_lost(dev))
-            cdl_slot_wait(s, slot, UINT64_MAX);
         if (slot->done)
-            dev->vkd.DestroySemaphore(dev->handle, slot->done, NULL);
+            dev->vkd.DestroyFence(dev->handle, slot->done, dev->allocator);
         if (slot->queries)
-            dev->vkd.DestroyQueryPool(dev->handle, slot->queries, NULL);
+            dev->vkd.DestroyQueryPool(dev->handle, slot->queries, dev->allocator);
         cdl_buffer_destroy(&slot->staging, dev);
         cdl_buffer_destroy(&slot->readback, dev);
         free(slot->ticks);
@@ -298,9 +308,9 @@ void cdl_session_destroy(cdl_session **session) {
     }
     free(s->slots);
     if (s->inputs)
-        dev->vkd.DestroyDescriptorPool(dev->handle, s->inputs, NULL);
+        dev->vkd.DestroyDescriptorPool(dev->handle, s->inputs, dev->allocator);
     if (s->pool)
-        dev->vkd.DestroyCommandPool(dev->handle, s->pool, NULL);
+        dev->vkd.DestroyCommandPool(dev->handle, s->pool, dev->allocator);
     free(s->pipelines);
     cdl_buffer_destroy(&s->arena, dev);
     cdl_weights_release(&s->weights, dev);
@@ -309,7 +319,50 @@ void cdl_session_destroy(cdl_session **session) {
     free(s->class_weights);
     cdl_model_destroy(&s->model);
     free(s);
+}
+
+// Sessions that were destroyed while the device used them, and would not end in time: they go with the device.
+struct kept {
+    struct cdl_session *first; // under the device's lock
+};
+
+static bool settle_kept(struct cdl_device *dev, void *data) {
+    struct kept *kept = data;
+    while (kept->first) { // the device has no session, so that no other thread adds one
+        struct cdl_session *s = kept->first;
+        if (!cdl_device_is_lost(dev) && !settled(s))
+            return false;
+        kept->first = s->next_kept;
+        free_session(s);
+    }
+    return true;
+}
+
+static void keep(struct cdl_session *s) {
+    static const struct cdl_device_data_kind kind = {.size = sizeof(struct kept), .settle = settle_kept};
+    struct kept *kept = cdl_device_data(s->dev, &kind);
+    cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+             "cdl_session_destroy: the device may still run commands of the session; its memory stays until "
+             "cdl_device_destroy");
+    if (!kept)
+        return; // no memory, and nothing is freed that the device may use
+    cdl_mutex_lock(&s->dev->lock);
+    s->next_kept = kept->first;
+    kept->first = s;
+    cdl_mutex_unlock(&s->dev->lock);
+}
+
+void cdl_session_destroy(cdl_session **session) {
+    if (!session || !*session)
+        return;
+    struct cdl_session *s = *session;
+    struct cdl_device *dev = s->dev;
     *session = NULL;
+    if (cdl_device_is_lost(dev) || settled(s))
+        free_session(s);
+    else
+        keep(s);
+    cdl_device_leave(dev);
 }
 
 void cdl_session_get_info(const cdl_session *s, struct cdl_session_info *out) { *out = s->info; }

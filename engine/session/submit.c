@@ -4,6 +4,8 @@
 // staged. The network is submitted with the last.
 #include "session/submit.h"
 
+#include <string.h>
+
 #include "session/pixels.h"
 #include "session/record.h"
 #include "session/results.h"
@@ -41,9 +43,8 @@ static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const s
     cdl_record_begin(s, st->slot, st->slot->preprocess, first);
     cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
     CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));
-    r = cdl_queue_submit(dev, commands, last ? 2 : 1, st->slot->done, st->slot->submitted + 1);
-    if (r == CDL_OK)
-        st->slot->submitted++;
+    r = cdl_queue_submit(dev, commands, last ? 2 : 1, NULL, st->slot->done);
+    st->slot->in_flight = r == CDL_OK;
     if (r == CDL_OK && !last)
         r = cdl_slot_wait(s, st->slot, UINT64_MAX);
 error:
@@ -85,9 +86,9 @@ cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_p
         CDL_REQUIRE(log, valid_pixels(s, &images[i]));
         CDL_REQUIRE(log, (images[i].format == CDL_FORMAT_TENSOR_F32) == (images[0].format == CDL_FORMAT_TENSOR_F32));
     }
-    cdl_result r = CDL_OK;
+    cdl_result r = cdl_slot_settle(s, slot);
     slot->num_images = 0;
-    if (slot->recorded_images != count)
+    if (r == CDL_OK && slot->recorded_images != count)
         r = cdl_record_network(s, slot, count);
     if (r == CDL_OK) {
         struct cdl_stage stage = cdl_stage_begin(s, slot);
@@ -102,7 +103,53 @@ cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_p
 }
 
 cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns) {
-    return cdl_timeline_wait(s->dev, slot->done, slot->submitted, timeout_ns);
+    const cdl_result r = slot->in_flight ? cdl_fence_wait(s->dev, slot->done, timeout_ns) : CDL_OK;
+    slot->in_flight = slot->in_flight && r != CDL_OK;
+    return r;
+}
+
+cdl_result cdl_slot_recordings_done(struct cdl_session *s, struct cdl_slot *slot) {
+    uint32_t progress;
+    if (slot->recordings == slot->settled)
+        return CDL_OK;
+    const cdl_result r = cdl_buffer_invalidate(&slot->readback, s->dev);
+    if (r != CDL_OK)
+        return r;
+    memcpy(&progress, (const uint8_t *)slot->readback.mapped + s->results.progress, sizeof progress);
+    if (progress != slot->recordings)
+        return CDL_NOT_READY;
+    slot->settled = slot->recordings;
+    return CDL_OK;
+}
+
+static cdl_result too_long(const struct cdl_session *s, const struct cdl_slot *slot, uint64_t patience) {
+    return cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+                    "slot %d: the queue did not finish what was submitted to it within %.3g s; was a semaphore that it "
+                    "waits for never signalled?",
+                    (int)(slot - s->slots), (double)patience / 1e9);
+}
+
+cdl_result cdl_slot_settle(struct cdl_session *s, struct cdl_slot *slot) {
+    struct cdl_device *dev = s->dev;
+    // Only a host's semaphores, and what else a host submits, can make a wait endless.
+    const uint64_t patience = s->inputs ? dev->patience_ns : UINT64_MAX;
+    cdl_result r = cdl_slot_wait(s, slot, patience);
+    if (r == CDL_OK)
+        r = cdl_slot_recordings_done(s, slot);
+    else if (r == CDL_NOT_READY)
+        r = too_long(s, slot, patience);
+    if (r == CDL_NOT_READY) {
+        // An empty submission: its fence is signalled after all that was submitted before it.
+        r = cdl_queue_submit(dev, NULL, 0, NULL, slot->done);
+        slot->in_flight = r == CDL_OK;
+        if (r == CDL_OK)
+            r = cdl_slot_wait(s, slot, patience);
+        if (r == CDL_OK)
+            slot->settled = slot->recordings;
+        else if (r == CDL_NOT_READY)
+            r = too_long(s, slot, patience);
+    }
+    return r;
 }
 
 cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns) {

@@ -7,6 +7,7 @@
 
 #include "vulkan/features.h"
 #include "vulkan/select.h"
+#include "cdl/cdl_vulkan.h" // after those: they hide Vulkan's prototypes
 
 bool cdl_device_is_lost(struct cdl_device *dev) {
     cdl_mutex_lock(&dev->lock);
@@ -101,6 +102,13 @@ static void close_data(struct cdl_device *dev) {
     }
 }
 
+static bool settle_data(struct cdl_device *dev) {
+    for (struct cdl_device_data *data = dev->data; data; data = data->next)
+        if (data->kind->settle && !data->kind->settle(dev, data->bytes))
+            return false;
+    return true;
+}
+
 // ---- creation
 
 static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
@@ -149,6 +157,7 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *g
     if (!dev)
         return cdl_fail(&params->log, CDL_ERR_NOMEM, "out of memory while opening a device");
     dev->log = params->log;
+    dev->patience_ns = CDL_VK_PATIENCE;
     cdl_mutex_init(&dev->lock);
     cdl_result r = cdl_instance_create(&dev->instance, params->validate, &dev->log);
     if (r != CDL_OK)
@@ -179,10 +188,37 @@ error:
     return r;
 }
 
+void cdl_device_enter(struct cdl_device *dev) {
+    cdl_mutex_lock(&dev->lock);
+    dev->num_sessions++;
+    cdl_mutex_unlock(&dev->lock);
+}
+
+void cdl_device_leave(struct cdl_device *dev) {
+    cdl_mutex_lock(&dev->lock);
+    const bool last = --dev->num_sessions == 0 && dev->leaving;
+    cdl_mutex_unlock(&dev->lock);
+    if (last)
+        cdl_device_destroy(&dev);
+}
+
 void cdl_device_destroy(cdl_device **device) {
     if (!device || !*device)
         return;
     struct cdl_device *dev = *device;
+    cdl_mutex_lock(&dev->lock);
+    const int sessions = dev->num_sessions;
+    dev->leaving = sessions > 0;
+    cdl_mutex_unlock(&dev->lock);
+    if (sessions) {
+        cdl_fail(&dev->log, CDL_ERR_INVALID,
+                 "cdl_device_destroy: %d of its sessions are there still; the device goes with the last of them%s",
+                 sessions, dev->imported ? ", and needs the host's VkDevice until then" : "");
+        *device = NULL;
+        return;
+    }
+    if (!settle_data(dev))
+        return; // *device stays, for another try
     if (dev->handle) {
         if (dev->vkd.DeviceWaitIdle && !dev->imported)
             dev->vkd.DeviceWaitIdle(dev->handle);
@@ -191,16 +227,16 @@ void cdl_device_destroy(cdl_device **device) {
         if (dev->vkd.DestroyPipelineCache)
             cdl_pipelines_close(dev);
         if (dev->pipeline_layout)
-            dev->vkd.DestroyPipelineLayout(dev->handle, dev->pipeline_layout, NULL);
+            dev->vkd.DestroyPipelineLayout(dev->handle, dev->pipeline_layout, dev->allocator);
         if (dev->input_layout)
-            dev->vkd.DestroyPipelineLayout(dev->handle, dev->input_layout, NULL);
+            dev->vkd.DestroyPipelineLayout(dev->handle, dev->input_layout, dev->allocator);
         if (dev->input_set_layout)
-            dev->vkd.DestroyDescriptorSetLayout(dev->handle, dev->input_set_layout, NULL);
+            dev->vkd.DestroyDescriptorSetLayout(dev->handle, dev->input_set_layout, dev->allocator);
     }
     if (dev->handle && !dev->imported) {
         PFN_vkDestroyDevice destroy =
             (PFN_vkDestroyDevice)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vkDestroyDevice");
-        destroy(dev->handle, NULL);
+        destroy(dev->handle, dev->allocator);
     }
     if (!dev->imported)
         cdl_instance_destroy(&dev->instance);

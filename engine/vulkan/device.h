@@ -14,7 +14,10 @@ struct cdl_device {
     struct cdl_vk_device_table vkd;
     VkPhysicalDevice physical;
     VkDevice handle;
-    bool imported; // instance, device and queue are the host's
+    bool imported;                          // instance, device and queue are the host's
+    const VkAllocationCallbacks *allocator; // NULL: the driver's own; else `callbacks`, the host's
+    VkAllocationCallbacks callbacks;
+    uint64_t patience_ns; // how long a wait may last that depends on a host
     // Around the host's own use of the queue; NULL: it needs none.
     void (*lock_queue)(void *ctx, VkQueue queue), (*unlock_queue)(void *ctx, VkQueue queue);
     void *lock_ctx;
@@ -39,6 +42,8 @@ struct cdl_device {
     struct cdl_cache_key cache_key;
     cdl_mutex lock; // around the queue, and all below
     bool lost;      // once lost, a device stays so
+    int num_sessions;
+    bool leaving; // cdl_device_destroy was called before the last session went
     struct cdl_pipelines pipelines;
     struct cdl_device_data *data; // list, see cdl_device_data
     const char *failing_kernel;   // tests: kernels whose name contains it fail their self-test
@@ -49,6 +54,8 @@ struct cdl_device_data_kind {
     size_t size; // bytes of the data, which begin as zeros
     // Fills the data at the first use; NULL: zeros will do. Without the device's lock.
     void (*open)(struct cdl_device *dev, void *data);
+    // Before the device is destroyed: false, and the reason was logged, when it cannot be. NULL: nothing hinders.
+    bool (*settle)(struct cdl_device *dev, void *data);
     // Frees what the data own, while the device still works; NULL: they own nothing.
     void (*close)(struct cdl_device *dev, void *data);
 };
@@ -68,6 +75,10 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
             goto error; \
         } \
     } while (0)
+
+// A session begins and ends. The last one to leave takes a device along whose cdl_device_destroy came too early.
+void cdl_device_enter(struct cdl_device *dev);
+void cdl_device_leave(struct cdl_device *dev);
 
 bool cdl_device_is_lost(struct cdl_device *dev);
 // CDL_OK, or CDL_ERR_DEVICE_LOST with a line in the log: the device was lost earlier.

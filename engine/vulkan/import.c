@@ -242,6 +242,11 @@ cdl_result cdl_vk_import(cdl_device **out, const struct cdl_vk_import_params *gi
     cdl_mutex_init(&dev->lock);
     dev->log = params->log;
     dev->imported = true;
+    dev->patience_ns = CDL_VK_PATIENCE;
+    if (params->allocator) {
+        dev->callbacks = *params->allocator;
+        dev->allocator = &dev->callbacks;
+    }
     dev->instance.handle = params->instance;
     dev->instance.log = &dev->log;
     dev->physical = params->phys_device;

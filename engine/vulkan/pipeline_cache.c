@@ -66,7 +66,7 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
         .initialDataSize = size,
         .pInitialData = size ? data : NULL,
     };
-    CDL_VK(dev, CreatePipelineCache(dev->handle, &info, NULL, &p->cache));
+    CDL_VK(dev, CreatePipelineCache(dev->handle, &info, dev->allocator, &p->cache));
     p->loaded = size;
     p->saved = cdl_hash(CDL_HASH_START, data, size);
 error:
@@ -96,10 +96,10 @@ void cdl_pipelines_save(struct cdl_device *dev) {
 void cdl_pipelines_close(struct cdl_device *dev) {
     struct cdl_pipelines *p = &dev->pipelines;
     for (int i = 0; i < p->count; i++)
-        dev->vkd.DestroyPipeline(dev->handle, p->items[i].handle, NULL);
+        dev->vkd.DestroyPipeline(dev->handle, p->items[i].handle, dev->allocator);
     free(p->items);
     if (p->cache)
-        dev->vkd.DestroyPipelineCache(dev->handle, p->cache, NULL);
+        dev->vkd.DestroyPipelineCache(dev->handle, p->cache, dev->allocator);
     free(dev->cache_dir);
     dev->cache_dir = NULL;
     *p = (struct cdl_pipelines){0};
@@ -135,7 +135,7 @@ static VkPipeline keep(struct cdl_device *dev, const struct cdl_program *program
         kept = made;
     cdl_mutex_unlock(&dev->lock);
     if (!added)
-        dev->vkd.DestroyPipeline(dev->handle, made, NULL);
+        dev->vkd.DestroyPipeline(dev->handle, made, dev->allocator);
     return kept;
 }
 

@@ -22,7 +22,7 @@
 
 #define CDL_VK_DEVICE_FUNCTIONS(X) \
     X(DestroyDevice) X(DeviceWaitIdle) X(GetDeviceQueue) X(QueueSubmit) \
-    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) \
+    X(CreateFence) X(DestroyFence) X(WaitForFences) X(ResetFences) \
     X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(GetBufferDeviceAddress) \
     X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) \
     X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \

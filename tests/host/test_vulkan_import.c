@@ -26,7 +26,7 @@ static void test_import_refusals(void **state) {
     (void)state;
     static const char *const functions[] = {"vkGetDeviceProcAddr", "vkGetPhysicalDeviceFeatures2",
                                             "vkCmdDispatch",       "vkQueueSubmit",
-                                            "vkWaitSemaphores",    "vkGetBufferDeviceAddress"};
+                                            "vkWaitForFences",     "vkGetBufferDeviceAddress"};
     const struct cdl_vk_import_params good = rig_import_params();
     struct cdl_vk_import_params p = good;
     cdl_device *dev = (cdl_device *)1;

@@ -379,47 +379,6 @@ static void test_all_slots(void **state) {
 
 // ---- submission
 
-// A host's submission that waits for a timeline's value and signals the next.
-static void submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t value) {
-    const uint64_t next = value + 1;
-    const VkTimelineSemaphoreSubmitInfo values = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .waitSemaphoreValueCount = 1,
-        .pWaitSemaphoreValues = &value,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &next,
-    };
-    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = &values,
-        .waitSemaphoreCount = 1,
-        .pWaitSemaphores = &timeline,
-        .pWaitDstStageMask = &stage,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &cmd,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &timeline,
-    };
-    cdl_mutex_lock(&rig.queue_lock);
-    HOST_VK(vkQueueSubmit(rig.host.queue, 1, &submit, VK_NULL_HANDLE));
-    cdl_mutex_unlock(&rig.queue_lock);
-}
-
-static void signal_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreSignalInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
-    HOST_VK(vkSignalSemaphore(rig.host.device, &info));
-}
-
-static void wait_for_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-                                      .semaphoreCount = 1,
-                                      .pSemaphores = &timeline,
-                                      .pValues = &value};
-    HOST_VK(vkWaitSemaphores(rig.host.device, &info, UINT64_MAX));
-}
-
 // The picture is copied into the buffer by the host (1 -> 2), classified (2 -> 3), and the probabilities copied on (3
 // -> 4), all of it submitted before the first is let go.
 static void test_semaphores_order(void **state) {
@@ -444,16 +403,16 @@ static void test_semaphores_order(void **state) {
     const struct cdl_vk_input in = {
         .width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
     const cdl_vk_sem wait = {timeline, 2}, signal = {timeline, 3};
-    submit_between(before, timeline, 1);
+    rig_submit_between(before, timeline, 1);
     harness_expect_ok(
         cdl_vk_submit(s, cdl_vk_run(.inputs = &in, .count = 1, .probs = probs.handle), &wait, 1, &signal, 1), "submit");
-    submit_between(behind, timeline, 3);
+    rig_submit_between(behind, timeline, 3);
     assert_int_equal(cdl_session_wait(s, 0, 0), CDL_NOT_READY);
     assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
     assert_null(cdl_session_logits(s, 0, 0));
     assert_int_equal(rig_timeline_value(timeline), 0);
-    signal_value(timeline, 1);
-    wait_for_value(timeline, 4);
+    rig_signal(timeline, 1);
+    rig_wait_for_value(timeline, 4);
     harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     check_slot(s, 0, 0, &e, "between two submissions of the host's");
     for (int k = 0; k < 10; k++)
@@ -484,7 +443,7 @@ static void test_many_semaphores(void **state) {
     for (int i = MOST - 1; i >= 0; i--) {
         assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
         assert_int_equal(rig_timeline_value(signals[i].sem), 5);
-        signal_value(waits[i].sem, waits[i].value);
+        rig_signal(waits[i].sem, waits[i].value);
     }
     harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     for (int i = 0; i < MOST; i++)

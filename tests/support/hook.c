@@ -106,7 +106,7 @@ CREATE(DescriptorSetLayout, VkDescriptorSetLayoutCreateInfo, VkDescriptorSetLayo
 CREATE(DescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool)
 CREATE(CommandPool, VkCommandPoolCreateInfo, VkCommandPool)
 CREATE(QueryPool, VkQueryPoolCreateInfo, VkQueryPool)
-CREATE(Semaphore, VkSemaphoreCreateInfo, VkSemaphore)
+CREATE(Fence, VkFenceCreateInfo, VkFence)
 DESTROY(DestroyBuffer, VkBuffer)
 DESTROY(DestroyPipelineLayout, VkPipelineLayout)
 DESTROY(DestroyPipelineCache, VkPipelineCache)
@@ -114,7 +114,7 @@ DESTROY(DestroyDescriptorSetLayout, VkDescriptorSetLayout)
 DESTROY(DestroyDescriptorPool, VkDescriptorPool)
 DESTROY(DestroyCommandPool, VkCommandPool)
 DESTROY(DestroyQueryPool, VkQueryPool)
-DESTROY(DestroySemaphore, VkSemaphore)
+DESTROY(DestroyFence, VkFence)
 DESTROY(FreeMemory, VkDeviceMemory)
 
 CALL(EnumerateDeviceExtensionProperties,
@@ -141,7 +141,9 @@ CALL(GetQueryPoolResults,
      (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
       VkQueryResultFlags flags),
      (device, pool, first, count, size, out, stride, flags))
-CALL(WaitSemaphores, (VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout), (device, info, timeout))
+CALL(WaitForFences, (VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all, uint64_t timeout),
+     (device, count, fences, all, timeout))
+CALL(ResetFences, (VkDevice device, uint32_t count, const VkFence *fences), (device, count, fences))
 CALL(DeviceWaitIdle, (VkDevice device), (device))
 
 // Recording ends in any case: after a failure too the buffer may be begun again.
@@ -364,7 +366,7 @@ static const struct {
     OTHER(DestroyDescriptorPool),
     OTHER(DestroyCommandPool),
     OTHER(DestroyQueryPool),
-    OTHER(DestroySemaphore),
+    OTHER(DestroyFence),
     OTHER(FreeMemory),
     OTHER(DestroyShaderModule),
     OTHER(DestroyPipeline),

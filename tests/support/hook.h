@@ -19,8 +19,8 @@
     X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") \
     X(CreateDescriptorSetLayout, "HD") X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") \
     X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") X(BeginCommandBuffer, "HD") \
-    X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") X(CreateSemaphore, "HD") \
-    X(WaitSemaphores, "HDL") X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
+    X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") X(CreateFence, "HD") \
+    X(WaitForFences, "HDL") X(ResetFences, "D") X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
 // clang-format on
 
 #define HOOK_ENUM(name, codes) HOOK_##name,

@@ -268,6 +268,9 @@ void rig_run(VkCommandBuffer cmd) {
     vkFreeCommandBuffers(rig.host.device, rig.pool, 1, &cmd);
 }
 
+// A function of timelines, which a host of Vulkan 1.1 has from the extension.
+#define TIMELINE(name) (rig.host.api_version < VK_API_VERSION_1_2 ? name##KHR : name)
+
 VkSemaphore rig_timeline(uint64_t value) {
     const VkSemaphoreTypeCreateInfo type = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
@@ -282,6 +285,46 @@ VkSemaphore rig_timeline(uint64_t value) {
 
 uint64_t rig_timeline_value(VkSemaphore semaphore) {
     uint64_t value = 0;
-    HOST_VK(vkGetSemaphoreCounterValue(rig.host.device, semaphore, &value));
+    HOST_VK(TIMELINE(vkGetSemaphoreCounterValue)(rig.host.device, semaphore, &value));
     return value;
+}
+
+void rig_signal(VkSemaphore timeline, uint64_t value) {
+    const VkSemaphoreSignalInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
+    HOST_VK(TIMELINE(vkSignalSemaphore)(rig.host.device, &info));
+}
+
+void rig_wait_for_value(VkSemaphore timeline, uint64_t value) {
+    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                      .semaphoreCount = 1,
+                                      .pSemaphores = &timeline,
+                                      .pValues = &value};
+    HOST_VK(TIMELINE(vkWaitSemaphores)(rig.host.device, &info, UINT64_MAX));
+}
+
+void rig_submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t value) {
+    const uint64_t next = value + 1;
+    const VkTimelineSemaphoreSubmitInfo values = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .waitSemaphoreValueCount = 1,
+        .pWaitSemaphoreValues = &value,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &next,
+    };
+    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &values,
+        .waitSemaphoreCount = 1,
+        .pWaitSemaphores = &timeline,
+        .pWaitDstStageMask = &stage,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &cmd,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &timeline,
+    };
+    cdl_mutex_lock(&rig.queue_lock);
+    HOST_VK(vkQueueSubmit(rig.host.queue, 1, &submit, VK_NULL_HANDLE));
+    cdl_mutex_unlock(&rig.queue_lock);
 }

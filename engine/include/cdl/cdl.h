@@ -103,7 +103,9 @@ struct cdl_device_params {                     // of cdl_device_create
 
 // Opens a device; with NULL the best.
 CDL_API cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params);
-CDL_API void cdl_device_destroy(cdl_device **dev); // after its sessions
+// After its sessions: before them it is an error in the log, and the device goes with the last of them. Where commands
+// of a destroyed session never end (see cdl_session_destroy), *dev stays, for another try.
+CDL_API void cdl_device_destroy(cdl_device **dev);
 
 enum cdl_device_type {     // as VkPhysicalDeviceType, with its values
     CDL_DEVICE_OTHER,      // none of the below
@@ -283,7 +285,9 @@ struct cdl_session_params {                     // of cdl_session_create
 // and allocates all memory: no later call allocates. Blocks; submits.
 CDL_API cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model,
                                       const struct cdl_session_params *params);
-CDL_API void cdl_session_destroy(cdl_session **s); // waits for its runs
+// Waits for its runs, recorded ones (cdl_vk_record) too. In a session for a host's runs no longer than CDL_VK_PATIENCE:
+// when the queue does not get on, that is an error in the log, and the session's memory stays until cdl_device_destroy.
+CDL_API void cdl_session_destroy(cdl_session **s);
 
 // How pixels lie in memory.
 typedef enum cdl_format {

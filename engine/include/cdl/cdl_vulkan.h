@@ -15,6 +15,10 @@ extern "C" {
 
 // ---- device
 
+// How long cdl_session_destroy, cdl_device_destroy and a run in a slot that was given up wait for the queue, in ns: a
+// semaphore that is never signalled must not hang a program.
+#define CDL_VK_PATIENCE UINT64_C(30000000000)
+
 #define CDL_VK_MIN_VERSION VK_API_VERSION_1_2 // of the instance and the device
 
 // What a device must have been created with, and what makes Cardinal faster where the device supports it: chains of
@@ -45,6 +49,9 @@ struct cdl_vk_import_params {                     // of cdl_vk_import
     void (*unlock_queue)(void *ctx, VkQueue queue); // see lock_queue
     void *lock_ctx;                                 // handed to both
     const char *cache_dir;                          // as in cdl_device_params
+    // For every Vulkan object that Cardinal makes. The callbacks are called by any thread inside a cdl_ function and by
+    // those that compile pipelines meanwhile, several at once. NULL: the driver's own.
+    const VkAllocationCallbacks *allocator;
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_vk_import_params(.instance = instance, ...)
@@ -52,8 +59,8 @@ struct cdl_vk_import_params {                     // of cdl_vk_import
     (&(struct cdl_vk_import_params){.struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__})
 #endif
 
-// A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact and waits for nothing:
-// destroy its sessions first, as always. CDL_ERR_UNSUPPORTED names the version, feature or function that is missing.
+// A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact; destroy its sessions first,
+// as always. CDL_ERR_UNSUPPORTED names the version, feature or function that is missing.
 // Thread-safety: Safe. Allocates. Does not submit.
 CDL_API cdl_result cdl_vk_import(cdl_device **out, const struct cdl_vk_import_params *params);
 
@@ -116,19 +123,23 @@ struct cdl_vk_run {                     // of cdl_vk_record and cdl_vk_submit
 #endif
 
 // Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
-// Allocates nothing, submits nothing, never blocks. Replaces the bound compute pipeline, compute descriptor set 0
-// (which disturbs the host's compute sets above it where pipeline layouts differ) and push constants, nothing else.
+// Allocates nothing, submits nothing, never blocks (but after a run that was given up, see cdl_vk_retire). Replaces the
+// bound compute pipeline, compute descriptor set 0 (which disturbs the host's compute sets above it where pipeline
+// layouts differ) and push constants, nothing else.
 //   Before: the host has made the inputs visible to COMPUTE_SHADER / SHADER_READ.
 //   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is
 //   done.
 // The slot is busy until the host, knowing `cmd` (of the last slice) done, calls cdl_vk_retire. Recordings of one
-// session are submitted in the order of recording, to one queue, once each; they synchronize among themselves there.
-// On failure nothing was recorded of this call. The slot is as before: idle, or, with slices in it already, recording:
-// the slice may be tried again, or the run given up with cdl_vk_retire.
+// session are submitted in the order of recording, to the device's queue, once each; they synchronize among themselves
+// there. (Another queue of its family may take all of them, if the host waits for it before a slot is given up and
+// before the session is destroyed.) On failure nothing was recorded of this call. The slot is as before: idle, or, with
+// slices in it already, recording: the slice may be tried again, or the run given up with cdl_vk_retire.
 // CDL_ERR_INVALID: a rule above is broken, or the session was created without `vulkan`.
 CDL_API cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *run);
-// Takes the results of a recorded run; afterwards the slot is idle in any case. Does not wait. `cmd` must be done,
-// or will never be submitted: then `executed` is false, and there are no results.
+// Takes the results of a recorded run; the slot is idle afterwards. Does not wait. `cmd` must be done: before, it is
+// CDL_ERR_INVALID, and the slot stays as it was. With `executed` false the run is given up: slices are missing, or
+// `cmd` will never be submitted. There are no results, and the slot's next run waits for the queue if some of it may
+// still be under way there.
 CDL_API cdl_result cdl_vk_retire(cdl_session *s, int slot, bool executed);
 
 // To wait for, or to signal.
