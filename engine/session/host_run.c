@@ -317,6 +317,10 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         CDL_REQUIRE(log, waits[i].sem != VK_NULL_HANDLE);
     for (int i = 0; i < num_signals; i++)
         CDL_REQUIRE(log, signals[i].sem != VK_NULL_HANDLE);
+    if (num_waits + num_signals > 0 && !dev->timeline)
+        return cdl_fail(
+            log, CDL_ERR_UNSUPPORTED,
+            "cdl_vk_submit: semaphores take a device with timelineSemaphore enabled (cdl_vk_enable_features)");
     cdl_result r = check_run(s, run);
     if (r != CDL_OK)
         return r;

@@ -111,34 +111,60 @@ static bool settle_data(struct cdl_device *dev) {
 
 // ---- creation
 
-static cdl_result create_logical_device(struct cdl_device *dev, const struct cdl_features *features) {
+// *features: as enabled on the device.
+static cdl_result create_logical_device(struct cdl_device *dev, struct cdl_features *features) {
     const float priority = 1;
+    struct cdl_vk_enabled enabled = {.num_extensions = 0};
+    VkPhysicalDeviceFeatures2 chain = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = dev->queue_family,
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
+    cdl_features_supported(features, &dev->instance, dev->physical);
+    cdl_result r = cdl_features_enable(&enabled, &chain, features, &dev->instance, dev->physical, true);
+    if (r != CDL_OK)
+        return r;
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = features->chain,
-        .pEnabledFeatures = &features->core,
+        .pNext = &chain,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = features->num_extensions,
-        .ppEnabledExtensionNames = features->extensions,
+        .enabledExtensionCount = (uint32_t)enabled.num_extensions,
+        .ppEnabledExtensionNames = enabled.extensions,
     };
     const VkResult result = dev->instance.vki.CreateDevice(dev->physical, &info, NULL, &dev->handle);
     return result < 0 ? cdl_vk_failed(dev, result, "vkCreateDevice") : CDL_OK;
 }
 
-cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir) {
+static void load_extensions(struct cdl_device *dev) {
+    PFN_vkGetDeviceProcAddr find = dev->instance.vki.GetDeviceProcAddr;
+    struct cdl_vk_device_table *vkd = &dev->vkd;
+    vkd->GetBufferDeviceAddress = (PFN_vkGetBufferDeviceAddress)find(
+        dev->handle, dev->version < VK_API_VERSION_1_2 ? "vkGetBufferDeviceAddressKHR" : "vkGetBufferDeviceAddress");
+    vkd->CmdBeginDebugUtilsLabelEXT =
+        (PFN_vkCmdBeginDebugUtilsLabelEXT)find(dev->handle, "vkCmdBeginDebugUtilsLabelEXT");
+    vkd->CmdEndDebugUtilsLabelEXT = (PFN_vkCmdEndDebugUtilsLabelEXT)find(dev->handle, "vkCmdEndDebugUtilsLabelEXT");
+}
+
+cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *off,
+                             const char *cache_dir) {
 #define LOAD(function) \
     if (!(dev->vkd.function = (PFN_vk##function)dev->instance.vki.GetDeviceProcAddr(dev->handle, "vk" #function))) \
         return cdl_fail(&dev->log, CDL_ERR_UNSUPPORTED, "%s: the driver lacks vk" #function, dev->info.name);
     CDL_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
+    load_extensions(dev);
+    if (!dev->vkd.GetBufferDeviceAddress)
+        return cdl_fail(
+            &dev->log, CDL_ERR_UNSUPPORTED,
+            "%s: the driver lacks vkGetBufferDeviceAddress; was the device created with bufferDeviceAddress?",
+            dev->info.name);
     cdl_read_capabilities(dev, features);
+    cdl_logf(&dev->log, CDL_LOG_INFO, "%s, %s: %s Vulkan %u.%u, queue family %u%s%s", dev->info.name, dev->info.driver,
+             dev->imported ? "the host's device," : "", VK_API_VERSION_MAJOR(dev->version),
+             VK_API_VERSION_MINOR(dev->version), dev->queue_family, off[0] ? "; recommended and off: " : "", off);
     const cdl_result r = cdl_pipeline_layouts_create(dev);
     return r == CDL_OK ? cdl_pipelines_open(dev, cache_dir) : r;
 }
@@ -173,10 +199,10 @@ cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *g
     dev->info = chosen->info;
     cdl_choose_queue_family(&dev->instance, dev->physical, &dev->queue_family,
                             &dev->timestamp_bits); // cdl_candidates saw one
+    dev->version = cdl_usable_version(&dev->instance, dev->physical);
     struct cdl_features features;
-    cdl_features_choose(&features, dev);
     if ((r = create_logical_device(dev, &features)) != CDL_OK ||
-        (r = cdl_device_finish(dev, &features, params->cache_dir)) != CDL_OK)
+        (r = cdl_device_finish(dev, &features, "", params->cache_dir)) != CDL_OK)
         goto error;
     dev->vkd.GetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
     free(candidates);

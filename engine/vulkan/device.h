@@ -23,6 +23,8 @@ struct cdl_device {
     void *lock_ctx;
     VkQueue queue;
     uint32_t queue_family;
+    uint32_t version;                 // of Vulkan that may be used: the device's, or the instance's, if that is less
+    bool timeline;                    // timeline semaphores are enabled
     uint32_t timestamp_bits;          // of the queue family; 0: none
     float timestamp_period;           // ns a tick
     bool pipeline_feedback;           // the driver tells whether its cache had a pipeline
@@ -84,8 +86,10 @@ bool cdl_device_is_lost(struct cdl_device *dev);
 // CDL_OK, or CDL_ERR_DEVICE_LOST with a line in the log: the device was lost earlier.
 cdl_result cdl_device_check(struct cdl_device *dev);
 
-// For import.c: all of a device that has its instance, physical device, handle and queue family.
+// For import.c: all of a device that has its instance, physical device, handle, version and queue family. off: names of
+// recommended features that are not enabled, for the log.
 struct cdl_features;
-cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *cache_dir);
+cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *off,
+                             const char *cache_dir);
 
 #endif // CDL_VK_DEVICE_H_

@@ -17,15 +17,14 @@ static struct {
     struct cdl_vk_input inputs[2];
     float logits[2][CLASSES];
     cdl_device *dev; // imported anew for each test, with patience for SHORT_NS
-    VkFence never;  // signalled
+    VkFence never;   // signalled
     VkSemaphore gate;
     uint64_t value; // that opens it
     long live;      // objects before the test
 } t;
 
 static void run_pixels(cdl_session *s, int picture, float logits[CLASSES]) {
-    const struct cdl_pixels pixels = {
-        .data = t.bytes[picture], .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
+    const struct cdl_pixels pixels = {.data = t.bytes[picture], .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
     harness_expect_ok(cdl_session_run(s, &pixels, 1), "reference");
     memcpy(logits, cdl_session_logits(s, 0, 0), CLASSES * sizeof *logits);
 }
@@ -41,10 +40,8 @@ static int open_all(void **state) {
         random_fill(&r, t.bytes[i], sizeof t.bytes[i]);
         t.images[i] = rig_image(&(struct rig_image_params){
             .format = VK_FORMAT_R8G8B8A8_UNORM, .width = 30, .height = 40, .data = t.bytes[i], .pixel_bytes = 4});
-        t.inputs[i] = (struct cdl_vk_input){.width = 30,
-                                            .height = 40,
-                                            .view = t.images[i].view,
-                                            .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+        t.inputs[i] = (struct cdl_vk_input){
+            .width = 30, .height = 40, .view = t.images[i].view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
         run_pixels(s, i, t.logits[i]);
     }
     cdl_session_destroy(&s);
@@ -140,8 +137,8 @@ static void test_destroy_waits(void **state) {
         if (way == 3) { // by Cardinal
             const cdl_vk_sem wait = {t.gate, t.value}, signal = {t.gate, t.value + 1};
             rig_end(cmd);
-            harness_expect_ok(
-                cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1), "submit");
+            harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1),
+                              "submit");
         } else {
             submit_gated(cmd);
         }
@@ -180,8 +177,8 @@ static void test_a_wait_that_never_ends(void **state) {
             submit_gated(cmd);
         } else {
             rig_end(cmd);
-            harness_expect_ok(
-                cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1), "submit");
+            harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1),
+                              "submit");
         }
         cdl_session_destroy(&s);
         assert_null(s);

@@ -19,15 +19,7 @@ extern "C" {
 // semaphore that is never signalled must not hang a program.
 #define CDL_VK_PATIENCE UINT64_C(30000000000)
 
-#define CDL_VK_MIN_VERSION VK_API_VERSION_1_2 // of the instance and the device
-
-// What a device must have been created with, and what makes Cardinal faster where the device supports it: chains of
-// VkPhysicalDeviceFeatures2 and extension structures, to be combined by AND with what vkGetPhysicalDeviceFeatures2
-// tells. The chains hold VkPhysicalDeviceVulkan12Features, never the structures that it replaces.
-CDL_API extern const VkPhysicalDeviceFeatures2 cdl_vk_required_features, cdl_vk_recommended_features;
-// To be enabled where the device lists them. Some of the recommended features need them.
-CDL_API extern const char *const cdl_vk_recommended_extensions[];
-CDL_API extern const int cdl_vk_num_recommended_extensions; // how many these are
+#define CDL_VK_MIN_VERSION VK_API_VERSION_1_1 // of the instance and the device
 
 struct cdl_vk_import_params {                     // of cdl_vk_import
     size_t CDL_STRUCT_SIZE(cdl_vk_import_params); // set by the macro
@@ -36,11 +28,12 @@ struct cdl_vk_import_params {                     // of cdl_vk_import
     VkPhysicalDevice phys_device;                 // that `device` was made from
     VkDevice device;                              // the host's
     PFN_vkGetInstanceProcAddr get_proc_addr;      // the host's loader's
-    // As enabled on `device`; the chain may hold Vulkan11/12/13Features or the structures of single features.
+    // As enabled on `device`; the chain may hold Vulkan11/12/13Features or the structures of single features. Required
+    // is bufferDeviceAddress alone.
     const VkPhysicalDeviceFeatures2 *features;
     VkQueue queue;                 // compute-capable
     uint32_t queue_family;         // of `queue`
-    uint32_t api_version;          // of the instance (VkApplicationInfo); 0: CDL_VK_MIN_VERSION
+    uint32_t api_version;          // of the instance (VkApplicationInfo); 0: as `features` and `extensions` tell
     const char *const *extensions; // as enabled on `device`
     int num_extensions;            // how many these are
     // Around every use of the queue, on the calling thread; both or neither. NULL: the queue is Cardinal's alone.
@@ -58,6 +51,23 @@ struct cdl_vk_import_params {                     // of cdl_vk_import
 #define cdl_vk_import_params(...) \
     (&(struct cdl_vk_import_params){.struct_size = sizeof(struct cdl_vk_import_params), __VA_ARGS__})
 #endif
+
+// What cdl_vk_enable_features found.
+struct cdl_vk_enabled {
+    const char *extensions[64]; // to be enabled: the host's own, then Cardinal's, each once
+    int num_extensions;         // how many these are
+    uint64_t storage[64];       // Cardinal's structures in the chain
+};
+// What the device should be created with: adds to the host's own features what Cardinal needs and can use, as far as
+// the device has it. Of `host` it reads log, instance, phys_device, get_proc_addr and api_version, and copies
+// `extensions`, the host's own. `features` holds what the host enables, with any chain; bits are set in the structures
+// that are there, be they Vulkan11/12/13Features or those of single features, and structures of single features are
+// appended for what none of them has. Both then go to vkCreateDevice and to cdl_vk_import; until then `out` must stay
+// where it is, as the chain leads into it. (A host with VkDeviceCreateInfo.pEnabledFeatures copies these into
+// features->features, and points there.) CDL_ERR_UNSUPPORTED names what the device lacks. Thread-safety: Safe. Does not
+// submit.
+CDL_API cdl_result cdl_vk_enable_features(struct cdl_vk_enabled *out, VkPhysicalDeviceFeatures2 *features,
+                                          const struct cdl_vk_import_params *host);
 
 // A cdl_device on the host's VkDevice. cdl_device_destroy leaves every handle above intact; destroy its sessions first,
 // as always. CDL_ERR_UNSUPPORTED names the version, feature or function that is missing.
@@ -144,7 +154,7 @@ CDL_API cdl_result cdl_vk_retire(cdl_session *s, int slot, bool executed);
 
 // To wait for, or to signal.
 typedef struct cdl_vk_sem {
-    VkSemaphore sem; // a timeline
+    VkSemaphore sem; // a timeline; the device has timelineSemaphore enabled
     uint64_t value;  // that it must have reached, or will have
 } cdl_vk_sem;
 enum {                         // limits
