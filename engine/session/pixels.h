@@ -30,7 +30,7 @@ cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, in
 struct preprocess_job *cdl_stage_job(struct cdl_stage *stage, const struct cdl_source *source, int image, int row,
                                      int count, int32_t **columns, int32_t **rows);
 // What cdl_stage_job takes for the whole height of a picture.
-size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
+size_t cdl_stage_job_bytes(const struct cdl_session *s, const struct cdl_source *source);
 
 // Stages as much of images[count] as fits, in place of what was staged. *image and *row, a row of the network's input,
 // tell where it begins, and are moved to where the next part begins: to image `count` when all is staged.

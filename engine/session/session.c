@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "session/host_run.h"
-#include "session/preprocess.h"
+#include "session/pixels.h"
 #include "session/record.h"
 #include "session/submit.h"
 #include "tune/tuner.h"
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
+enum { DEFAULT_STAGING = 32 << 20, HOST_STAGING = 4 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
 
 static cdl_precision choose_precision(cdl_precision wanted, const struct cdl_device_info *info) {
     if (wanted != CDL_PRECISION_AUTO)
@@ -136,18 +136,32 @@ static cdl_result create_memory(struct cdl_session *s) {
     return r;
 }
 
+// A host's images stay where they are: only their tables come by staging, here for sides of 16384 pixels. Some room for
+// pixels from host memory is left all the same.
+static size_t default_staging(const struct cdl_session *s, size_t jobs) {
+    const struct cdl_source large = {.column_taps = cdl_resample_taps(s->interpolation, 16384, s->resize_size),
+                                     .row_taps = cdl_resample_taps(s->interpolation, 16384, s->resize_size)};
+    const size_t tables = jobs + (size_t)s->info.max_batch * cdl_stage_job_bytes(s, &large);
+    const size_t wanted = tables > HOST_STAGING ? tables : HOST_STAGING;
+    return s->dev->imported && wanted < DEFAULT_STAGING ? wanted : DEFAULT_STAGING;
+}
+
 // Sizes and precision of the session, from its parameters and the model's recipe.
 static cdl_result settle(struct cdl_session *s, const struct cdl_session_params *params) {
     const struct cdl_recipe *recipe = &s->model->recipe;
     const cdl_log *log = &s->dev->log;
     if (params->max_batch < 0 || params->max_batch > MAX_BATCH)
-        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", params->max_batch,
-                        MAX_BATCH);
-    CDL_REQUIRE(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS);
-    CDL_REQUIRE(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE);
-    CDL_REQUIRE(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE);
-    CDL_REQUIRE(log, params->tune >= CDL_TUNE_OFF && params->tune <= CDL_TUNE_FULL);
-    CDL_REQUIRE(log, params->precision >= CDL_PRECISION_AUTO && params->precision <= CDL_PRECISION_FP16);
+        return cdl_fail(log, CDL_ERR_INVALID, "max_batch is %d; 1 to %d are possible", params->max_batch, MAX_BATCH);
+    CDL_EXPECT(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS, "num_slots is %d; 1 to %d are possible",
+               params->num_slots, MAX_SLOTS);
+    CDL_EXPECT(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE, "width is %d; up to %d are possible",
+               params->width, CDL_MAX_RESIZE_SIZE);
+    CDL_EXPECT(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE, "height is %d; up to %d are possible",
+               params->height, CDL_MAX_RESIZE_SIZE);
+    CDL_EXPECT(log, params->tune >= CDL_TUNE_OFF && params->tune <= CDL_TUNE_FULL, "tune is %d, no cdl_tune",
+               (int)params->tune);
+    CDL_EXPECT(log, params->precision >= CDL_PRECISION_AUTO && params->precision <= CDL_PRECISION_FP16,
+               "precision is %d, no cdl_precision", (int)params->precision);
     s->timings = params->timings;
     s->info = (struct cdl_session_info){
         .max_batch = params->max_batch ? params->max_batch : 1,
@@ -169,7 +183,7 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     // Room for the job table, for one float tensor, and for the tables of a picture shrunk as far as possible.
     const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
     const size_t tensor = (size_t)s->info.width * (size_t)s->info.height * 12;
-    const size_t wanted = params->staging_bytes ? params->staging_bytes : DEFAULT_STAGING;
+    const size_t wanted = params->staging_bytes ? params->staging_bytes : default_staging(s, jobs);
     s->info.staging_bytes = wanted > jobs + tensor ? wanted : jobs + tensor;
     return CDL_OK;
 }
@@ -198,6 +212,12 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
         r = cdl_tuner_choose_segment(&tuner, &s->plan);
     if (r == CDL_OK)
         cdl_plan_log(&s->plan, &s->dev->log);
+    if (r == CDL_OK && tuner.result == CDL_OK)
+        cdl_logf(&s->dev->log, CDL_LOG_INFO,
+                 "%s at %dx%d, max_batch %d, %s: kernels of %d convolutions by their time, of %d by rank%s",
+                 s->model->recipe.architecture, s->info.height, s->info.width, s->info.max_batch,
+                 tuner.fp16 ? "fp16" : "fp32", tuner.num_timed, tuner.num_ranked,
+                 tuner.num_ranked ? " (see cdl_session_params.tune)" : "");
     cdl_tuner_finish(&tuner);
     *none_works = tuner.none_works;
     return tuner.result != CDL_OK ? tuner.result : r;
@@ -240,9 +260,11 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
 cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model *model,
                                    const struct cdl_session_params *given, bool keep_values) {
     struct cdl_session_params copy, *params = &copy;
-    CDL_REQUIRE(&dev->log, out != NULL);
+    CDL_EXPECT(&dev->log, out, "cdl_session_create: out is NULL");
     *out = NULL;
-    CDL_REQUIRE(&dev->log, model != NULL && cdl_read_params(params, sizeof *params, given));
+    CDL_EXPECT(&dev->log, model, "cdl_session_create: model is NULL");
+    CDL_EXPECT(&dev->log, cdl_read_params(params, sizeof *params, given),
+               "cdl_session_create: params->struct_size is 0");
     cdl_result r = cdl_device_check(dev);
     if (r != CDL_OK)
         return r;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_write.h"
 #include "base/parallel.h"
 #include "vulkan/device.h"
 #include "vulkan/spirv.h"
@@ -57,6 +58,9 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
         if (!dev->cache_dir)
             return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while opening a device");
         memcpy(dev->cache_dir, cache_dir, strlen(cache_dir) + 1);
+        if (!cdl_folder_exists(cache_dir))
+            cdl_logf(&dev->log, CDL_LOG_WARN,
+                     "cache_dir: there is no folder %s; until it is made, every start compiles anew", cache_dir);
         data = cdl_cache_read(&size, cache_dir, KIND, &dev->cache_key, &dev->log);
         if (data && !fits_driver(dev, data, size))
             size = 0;

@@ -1,9 +1,9 @@
 // test_vulkan_ends.c - how runs, sessions and devices end while the GPU is at work, under validation.
 //
-// A gate, which is a timeline semaphore that the host signals later, holds submissions back for as long as a test wants
-// them in flight. Destroying a session waits for its commands, however they were recorded; a gate that never opens
-// costs CDL_VK_PATIENCE and an error, and nothing is freed before the GPU is done. A run that is retired or recorded
-// over too early is refused, or waited for.
+// A gate, which is an event that the host sets later, holds commands back for as long as a test wants them in flight.
+// Destroying a session waits for its commands, however they were recorded; a gate that never opens costs
+// CDL_VK_PATIENCE and an error, and nothing is freed before the GPU is done. A run that is retired or recorded over too
+// early is refused, or waited for.
 #include "support/rig.h"
 
 #include "system/thread.h"
@@ -17,10 +17,9 @@ static struct {
     struct cdl_vk_input inputs[2];
     float logits[2][CLASSES];
     cdl_device *dev; // imported anew for each test, with patience for SHORT_NS
-    VkFence never;   // signalled
-    VkSemaphore gate;
-    uint64_t value; // that opens it
-    long live;      // objects before the test
+    VkEvent gate;
+    VkFence never; // signalled
+    long live;     // objects before the test
 } t;
 
 static void run_pixels(cdl_session *s, int picture, float logits[CLASSES]) {
@@ -58,8 +57,8 @@ static int close_all(void **state) {
 static int open_one(void **state) {
     (void)state;
     t.live = hook_live();
-    t.value = 1;
-    t.gate = rig_timeline(0);
+    HOST_VK(vkCreateEvent(rig.host.device, &(VkEventCreateInfo){.sType = VK_STRUCTURE_TYPE_EVENT_CREATE_INFO}, NULL,
+                          &t.gate));
     HOST_VK(vkCreateFence(rig.host.device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO}, NULL,
                           &t.never));
     harness_expect_ok(rig_import(&t.dev), "import");
@@ -70,7 +69,7 @@ static int open_one(void **state) {
 static int close_one(void **state) {
     (void)state;
     cdl_device_destroy(&t.dev);
-    vkDestroySemaphore(rig.host.device, t.gate, NULL);
+    vkDestroyEvent(rig.host.device, t.gate, NULL);
     vkDestroyFence(rig.host.device, t.never, NULL);
     if (hook_live() == t.live && harness_take_errors() == 0 && rig.host.messages == 0)
         return 0;
@@ -91,18 +90,25 @@ static void record(cdl_session *s, VkCommandBuffer cmd, int slot, int picture, i
                       "record");
 }
 
-// Submits behind the gate; `behind` is signalled when the commands are done.
-static void submit_gated(VkCommandBuffer cmd) {
-    rig_end(cmd);
-    rig_submit_between(cmd, t.gate, t.value);
+// Commands that wait for the gate.
+static VkCommandBuffer begin_gated(void) {
+    VkCommandBuffer cmd = rig_begin();
+    vkCmdWaitEvents(cmd, 1, &t.gate, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, 0, NULL, 0, NULL,
+                    0, NULL);
+    return cmd;
 }
 
-static void open_gate(void) { rig_signal(t.gate, t.value); }
+static VkFence submit(VkCommandBuffer cmd) {
+    rig_end(cmd);
+    return rig_submit(cmd);
+}
 
-static void wait_for_gated(VkCommandBuffer cmd) {
-    rig_wait_for_value(t.gate, t.value + 1);
+static void open_gate(void) { HOST_VK(vkSetEvent(rig.host.device, t.gate)); }
+
+static void wait_for(VkFence fence, VkCommandBuffer cmd) {
+    rig_wait(fence);
     vkFreeCommandBuffers(rig.host.device, rig.pool, 1, &cmd);
-    t.value += 2;
+    HOST_VK(vkResetEvent(rig.host.device, t.gate));
 }
 
 // Opens the gate a while later.
@@ -120,34 +126,33 @@ static void check(const cdl_session *s, int slot, int picture, const char *what)
 
 // ---- sessions
 
-// In flight: whole or in part, in the host's commands or by Cardinal's submission.
+// In flight: whole or in part, in the host's commands or by Cardinal's submission behind them.
 static void test_destroy_waits(void **state) {
     (void)state;
     t.dev->patience_ns = CDL_VK_PATIENCE;
-    for (int way = 0; way < 4; way++) {
+    for (int way = 0; way < 5; way++) {
+        const struct cdl_pixels pixels = {.data = t.bytes[0], .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
         cdl_session *s = open_session();
-        VkCommandBuffer cmd = rig_begin();
+        VkCommandBuffer cmd = begin_gated();
         thread_handle thread;
         if (way == 0)
             record(s, cmd, 0, 0, 0, 1);
         if (way == 1 || way == 2)
             record(s, cmd, 1, 0, 0, 3); // two slices are missing
         if (way == 2)
-            harness_expect_ok(cdl_vk_retire(s, 1, false), "given up while it is in flight");
-        if (way == 3) { // by Cardinal
-            const cdl_vk_sem wait = {t.gate, t.value}, signal = {t.gate, t.value + 1};
-            rig_end(cmd);
-            harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1),
+            harness_expect_ok(cdl_vk_retire(s, 1, false), "given up");
+        VkFence fence = submit(cmd);
+        if (way == 3)
+            harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), NULL, 0, NULL, 0),
                               "submit");
-        } else {
-            submit_gated(cmd);
-        }
+        if (way == 4)
+            harness_expect_ok(cdl_session_submit(s, 0, &pixels, 1), "submit");
         assert_true(thread_create(&thread, open_later, NULL));
         cdl_session_destroy(&s);
         assert_null(s);
-        assert_int_equal(rig_timeline_value(t.gate), t.value + 1); // nothing was freed before
+        assert_int_equal(vkGetFenceStatus(rig.host.device, fence), VK_SUCCESS); // nothing was freed before
         thread_join(&thread);
-        wait_for_gated(cmd);
+        wait_for(fence, cmd);
         assert_int_equal(harness_take_errors(), 0);
     }
 }
@@ -170,16 +175,17 @@ static void test_a_wait_that_never_ends(void **state) {
     (void)state;
     for (int way = 0; way < 2; way++) {
         cdl_session *s = open_session();
-        const cdl_vk_sem wait = {t.gate, t.value}, signal = {t.gate, t.value + 1};
+        VkSemaphore semaphore = rig_timeline(0);
+        const cdl_vk_sem wait = {semaphore, 1}, signal = {semaphore, 2};
         VkCommandBuffer cmd = rig_begin();
-        if (way) {
+        if (way)
             record(s, cmd, 0, 0, 0, 1);
-            submit_gated(cmd);
-        } else {
-            rig_end(cmd);
+        rig_end(cmd);
+        if (way)
+            rig_submit_between(cmd, semaphore, 1);
+        else
             harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &t.inputs[0], .count = 1), &wait, 1, &signal, 1),
                               "submit");
-        }
         cdl_session_destroy(&s);
         assert_null(s);
         assert_int_equal(harness_take_errors(), 2); // the slot's, and that the session is kept
@@ -190,8 +196,10 @@ static void test_a_wait_that_never_ends(void **state) {
             assert_non_null(strstr(harness.last, "semaphore"));
             assert_int_equal(harness_take_errors(), 1);
         }
-        open_gate();
-        wait_for_gated(cmd);
+        rig_signal(semaphore, 1);
+        rig_wait_for_value(semaphore, 2);
+        vkFreeCommandBuffers(rig.host.device, rig.pool, 1, &cmd);
+        vkDestroySemaphore(rig.host.device, semaphore, NULL);
     }
     cdl_device_destroy(&t.dev); // with what was kept
     assert_null(t.dev);
@@ -222,16 +230,16 @@ static void test_retired_too_early(void **state) {
     (void)state;
     cdl_session *s = open_session();
     for (int slices = 1; slices <= 3; slices += 2) {
-        VkCommandBuffer cmd = rig_begin();
+        VkCommandBuffer cmd = begin_gated();
         for (int i = 0; i < slices; i++)
             record(s, cmd, 0, 0, i, slices);
         rig_expect_refusal(cdl_vk_retire(s, 0, true), CDL_ERR_INVALID, "slot 0", "before it is submitted");
         assert_null(cdl_session_logits(s, 0, 0));
-        submit_gated(cmd);
+        VkFence fence = submit(cmd);
         rig_expect_refusal(cdl_vk_retire(s, 0, true), CDL_ERR_INVALID, "not done", "before it is done");
         rig_expect_refusal(cdl_session_wait(s, 0, 0), CDL_ERR_INVALID, "cdl_vk_retire", "a slot of the host's");
         open_gate();
-        wait_for_gated(cmd);
+        wait_for(fence, cmd);
         harness_expect_ok(cdl_vk_retire(s, 0, true), "when it is done");
         check(s, 0, 0, "after a retirement too early");
     }
@@ -248,9 +256,9 @@ static void test_given_up_in_flight(void **state) {
     const struct cdl_vk_run *run = cdl_vk_run(.inputs = &t.inputs[1], .count = 1);
     for (int slices = 1; slices <= 4; slices += 3) {
         // As long as the old one is in flight, nothing is written that it reads.
-        VkCommandBuffer old = rig_begin(), cmd = rig_begin();
+        VkCommandBuffer old = begin_gated(), cmd = rig_begin();
         record(s, old, 0, 0, 0, slices);
-        submit_gated(old);
+        VkFence fence = submit(old);
         harness_expect_ok(cdl_vk_retire(s, 0, false), "given up");
         rig_expect_refusal(cdl_vk_record(s, cmd, run), CDL_ERR_INVALID, "slot 0", "recorded again");
         rig_expect_refusal(cdl_vk_submit(s, run, NULL, 0, NULL, 0), CDL_ERR_INVALID, "slot 0", "submitted again");
@@ -260,9 +268,9 @@ static void test_given_up_in_flight(void **state) {
         t.dev->patience_ns = CDL_VK_PATIENCE;
         assert_true(thread_create(&thread, open_later, NULL));
         record(s, cmd, 0, 1, 0, 1);
-        assert_int_equal(rig_timeline_value(t.gate), t.value + 1);
+        assert_int_equal(vkGetFenceStatus(rig.host.device, fence), VK_SUCCESS);
         thread_join(&thread);
-        wait_for_gated(old);
+        wait_for(fence, old);
         rig_run(cmd);
         harness_expect_ok(cdl_vk_retire(s, 0, true), "the new one");
         check(s, 0, 1, "after one that was given up");

@@ -326,6 +326,114 @@ static void test_timelines_are_optional(void **state) {
     rig_image_free(&image);
 }
 
+// Every object that Cardinal makes comes from the host's memory, and goes back to it.
+static struct {
+    cdl_mutex lock;
+    long allocated, freed;
+} memory;
+
+static void count(long *counter) {
+    cdl_mutex_lock(&memory.lock);
+    ++*counter;
+    cdl_mutex_unlock(&memory.lock);
+}
+
+// The size stands before the block, for reallocations.
+static VKAPI_ATTR void *VKAPI_CALL host_allocate(void *ctx, size_t size, size_t align, VkSystemAllocationScope scope) {
+    (void)ctx, (void)scope;
+    const size_t head = align < 16 ? 16 : align;
+    uint8_t *block = malloc(head + size + head);
+    if (!block)
+        return NULL;
+    uint8_t *at = block + head + (head - (uintptr_t)(block + head) % head) % head;
+    memcpy(at - 16, &block, sizeof block);
+    memcpy(at - 8, &size, sizeof size);
+    count(&memory.allocated);
+    return at;
+}
+
+static VKAPI_ATTR void VKAPI_CALL host_free(void *ctx, void *at) {
+    uint8_t *block;
+    (void)ctx;
+    if (!at)
+        return;
+    memcpy(&block, (uint8_t *)at - 16, sizeof block);
+    free(block);
+    count(&memory.freed);
+}
+
+static VKAPI_ATTR void *VKAPI_CALL host_reallocate(void *ctx, void *at, size_t size, size_t align,
+                                                   VkSystemAllocationScope scope) {
+    size_t before = 0;
+    void *larger = size ? host_allocate(ctx, size, align, scope) : NULL;
+    if (at)
+        memcpy(&before, (uint8_t *)at - 8, sizeof before);
+    if (larger && at)
+        memcpy(larger, at, before < size ? before : size);
+    if (larger || size == 0)
+        host_free(ctx, at);
+    return larger;
+}
+
+static void test_allocation_callbacks(void **state) {
+    (void)state;
+    const VkAllocationCallbacks callbacks = {
+        .pfnAllocation = host_allocate, .pfnReallocation = host_reallocate, .pfnFree = host_free};
+    struct cdl_vk_import_params p = rig_import_params();
+    float logits[CLASSES];
+    cdl_device *dev;
+    cdl_mutex_init(&memory.lock);
+    p.get_proc_addr = vkGetInstanceProcAddr; // the hooks keep pipelines
+    p.allocator = &callbacks;
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    run_tensor(dev, CDL_PRECISION_FP32, logits);
+    cdl_device_destroy(&dev);
+    printf("%ld blocks of the host's\n", memory.allocated);
+    assert_int_equal(memory.allocated, memory.freed);
+    assert_true(memory.allocated > 0 || !strstr(harness.info.driver, "Mesa")); // SwiftShader has a few of its own alone
+    cdl_mutex_destroy(&memory.lock);
+}
+
+static char info_lines[8][512];
+static int num_info;
+
+static void keep_info(void *ctx, cdl_log_level level, const char *msg) {
+    (void)ctx;
+    if ((level == CDL_LOG_INFO || level == CDL_LOG_WARN) && num_info < 8)
+        snprintf(info_lines[num_info++], sizeof info_lines[0], "%s", msg);
+}
+
+// One line for the device, one for a session; and what would make it faster is named.
+static void test_what_is_told(void **state) {
+    (void)state;
+    struct cdl_vk_import_params p = rig_import_params();
+    VkPhysicalDeviceBufferDeviceAddressFeatures addresses = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
+    const VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                                .pNext = &addresses};
+    float logits[CLASSES];
+    cdl_device *dev;
+    num_info = 0;
+    p.log = (cdl_log){keep_info, NULL, CDL_LOG_INFO};
+    p.features = &features;
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    assert_int_equal(num_info, 1);
+    assert_non_null(strstr(info_lines[0], harness.info.name));
+    assert_non_null(strstr(info_lines[0], "recommended and off: timelineSemaphore"));
+    run_tensor(dev, CDL_PRECISION_FP32, logits);
+    assert_int_equal(num_info, 2);
+    assert_non_null(strstr(info_lines[1], "fp32: kernels of "));
+    cdl_device_destroy(&dev);
+    num_info = 0;
+    p.features = &rig.host.features;
+    p.cache_dir = "/nonexistent/folder";
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    assert_int_equal(num_info, 2);
+    assert_null(strstr(info_lines[0], "off:")); // all that there are were enabled
+    assert_non_null(strstr(info_lines[1], "cache_dir: there is no folder /nonexistent/folder"));
+    cdl_device_destroy(&dev);
+}
+
 static void test_handles(void **state) {
     (void)state;
     struct cdl_vk_handles handles;
@@ -361,6 +469,8 @@ int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
         cmocka_unit_test(test_enabling_misuse),
         cmocka_unit_test(test_enabled_features),
         cmocka_unit_test(test_timelines_are_optional),
+        cmocka_unit_test(test_allocation_callbacks),
+        cmocka_unit_test(test_what_is_told),
         cmocka_unit_test(test_handles),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

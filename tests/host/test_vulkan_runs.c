@@ -284,6 +284,18 @@ static void test_slices(void **state) {
     run_in_segments(t.model, CDL_PRECISION_FP32, 0);
 }
 
+// A graphics debugger sees each slice by its name.
+static void test_slices_have_labels(void **state) {
+    (void)state;
+    cdl_session *s = open_session(t.model, cdl_session_params(.num_slots = 2));
+    int depth;
+    run_slices(s, 1, &t.pictures[1].input, 1, 3, 1);
+    const bool named = rig.host.messenger; // or else the host has no VK_EXT_debug_utils
+    assert_string_equal(hook_label(&depth), named ? "Cardinal: slot 1, slice 3 of 3" : "");
+    assert_int_equal(depth, 0);
+    cdl_session_destroy(&s);
+}
+
 // Times and class activation maps of a run in slices.
 static void test_slices_tell_all(void **state) {
     (void)state;
@@ -575,15 +587,11 @@ static void test_graphics_state_survives(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_slices_tell_all),
-        cmocka_unit_test(test_two_in_flight),
-        cmocka_unit_test(test_all_slots),
-        cmocka_unit_test(test_semaphores_order),
-        cmocka_unit_test(test_many_semaphores),
-        cmocka_unit_test(test_own_device),
-        cmocka_unit_test(test_giving_up),
-        cmocka_unit_test(test_graphics_state_survives),
+        cmocka_unit_test(test_slices),          cmocka_unit_test(test_slices_have_labels),
+        cmocka_unit_test(test_slices_tell_all), cmocka_unit_test(test_two_in_flight),
+        cmocka_unit_test(test_all_slots),       cmocka_unit_test(test_semaphores_order),
+        cmocka_unit_test(test_many_semaphores), cmocka_unit_test(test_own_device),
+        cmocka_unit_test(test_giving_up),       cmocka_unit_test(test_graphics_state_survives),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 1)

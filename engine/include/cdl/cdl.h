@@ -267,13 +267,15 @@ struct cdl_session_params {                     // of cdl_session_create
     int width, height;                          // network input; 0: the model's own. The resize size scales along.
     cdl_precision precision;                    // storage; sums are always fp32. AUTO: fp16 where the device has it
     int num_slots;                              // runs in flight at once; 0: 1
-    size_t staging_bytes;                       // pixels under way to the device, per slot; 0: 32 MiB. A larger picture
-                                                // goes through in bands, so this bounds memory, not picture size.
-    bool no_fold;                               // keep batch norm as layers of their own
-    bool timings;                               // timestamp every layer
-    cdl_tune tune;                              // tuning lengthens the creation, by seconds on a GPU
-    bool cam;                                   // every run also reads the last feature map back, for cdl_session_cam
-    bool vulkan; // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
+    // Pixels under way to the device, per slot. A larger picture goes through in bands, of one row of the network's
+    // input at least. 0: 32 MiB; on an imported device 4 MiB, or what the tables of max_batch images of the host's
+    // take.
+    size_t staging_bytes;
+    bool no_fold;  // keep batch norm as layers of their own
+    bool timings;  // timestamp every layer
+    cdl_tune tune; // tuning lengthens the creation, by seconds on a GPU
+    bool cam;      // every run also reads the last feature map back, for cdl_session_cam
+    bool vulkan;   // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_session_params(.max_batch = 8)
