@@ -97,8 +97,8 @@ static bool open_classifier(struct host *h) {
                       cdl_vk_import_params(.log = log, .instance = d->instance, .phys_device = d->physical,
                                            .device = d->device, .get_proc_addr = vkGetInstanceProcAddr,
                                            .features = &d->features, .queue = d->queue, .queue_family = d->queue_family,
-                                           .api_version = d->api_version, .extensions = d->extensions,
-                                           .num_extensions = d->num_extensions)) != CDL_OK)
+                                           .api_version = d->api_version, .extensions = d->enabled.extensions,
+                                           .num_extensions = d->enabled.num_extensions)) != CDL_OK)
         return false;
     if (cdl_model_load_file(&h->model, h->options.model, cdl_model_params(.log = log)) != CDL_OK)
         return false;
@@ -261,7 +261,7 @@ static void create_frames(struct host *h) {
 
 static bool run(struct host *h) {
     int width, height;
-    if (!host_device_create(&h->device, h->options.validate, NULL))
+    if (!host_device_create(&h->device, h->options.validate, NULL, 0))
         return false;
     stbi_uc *rgba = stbi_load(h->options.picture, &width, &height, NULL, 4);
     if (!rgba) {

@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cdl/cdl_vulkan.h>
-
 void host_check(VkResult result, const char *what) {
     if (result >= 0)
         return;
     fprintf(stderr, "%s: VkResult %d\n", what, (int)result);
     exit(1);
+}
+
+static void on_log(void *ctx, cdl_log_level level, const char *msg) {
+    (void)ctx;
+    (void)level;
+    fprintf(stderr, "cardinal: %s\n", msg);
 }
 
 // ---- instance
@@ -61,7 +65,8 @@ static bool create_instance(struct host_device *out, bool validate) {
         fprintf(stderr, "no Vulkan loader\n");
         return false;
     }
-    out->api_version = volkGetInstanceVersion() < VK_API_VERSION_1_3 ? CDL_VK_MIN_VERSION : VK_API_VERSION_1_3;
+    if (!out->api_version)
+        out->api_version = volkGetInstanceVersion() < VK_API_VERSION_1_3 ? CDL_VK_MIN_VERSION : VK_API_VERSION_1_3;
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pApplicationName = "host of Cardinal",
@@ -122,91 +127,28 @@ static bool choose_physical_device(struct host_device *out, const char *name) {
     for (uint32_t i = 0; i < count; i++)
         if (suits(out, all[i], name))
             return true;
-    fprintf(stderr, "no device with Vulkan 1.2 and a queue for graphics and compute%s%s\n",
+    fprintf(stderr, "no device with Vulkan 1.1 and a queue for graphics and compute%s%s\n",
             name ? ", and a name with " : "", name ? name : "");
     return false;
 }
 
 // ---- features
 
-static size_t size_of(VkStructureType type) {
-    switch ((int)type) {
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2: return sizeof(VkPhysicalDeviceFeatures2);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES: return sizeof(VkPhysicalDeviceVulkan12Features);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES: return sizeof(VkPhysicalDevice16BitStorageFeatures);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES: return sizeof(VkPhysicalDeviceMaintenance4Features);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES:
-        return sizeof(VkPhysicalDeviceSubgroupSizeControlFeatures);
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES:
-        return sizeof(VkPhysicalDeviceShaderIntegerDotProductFeatures);
-#ifdef VK_KHR_cooperative_matrix
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR:
-        return sizeof(VkPhysicalDeviceCooperativeMatrixFeaturesKHR);
-#endif
-#ifdef VK_NV_cooperative_matrix2
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV:
-        return sizeof(VkPhysicalDeviceCooperativeMatrix2FeaturesNV);
-#endif
-    default: return 0; // newer than these headers: left out, as all that is recommended may be
-    }
-}
-
-static void take_extensions(struct host_device *out) {
-    static VkExtensionProperties listed[512];
-    uint32_t count = 512;
-    if (vkEnumerateDeviceExtensionProperties(out->physical, NULL, &count, listed) < 0)
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        bool wanted =
-            !strcmp(listed[i].extensionName, "VK_KHR_portability_subset"); // must be enabled where it is listed
-        for (int k = 0; k < cdl_vk_num_recommended_extensions; k++)
-            wanted = wanted || !strcmp(listed[i].extensionName, cdl_vk_recommended_extensions[k]);
-        if (wanted && out->num_extensions < 32)
-            out->extensions[out->num_extensions++] = listed[i].extensionName;
-    }
-}
-
-// Copies the structures of `wanted`, and keeps of their features those that the device supports. A game that needs
-// features itself already has structures here; it ors Cardinal's into them, as no type may be in the chain twice.
-static void choose_features(struct host_device *out, const VkPhysicalDeviceFeatures2 *wanted) {
-    const size_t head = sizeof(VkBaseOutStructure); // all that follows in such a structure is VkBool32
-    uint8_t *at = (uint8_t *)out->storage, *end = at + sizeof out->storage;
-    void **link = &out->features.pNext;
+// A game has features and extensions of its own here, in any structures. Cardinal adds what it needs and can use.
+static bool choose_features(struct host_device *out) {
+    const cdl_log log = {.fn = on_log, .level = CDL_LOG_WARN};
     out->features = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    for (const VkBaseInStructure *s = (const void *)wanted; s; s = s->pNext) {
-        union {
-            VkBaseOutStructure base;
-            VkPhysicalDeviceFeatures2 all;
-            uint8_t bytes[1024];
-        } supported = {.bytes = {0}};
-        const size_t size = size_of(s->sType);
-        if (size == 0 || size > sizeof supported)
-            continue;
-        supported.base.sType = s->sType;
-        VkPhysicalDeviceFeatures2 query = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &supported};
-        vkGetPhysicalDeviceFeatures2(out->physical, s == (const void *)wanted ? &supported.all : &query);
-        uint8_t any = 0;
-        for (size_t i = head; i < size; i++) // VK_TRUE is 1
-            any |= supported.bytes[i] &= ((const uint8_t *)s)[i];
-        supported.base.pNext = NULL;
-        if (s == (const void *)wanted) {
-            out->features.features = supported.all.features;
-        } else if (any && size <= (size_t)(end - at)) {
-            memcpy(at, supported.bytes, size);
-            *link = at;
-            link = (void **)(void *)(at + offsetof(VkBaseOutStructure, pNext));
-            at += (size + 7) / 8 * 8;
-        }
-    }
+    return cdl_vk_enable_features(&out->enabled, &out->features,
+                                  cdl_vk_import_params(.log = log, .instance = out->instance,
+                                                       .phys_device = out->physical, .api_version = out->api_version,
+                                                       .get_proc_addr = vkGetInstanceProcAddr)) == CDL_OK;
 }
 
-bool host_device_create(struct host_device *out, bool validate, const char *name) {
+bool host_device_create(struct host_device *out, bool validate, const char *name, uint32_t version) {
     const float priority = 1;
-    *out = (struct host_device){0};
-    if (!create_instance(out, validate) || !choose_physical_device(out, name))
+    *out = (struct host_device){.api_version = version};
+    if (!create_instance(out, validate) || !choose_physical_device(out, name) || !choose_features(out))
         return false;
-    take_extensions(out);
-    choose_features(out, &cdl_vk_recommended_features);
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = out->queue_family,
@@ -218,8 +160,8 @@ bool host_device_create(struct host_device *out, bool validate, const char *name
         .pNext = &out->features,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = (uint32_t)out->num_extensions,
-        .ppEnabledExtensionNames = out->extensions,
+        .enabledExtensionCount = (uint32_t)out->enabled.num_extensions,
+        .ppEnabledExtensionNames = out->enabled.extensions,
     };
     if (vkCreateDevice(out->physical, &info, NULL, &out->device) < 0) {
         fprintf(stderr, "the device cannot be opened\n");

@@ -10,6 +10,8 @@
 // device are there. Cardinal does not use them; its own tables come from the get_proc_addr that it is given.
 #include <volk.h>
 
+#include <cdl/cdl_vulkan.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,19 +22,18 @@ struct host_device {
     VkQueue queue; // graphics and compute
     uint32_t queue_family;
     uint32_t api_version; // of the instance
-    // As enabled on the device, with a chain of structures in `storage`.
+    // As enabled on the device, with a chain of structures in `enabled`: the whole must not be moved.
     VkPhysicalDeviceFeatures2 features;
-    const char *extensions[32];
-    int num_extensions;
+    struct cdl_vk_enabled enabled;
     VkPhysicalDeviceMemoryProperties memory;
     VkDebugUtilsMessengerEXT messenger;
     int messages; // of the validation layer, warnings and errors
-    uint64_t storage[256];
 };
 
 // validate: with Khronos validation and synchronization checks. name: a part of the device's name; NULL: the first
-// device that can be used. false: the reason was printed. host_device_destroy is due in any case.
-bool host_device_create(struct host_device *out, bool validate, const char *name);
+// device that can be used. version: of Vulkan; 0: 1.3, or 1.1 with an older loader. false: the reason was printed.
+// host_device_destroy is due in any case.
+bool host_device_create(struct host_device *out, bool validate, const char *name, uint32_t version);
 void host_device_destroy(struct host_device *dev);
 
 // The index of a memory type among `allowed` with all `flags`; 0 where there is none.

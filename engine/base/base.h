@@ -32,6 +32,13 @@ cdl_result cdl_fail(const cdl_log *log, cdl_result r, const char *fmt, ...) CDL_
             return cdl_fail((log), CDL_ERR_INVALID, "%s: requires %s", __func__, #condition); \
     } while (0)
 
+// The same with words: what parameter it is, what it is, and what it may be.
+#define CDL_EXPECT(log, condition, ...) \
+    do { \
+        if (!(condition)) \
+            return cdl_fail((log), CDL_ERR_INVALID, __VA_ARGS__); \
+    } while (0)
+
 // *out = a op b; false, and *out untouched, when it does not fit size_t.
 bool cdl_mul_size(size_t a, size_t b, size_t *out);
 bool cdl_add_size(size_t a, size_t b, size_t *out);

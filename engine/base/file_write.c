@@ -25,6 +25,13 @@ static wchar_t *to_wide(const char *text) // malloc'd; NULL: not UTF-8, or no me
     return wide;
 }
 
+bool cdl_folder_exists(const char *path) {
+    wchar_t *wide = to_wide(path);
+    const DWORD found = wide ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
+    free(wide);
+    return found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_DIRECTORY);
+}
+
 static FILE *create_new(const char *path) {
     wchar_t *wide = to_wide(path);
     FILE *file = wide ? _wfopen(wide, L"wbx") : NULL;
@@ -77,6 +84,11 @@ static void set_mode(FILE *file, unsigned mode) { (void)file, (void)mode; }
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+bool cdl_folder_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
 
 #ifndef PATH_MAX
 #define PATH_MAX 4096

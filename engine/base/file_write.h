@@ -25,4 +25,6 @@ void cdl_file_write_bytes(struct cdl_file_write *w, const void *data, size_t siz
 // removes the temporary file. !keep: removes it and returns CDL_OK.
 cdl_result cdl_file_write_end(struct cdl_file_write *w, bool keep, const cdl_log *log);
 
+bool cdl_folder_exists(const char *path);
+
 #endif // CDL_FILE_WRITE_H_

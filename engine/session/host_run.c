@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "cdl/cdl_vulkan.h"
+#include "session/host_input.h"
 #include "session/pixels.h"
 #include "session/record.h"
 #include "session/results.h"
@@ -16,8 +16,7 @@
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES + 1,
-               "the host's and ours");
+_Static_assert(CDL_COUNT(((struct cdl_submit_semaphores *)0)->signals) == CDL_VK_MAX_SEMAPHORES, "all of them");
 
 // ---- session
 
@@ -47,7 +46,7 @@ cdl_result cdl_create_inputs(struct cdl_session *s) {
         layouts ? create_pipelines(s) : cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a session");
     if (r != CDL_OK)
         goto error;
-    CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, NULL, &s->inputs));
+    CDL_VK(dev, CreateDescriptorPool(dev->handle, &pool, dev->allocator, &s->inputs));
     for (uint32_t i = 0; i < 2 * batch; i++)
         layouts[i] = dev->input_set_layout;
     const VkDescriptorSetAllocateInfo allocate = {
@@ -72,43 +71,6 @@ error:
 
 // ---- a host's pictures
 
-// The classified part of an input.
-struct part {
-    int x, y, width, height;
-};
-
-static struct part part_of(const struct cdl_vk_input *in) {
-    const struct part whole = {0, 0, in->width, in->height};
-    const bool cropped = in->crop.x || in->crop.y || in->crop.width || in->crop.height;
-    return cropped ? (struct part){in->crop.x, in->crop.y, in->crop.width, in->crop.height} : whole;
-}
-
-static size_t stride_of(const struct cdl_vk_input *in) { return in->stride ? in->stride : (size_t)in->width * 4; }
-
-static cdl_result check_input(const struct cdl_session *s, const struct cdl_vk_input *in) {
-    const struct cdl_device *dev = s->dev;
-    const cdl_log *log = &dev->log;
-    CDL_REQUIRE(log, in->width >= 1 && in->width <= CDL_MAX_PICTURE_SIDE && in->height >= 1 &&
-                         in->height <= CDL_MAX_PICTURE_SIDE);
-    const struct part part = part_of(in);
-    CDL_REQUIRE(log, part.x >= 0 && part.y >= 0 && part.width >= 1 && part.height >= 1);
-    CDL_REQUIRE(log, part.width <= in->width - part.x && part.height <= in->height - part.y);
-    CDL_REQUIRE(log, in->orientation >= 0 && in->orientation <= 8);
-    CDL_REQUIRE(log, (in->view != VK_NULL_HANDLE) != (in->buffer != VK_NULL_HANDLE));
-    if (in->view) {
-        CDL_REQUIRE(log,
-                    in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL);
-        return CDL_OK;
-    }
-    CDL_REQUIRE(log, in->chroma_view == VK_NULL_HANDLE);
-    CDL_REQUIRE(log, in->format == CDL_FORMAT_RGBA8 || in->format == CDL_FORMAT_BGRA8);
-    CDL_REQUIRE(log, in->offset % 4 == 0 && in->stride % 4 == 0 && cdl_stride_fits(in->format, in->width, in->stride));
-    if (stride_of(in) * (uint64_t)in->height > dev->max_storage_range - dev->storage_align)
-        return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: a buffer of %dx%d pixels; shaders reach %llu MB of one",
-                        dev->info.name, in->width, in->height, (unsigned long long)dev->max_storage_range >> 20);
-    return CDL_OK;
-}
-
 static VkDescriptorSet *set_of(const struct cdl_slot *slot, int place, const struct cdl_vk_input *in) {
     return &slot->inputs[2 * place + (in->buffer ? 1 : 0)];
 }
@@ -118,7 +80,8 @@ static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set
     struct cdl_device *dev = s->dev;
     const VkDeviceSize skipped = in->offset % dev->storage_align; // bindings begin at multiples of that
     const VkDescriptorBufferInfo buffer = {in->buffer, in->offset - skipped,
-                                           skipped + stride_of(in) * ((size_t)in->height - 1) + (size_t)in->width * 4};
+                                           skipped + cdl_stride_of(in) * ((size_t)in->height - 1) +
+                                               (size_t)in->width * 4};
     const VkDescriptorImageInfo images[] = {
         {.imageView = in->view, .imageLayout = in->layout},
         {.imageView = in->chroma_view ? in->chroma_view : in->view, .imageLayout = in->layout}};
@@ -146,21 +109,21 @@ static size_t write_descriptors(const struct cdl_session *s, VkDescriptorSet set
 
 static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input *in, int place) {
     struct cdl_session *s = stage->s;
-    const struct part part = part_of(in);
+    const struct cdl_part part = cdl_part_of(in);
     struct cdl_source source;
     struct cdl_pixel_walk walk;
     cdl_result r = cdl_describe_source(s, part.width, part.height, in->orientation, &source);
     if (r != CDL_OK)
         return r;
-    if (stage->used + cdl_stage_job_bytes(stage, &source) > s->info.staging_bytes)
+    if (stage->used + cdl_stage_job_bytes(s, &source) > s->info.staging_bytes)
         return cdl_fail(&s->dev->log, CDL_ERR_NOMEM,
-                        "the coefficients of %d pictures do not fit a staging buffer of %zu MB; raise staging_bytes",
-                        place + 1, s->info.staging_bytes >> 20);
+                        "the coefficients of %d pictures do not fit a staging buffer of %zu KiB; raise staging_bytes",
+                        place + 1, s->info.staging_bytes >> 10);
     const size_t skipped = write_descriptors(s, *set_of(stage->slot, place, in), in);
     struct cdl_job_draft draft = cdl_stage_draft(stage, &source, place, 0, s->info.height);
     struct preprocess_job *job = &draft.job;
     const size_t stride =
-        in->view ? 1 << 16 : stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
+        in->view ? 1 << 16 : cdl_stride_of(in) / 4; // a view's places are rows and columns in 16 bits each
     cdl_orient(in->orientation, part.width, part.height, stride, 1, &walk);
     const int64_t first = (int64_t)(skipped / 4) + part.y * (int64_t)stride + part.x;
     job->base = (int)(uint32_t)(first + walk.base); // wraps, as the kernel's sums do
@@ -176,29 +139,42 @@ static cdl_result stage_input(struct cdl_stage *stage, const struct cdl_vk_input
 
 static int num_slices_of(const struct cdl_vk_run *run) { return run->num_slices ? run->num_slices : 1; }
 
+// A later slice goes on with what the slot's first one began.
+static cdl_result check_slice(const struct cdl_session *s, const struct cdl_vk_run *run) {
+    const cdl_log *log = &s->dev->log;
+    CDL_EXPECT(log, run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING,
+               "slice is %d, but no run is begun in slot %d: slice 0 comes first", run->slice, run->slot);
+    const struct cdl_slot *slot = &s->slots[run->slot];
+    CDL_EXPECT(log, run->slice == slot->next_slice, "slice is %d; slot %d wants slice %d next", run->slice, run->slot,
+               slot->next_slice);
+    CDL_EXPECT(log, run->num_slices == slot->num_slices, "num_slices is %d, in the run's first slice it was %d",
+               run->num_slices, slot->num_slices);
+    CDL_EXPECT(log, run->count == slot->num_images, "count is %d, in the run's first slice it was %d", run->count,
+               slot->num_images);
+    return CDL_OK;
+}
+
 static cdl_result check_run(struct cdl_session *s, const struct cdl_vk_run *run) {
     const cdl_log *log = &s->dev->log;
-    if (!s->inputs)
-        return cdl_fail(log, CDL_ERR_INVALID, "the session was created without `vulkan`: it takes no run of a host's");
-    CDL_REQUIRE(log, run->num_slices >= 0 && run->num_slices <= s->info.max_slices);
-    CDL_REQUIRE(log, run->slice >= 0 && run->slice < num_slices_of(run));
-    CDL_REQUIRE(log, run->probs_offset % 4 == 0);
+    CDL_EXPECT(log, s->inputs, "the session was created without `vulkan`: it takes no run of a host's");
+    CDL_EXPECT(log, run->num_slices >= 0 && run->num_slices <= s->info.max_slices,
+               "num_slices is %d; 0 to %d are possible", run->num_slices, s->info.max_slices);
+    CDL_EXPECT(log, run->slice >= 0 && run->slice < num_slices_of(run), "slice is %d of num_slices %d", run->slice,
+               num_slices_of(run));
+    CDL_EXPECT(log, run->probs_offset % 4 == 0, "probs_offset is %llu, no multiple of 4",
+               (unsigned long long)run->probs_offset);
     cdl_result r = cdl_device_check(s->dev);
     if (r != CDL_OK)
         return r;
-    if (run->slice > 0) {
-        CDL_REQUIRE(log,
-                    run->slot >= 0 && run->slot < s->info.num_slots && s->slots[run->slot].state == CDL_SLOT_RECORDING);
-        const struct cdl_slot *slot = &s->slots[run->slot];
-        CDL_REQUIRE(log, run->slice == slot->next_slice && run->num_slices == slot->num_slices &&
-                             run->count == slot->num_images);
-        return CDL_OK;
-    }
-    if (!cdl_idle_slot(s, run->slot))
-        return cdl_fail(log, CDL_ERR_INVALID, "slot %d is out of range or busy, or a run is half recorded", run->slot);
-    CDL_REQUIRE(log, run->inputs != NULL && run->count >= 1 && run->count <= s->info.max_batch);
+    if (run->slice > 0)
+        return check_slice(s, run);
+    CDL_EXPECT(log, cdl_idle_slot(s, run->slot), "slot %d is out of range or busy, or a run is half recorded",
+               run->slot);
+    CDL_EXPECT(log, run->inputs, "inputs is NULL");
+    CDL_EXPECT(log, run->count >= 1 && run->count <= s->info.max_batch, "count is %d; 1 to %d (max_batch) are possible",
+               run->count, s->info.max_batch);
     for (int i = 0; r == CDL_OK && i < run->count; i++)
-        r = check_input(s, &run->inputs[i]);
+        r = cdl_check_input(s->dev, &run->inputs[i], i);
     return r;
 }
 
@@ -228,18 +204,34 @@ static cdl_result stage_inputs(struct cdl_stage *stage, const struct cdl_vk_run 
     return r == CDL_OK ? cdl_upload_flush(stage->slot->staging) : r;
 }
 
+// For a graphics debugger: what follows is a part of a run.
+static void begin_label(struct cdl_device *dev, VkCommandBuffer commands, const struct cdl_vk_run *run) {
+    char text[64];
+    const VkDebugUtilsLabelEXT label = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = text};
+    if (!dev->vkd.CmdBeginDebugUtilsLabelEXT)
+        return;
+    cdl_format_text(text, sizeof text, "Cardinal: slot %d, slice %d of %d", run->slot, run->slice + 1,
+                    num_slices_of(run));
+    dev->vkd.CmdBeginDebugUtilsLabelEXT(commands, &label);
+}
+
 static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const struct cdl_vk_run *run) {
     struct cdl_slot *slot = &s->slots[run->slot];
     const int num_slices = num_slices_of(run);
     if (run->slice == 0) {
         struct cdl_stage stage = cdl_stage_begin(s, slot);
+        cdl_result r = cdl_slot_settle(s, slot);
         slot->num_images = 0;
-        const cdl_result r = stage_inputs(&stage, run);
+        if (r == CDL_OK)
+            r = stage_inputs(&stage, run);
         if (r != CDL_OK)
             return r;
+        begin_label(s->dev, commands, run);
         cdl_upload_record(slot->staging, commands, stage.used);
         cdl_record_begin(s, slot, commands, true);
         record_inputs(&stage, commands, run);
+    } else {
+        begin_label(s->dev, commands, run);
     }
     const int first = run->slice ? cdl_plan_slice_end(&s->plan, run->count, run->slice - 1, num_slices) : 0;
     cdl_record_steps(s, slot, commands, run->count, first,
@@ -251,6 +243,8 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         if (run->probs)
             s->dev->vkd.CmdCopyBuffer(commands, s->arena.handle, run->probs, 1, &region);
     }
+    if (s->dev->vkd.CmdBeginDebugUtilsLabelEXT)
+        s->dev->vkd.CmdEndDebugUtilsLabelEXT(commands);
     slot->num_images = run->count;
     slot->num_slices = run->num_slices;
     slot->next_slice = run->slice + 1;
@@ -258,20 +252,51 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
     return CDL_OK;
 }
 
+// Lets the host know how far the device came: behind all that was recorded so far, the count of recordings.
+static void record_progress(struct cdl_session *s, struct cdl_slot *slot, VkCommandBuffer commands) {
+    struct cdl_device *dev = s->dev;
+    slot->recordings++;
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+    dev->vkd.CmdFillBuffer(commands, slot->readback.handle, s->results.progress, sizeof slot->recordings,
+                           slot->recordings);
+    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                VK_ACCESS_HOST_READ_BIT);
+}
+
 cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *given) {
     struct cdl_vk_run copy, *run = &copy;
-    CDL_REQUIRE(&s->dev->log, cmd != VK_NULL_HANDLE && given != NULL && cdl_read_params(run, sizeof *run, given));
-    const cdl_result r = check_run(s, run);
-    return r == CDL_OK ? record(s, cmd, run) : r;
+    const cdl_log *log = &s->dev->log;
+    CDL_EXPECT(log, cmd != VK_NULL_HANDLE, "cdl_vk_record: cmd is VK_NULL_HANDLE");
+    CDL_EXPECT(log, given && cdl_read_params(run, sizeof *run, given),
+               "cdl_vk_record: run is NULL, or its struct_size 0");
+    cdl_result r = check_run(s, run);
+    if (r == CDL_OK)
+        r = record(s, cmd, run);
+    if (r == CDL_OK)
+        record_progress(s, &s->slots[run->slot], cmd);
+    return r;
 }
 
 cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
     const cdl_log *log = &s->dev->log;
-    CDL_REQUIRE(log, slot_index >= 0 && slot_index < s->info.num_slots);
+    CDL_EXPECT(log, slot_index >= 0 && slot_index < s->info.num_slots, "cdl_vk_retire: slot is %d of %d", slot_index,
+               s->info.num_slots);
     struct cdl_slot *slot = &s->slots[slot_index];
-    CDL_REQUIRE(log, slot->state == CDL_SLOT_RECORDED || (slot->state == CDL_SLOT_RECORDING && !executed));
-    slot->state = CDL_SLOT_IDLE;
+    CDL_EXPECT(log, slot->state == CDL_SLOT_RECORDED || slot->state == CDL_SLOT_RECORDING,
+               "cdl_vk_retire: nothing was recorded in slot %d", slot_index);
+    CDL_EXPECT(log, slot->state == CDL_SLOT_RECORDED || !executed,
+               "cdl_vk_retire: slot %d is RECORDING: slices are missing; executed false gives the run up", slot_index);
     cdl_result r = cdl_device_check(s->dev);
+    if (r == CDL_OK && executed)
+        r = cdl_slot_recordings_done(s, slot);
+    if (r == CDL_NOT_READY)
+        return cdl_fail(
+            log, CDL_ERR_INVALID,
+            "cdl_vk_retire: the device is not done with slot %d, or its commands were never submitted; wait "
+            "for the submission with its last slice, or give it up by executed = false",
+            slot_index);
+    slot->state = CDL_SLOT_IDLE;
     if (r == CDL_OK && executed)
         r = cdl_take_results(s, slot);
     if (r != CDL_OK || !executed)
@@ -281,25 +306,41 @@ cdl_result cdl_vk_retire(cdl_session *s, int slot_index, bool executed) {
 
 // ---- submission
 
+// Else logs what is wrong with the list called `name`.
+static bool valid_semaphores(const cdl_log *log, const char *name, const cdl_vk_sem *list, int count) {
+    const bool sound = count >= 0 && count <= CDL_VK_MAX_SEMAPHORES && (list || count == 0);
+    if (!sound)
+        cdl_fail(log, CDL_ERR_INVALID, "cdl_vk_submit: %s: %d of them%s; 0 to %d are possible", name, count,
+                 list || count == 0 ? "" : " at NULL", CDL_VK_MAX_SEMAPHORES);
+    for (int i = 0; sound && i < count; i++)
+        if (!list[i].sem) {
+            cdl_fail(log, CDL_ERR_INVALID, "cdl_vk_submit: %s[%d].sem is VK_NULL_HANDLE", name, i);
+            return false;
+        }
+    return sound;
+}
+
 cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const cdl_vk_sem *waits, int num_waits,
                          const cdl_vk_sem *signals, int num_signals) {
     struct cdl_device *dev = s->dev;
     const cdl_log *log = &dev->log;
     struct cdl_vk_run copy, *run = &copy;
-    CDL_REQUIRE(log, given != NULL && cdl_read_params(run, sizeof *run, given));
-    CDL_REQUIRE(log, run->num_slices == 0 || run->num_slices == 1);
-    CDL_REQUIRE(log, num_waits >= 0 && num_waits <= CDL_VK_MAX_SEMAPHORES && (waits != NULL || num_waits == 0));
-    CDL_REQUIRE(log, num_signals >= 0 && num_signals <= CDL_VK_MAX_SEMAPHORES && (signals != NULL || num_signals == 0));
-    for (int i = 0; i < num_waits; i++)
-        CDL_REQUIRE(log, waits[i].sem != VK_NULL_HANDLE);
-    for (int i = 0; i < num_signals; i++)
-        CDL_REQUIRE(log, signals[i].sem != VK_NULL_HANDLE);
+    CDL_EXPECT(log, given && cdl_read_params(run, sizeof *run, given),
+               "cdl_vk_submit: run is NULL, or its struct_size 0");
+    CDL_EXPECT(log, run->num_slices == 0 || run->num_slices == 1,
+               "num_slices is %d: cdl_vk_submit takes a whole run, cdl_vk_record slices", run->num_slices);
+    if (!valid_semaphores(log, "waits", waits, num_waits) || !valid_semaphores(log, "signals", signals, num_signals))
+        return CDL_ERR_INVALID;
+    if (num_waits + num_signals > 0 && !dev->timeline)
+        return cdl_fail(log, CDL_ERR_UNSUPPORTED,
+                        "cdl_vk_submit: semaphores take a device with timelineSemaphore enabled "
+                        "(cdl_vk_enable_features)");
     cdl_result r = check_run(s, run);
     if (r != CDL_OK)
         return r;
 
     struct cdl_slot *slot = &s->slots[run->slot];
-    if ((r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
+    if ((r = cdl_slot_settle(s, slot)) != CDL_OK || (r = cdl_commands_begin(dev, slot->preprocess)) != CDL_OK)
         goto error;
     r = record(s, slot->preprocess, run);
     slot->state = CDL_SLOT_IDLE;
@@ -308,7 +349,7 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         goto error;
     }
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
-    struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals + 1};
+    struct cdl_submit_semaphores all = {.num_waits = (uint32_t)num_waits, .num_signals = (uint32_t)num_signals};
     for (int i = 0; i < num_waits; i++) {
         all.waits[i] = waits[i].sem;
         all.wait_values[i] = waits[i].value;
@@ -317,12 +358,10 @@ cdl_result cdl_vk_submit(cdl_session *s, const struct cdl_vk_run *given, const c
         all.signals[i] = signals[i].sem;
         all.signal_values[i] = signals[i].value;
     }
-    all.signals[num_signals] = slot->done;
-    all.signal_values[num_signals] = slot->submitted + 1;
-    r = cdl_queue_submit_with(dev, &slot->preprocess, 1, &all);
+    r = cdl_queue_submit(dev, &slot->preprocess, 1, &all, slot->done);
     if (r != CDL_OK)
         goto error;
-    slot->submitted++;
+    slot->in_flight = true;
     slot->state = CDL_SLOT_SUBMITTED;
     return CDL_OK;
 error:

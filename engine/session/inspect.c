@@ -27,9 +27,9 @@ cdl_result cdl_session_read_value(cdl_session *s, int value, int image, float *o
     cdl_barrier(dev, slot->preprocess, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(slot->preprocess));
-    r = cdl_queue_submit(dev, &slot->preprocess, 1, slot->done, ++slot->submitted);
+    r = cdl_queue_submit(dev, &slot->preprocess, 1, NULL, slot->done);
     if (r == CDL_OK)
-        r = cdl_slot_wait(s, slot, UINT64_MAX);
+        r = cdl_fence_wait(dev, slot->done, UINT64_MAX);
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&host, dev);
     if (r == CDL_OK)

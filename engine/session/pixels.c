@@ -159,8 +159,8 @@ static int rows_that_fit(const struct cdl_stage *st, const struct cdl_source *sr
     return fit < height - row ? (int)fit : height - row;
 }
 
-size_t cdl_stage_job_bytes(const struct cdl_stage *st, const struct cdl_source *src) {
-    return table_bytes(st->s->info.width, src->column_taps) + table_bytes(st->s->info.height, src->row_taps) +
+size_t cdl_stage_job_bytes(const struct cdl_session *s, const struct cdl_source *src) {
+    return table_bytes(s->info.width, src->column_taps) + table_bytes(s->info.height, src->row_taps) +
            32; // 32: alignment
 }
 

@@ -38,7 +38,7 @@ struct cdl_job_draft cdl_stage_draft(struct cdl_stage *stage, const struct cdl_s
 // Appends it.
 void cdl_stage_job(struct cdl_stage *stage, const struct cdl_job_draft *draft);
 // What cdl_stage_draft takes for the whole height of a picture.
-size_t cdl_stage_job_bytes(const struct cdl_stage *stage, const struct cdl_source *source);
+size_t cdl_stage_job_bytes(const struct cdl_session *s, const struct cdl_source *source);
 
 // Stages as much of images[count] as fits, in place of what was staged. *image and *row, a row of the network's input,
 // tell where it begins, and are moved to where the next part begins: to image `count` when all is staged.

@@ -35,8 +35,10 @@ const float *cdl_session_logits(const cdl_session *s, int slot_index, int image)
 cdl_result cdl_session_topk(const cdl_session *s, int slot_index, int image, struct cdl_class *out, int k) {
     const cdl_log *log = &s->dev->log;
     const struct cdl_slot *slot = finished_slot(s, slot_index, image);
-    CDL_REQUIRE(log, slot != NULL && out != NULL);
-    CDL_REQUIRE(log, k >= 0 && k <= s->info.num_classes);
+    CDL_EXPECT(log, slot, "cdl_session_topk: slot %d has no results of an image %d", slot_index, image);
+    CDL_EXPECT(log, out, "cdl_session_topk: out is NULL");
+    CDL_EXPECT(log, k >= 0 && k <= s->info.num_classes, "cdl_session_topk: k is %d of %d classes", k,
+               s->info.num_classes);
     const float *logits = result_at(slot, s->results.logits, image, class_stride(s));
     const float *probs = result_at(slot, s->results.probs, image, class_stride(s));
     const uint32_t *order = result_at(slot, s->results.order, image, (size_t)s->results.sort_size * sizeof(uint32_t));
@@ -53,8 +55,10 @@ const float *cdl_session_features(const cdl_session *s, int slot_index, int imag
 cdl_result cdl_session_cam(const cdl_session *s, int slot_index, int image, int class_id, float *out) {
     const cdl_log *log = &s->dev->log;
     const struct cdl_slot *slot = finished_slot(s, slot_index, image);
-    CDL_REQUIRE(log, slot != NULL && out != NULL);
-    CDL_REQUIRE(log, class_id >= 0 && class_id < s->info.num_classes);
+    CDL_EXPECT(log, slot, "cdl_session_cam: slot %d has no results of an image %d", slot_index, image);
+    CDL_EXPECT(log, out, "cdl_session_cam: out is NULL");
+    CDL_EXPECT(log, class_id >= 0 && class_id < s->info.num_classes, "cdl_session_cam: class_id is %d of %d classes",
+               class_id, s->info.num_classes);
     if (!s->class_weights)
         return cdl_fail(log, CDL_ERR_INVALID, "%s: the session was created without `cam`", __func__);
     const struct cdl_graph *g = &s->plan.graph;
@@ -76,7 +80,7 @@ cdl_result cdl_session_cam(const cdl_session *s, int slot_index, int image, int 
 cdl_result cdl_session_seen(const cdl_session *s, int picture_width, int picture_height, struct cdl_region *out) {
     const cdl_log *log = &s->dev->log;
     struct cdl_geometry g;
-    CDL_REQUIRE(log, out != NULL);
+    CDL_EXPECT(log, out, "cdl_session_seen: out is NULL");
     *out = (struct cdl_region){0};
     if (!cdl_resize_geometry(picture_width, picture_height, s->resize_size, s->info.width, s->info.height, &g))
         return cdl_fail(log, CDL_ERR_INVALID, "%s: a picture of %dx%d pixels; sides of 1 to %d are possible", __func__,
@@ -105,7 +109,10 @@ uint64_t cdl_session_preprocess_ns(const cdl_session *s, int slot_index) {
 cdl_result cdl_session_timings(const cdl_session *s, int slot_index, struct cdl_timing *out, int cap, int *num) {
     const struct cdl_slot *slot = finished_slot(s, slot_index, 0);
     const struct cdl_plan *plan = &s->plan;
-    CDL_REQUIRE(&s->dev->log, num != NULL && (out != NULL || cap == 0) && slot != NULL && s->timings);
+    const cdl_log *log = &s->dev->log;
+    CDL_EXPECT(log, s->timings, "cdl_session_timings: the session was created without `timings`");
+    CDL_EXPECT(log, slot, "cdl_session_timings: slot %d has no results", slot_index);
+    CDL_EXPECT(log, num && (out || cap == 0), "cdl_session_timings: %s is NULL", num ? "out" : "num");
     *num = slot->queries ? plan->num_steps : 0;
     for (int i = 0; i < *num && i < cap; i++)
         out[i] = (struct cdl_timing){

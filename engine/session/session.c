@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "session/host_run.h"
-#include "session/preprocess.h"
+#include "session/pixels.h"
 #include "session/record.h"
 #include "session/submit.h"
 #include "tune/tuner.h"
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-enum { DEFAULT_STAGING = 32 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
+enum { DEFAULT_STAGING = 32 << 20, HOST_STAGING = 4 << 20, MAX_BATCH = 4096, MAX_SLOTS = 16 };
 
 static cdl_precision choose_precision(cdl_precision wanted, const struct cdl_device_info *info) {
     if (wanted != CDL_PRECISION_AUTO)
@@ -36,7 +36,8 @@ static void layout_results(struct cdl_session *s) {
     l->features_stride = cdl_plan_image_bytes(&s->plan, s->plan.graph.features);
     l->map = cdl_align_up(l->features + batch * l->features_stride, 256);
     l->map_stride = s->class_weights ? cdl_plan_image_bytes(&s->plan, s->plan.graph.map) : 0;
-    l->readback_size = l->map + batch * l->map_stride;
+    l->progress = cdl_align_up(l->map + batch * l->map_stride, 256);
+    l->readback_size = l->progress + sizeof(uint32_t);
 }
 
 static cdl_result create_pipelines(struct cdl_session *s) {
@@ -63,6 +64,9 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
         r = cdl_buffer_create(&slot->readback, dev, s->results.readback_size, CDL_MEMORY_READBACK, "results");
     if (r != CDL_OK)
         return r;
+    memset((uint8_t *)slot->readback.mapped + s->results.progress, 0, sizeof slot->recordings);
+    if ((r = cdl_buffer_flush(&slot->readback, dev)) != CDL_OK)
+        return r;
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = s->pool,
@@ -72,7 +76,7 @@ static cdl_result create_slot(struct cdl_session *s, struct cdl_slot *slot) {
     slot->preprocess = commands[0];
     slot->network = commands[1];
     const uint32_t queries = (uint32_t)cdl_num_queries(s, s->info.max_batch);
-    if ((r = cdl_timeline_create(&slot->done, dev)) != CDL_OK ||
+    if ((r = cdl_fence_create(&slot->done, dev)) != CDL_OK ||
         (r = cdl_timestamps_create(&slot->queries, dev, queries)) != CDL_OK)
         return r;
     slot->ticks = calloc(queries, sizeof *slot->ticks);
@@ -132,18 +136,32 @@ static cdl_result create_memory(struct cdl_session *s) {
     return r;
 }
 
+// A host's images stay where they are: only their tables come by staging, here for sides of 16384 pixels. Some room for
+// pixels from host memory is left all the same.
+static size_t default_staging(const struct cdl_session *s, size_t jobs) {
+    const struct cdl_source large = {.column_taps = cdl_resample_taps(s->interpolation, 16384, s->resize_size),
+                                     .row_taps = cdl_resample_taps(s->interpolation, 16384, s->resize_size)};
+    const size_t tables = jobs + (size_t)s->info.max_batch * cdl_stage_job_bytes(s, &large);
+    const size_t wanted = tables > HOST_STAGING ? tables : HOST_STAGING;
+    return s->dev->imported && wanted < DEFAULT_STAGING ? wanted : DEFAULT_STAGING;
+}
+
 // Sizes and precision of the session, from its parameters and the model's recipe.
 static cdl_result settle(struct cdl_session *s, const struct cdl_session_params *params) {
     const struct cdl_recipe *recipe = &s->model->recipe;
     const cdl_log *log = &s->dev->log;
     if (params->max_batch < 0 || params->max_batch > MAX_BATCH)
-        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", params->max_batch,
-                        MAX_BATCH);
-    CDL_REQUIRE(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS);
-    CDL_REQUIRE(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE);
-    CDL_REQUIRE(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE);
-    CDL_REQUIRE(log, params->tune >= CDL_TUNE_OFF && params->tune <= CDL_TUNE_FULL);
-    CDL_REQUIRE(log, params->precision >= CDL_PRECISION_AUTO && params->precision <= CDL_PRECISION_FP16);
+        return cdl_fail(log, CDL_ERR_INVALID, "max_batch is %d; 1 to %d are possible", params->max_batch, MAX_BATCH);
+    CDL_EXPECT(log, params->num_slots >= 0 && params->num_slots <= MAX_SLOTS, "num_slots is %d; 1 to %d are possible",
+               params->num_slots, MAX_SLOTS);
+    CDL_EXPECT(log, params->width >= 0 && params->width <= CDL_MAX_RESIZE_SIZE, "width is %d; up to %d are possible",
+               params->width, CDL_MAX_RESIZE_SIZE);
+    CDL_EXPECT(log, params->height >= 0 && params->height <= CDL_MAX_RESIZE_SIZE, "height is %d; up to %d are possible",
+               params->height, CDL_MAX_RESIZE_SIZE);
+    CDL_EXPECT(log, params->tune >= CDL_TUNE_OFF && params->tune <= CDL_TUNE_FULL, "tune is %d, no cdl_tune",
+               (int)params->tune);
+    CDL_EXPECT(log, params->precision >= CDL_PRECISION_AUTO && params->precision <= CDL_PRECISION_FP16,
+               "precision is %d, no cdl_precision", (int)params->precision);
     s->timings = params->timings;
     s->info = (struct cdl_session_info){
         .max_batch = params->max_batch ? params->max_batch : 1,
@@ -165,7 +183,7 @@ static cdl_result settle(struct cdl_session *s, const struct cdl_session_params 
     // Room for the job table, for one float tensor, and for the tables of a picture shrunk as far as possible.
     const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
     const size_t tensor = (size_t)s->info.width * (size_t)s->info.height * 12;
-    const size_t wanted = params->staging_bytes ? params->staging_bytes : DEFAULT_STAGING;
+    const size_t wanted = params->staging_bytes ? params->staging_bytes : default_staging(s, jobs);
     s->info.staging_bytes = wanted > jobs + tensor ? wanted : jobs + tensor;
     return CDL_OK;
 }
@@ -194,6 +212,12 @@ static cdl_result plan_once(struct cdl_session *s, const struct cdl_session_para
         r = cdl_tuner_choose_segment(&tuner, &s->plan);
     if (r == CDL_OK)
         cdl_plan_log(&s->plan, &s->dev->log);
+    if (r == CDL_OK && tuner.result == CDL_OK)
+        cdl_logf(&s->dev->log, CDL_LOG_INFO,
+                 "%s at %dx%d, max_batch %d, %s: kernels of %d convolutions by their time, of %d by rank%s",
+                 s->model->recipe.architecture, s->info.height, s->info.width, s->info.max_batch,
+                 tuner.fp16 ? "fp16" : "fp32", tuner.num_timed, tuner.num_ranked,
+                 tuner.num_ranked ? " (see cdl_session_params.tune)" : "");
     cdl_tuner_finish(&tuner);
     *none_works = tuner.none_works;
     return tuner.result != CDL_OK ? tuner.result : r;
@@ -236,9 +260,11 @@ static void account_for_pipelines(struct cdl_session *s, const struct cdl_pipeli
 cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model *model,
                                    const struct cdl_session_params *given, bool keep_values) {
     struct cdl_session_params copy, *params = &copy;
-    CDL_REQUIRE(&dev->log, out != NULL);
+    CDL_EXPECT(&dev->log, out, "cdl_session_create: out is NULL");
     *out = NULL;
-    CDL_REQUIRE(&dev->log, model != NULL && cdl_read_params(params, sizeof *params, given));
+    CDL_EXPECT(&dev->log, model, "cdl_session_create: model is NULL");
+    CDL_EXPECT(&dev->log, cdl_read_params(params, sizeof *params, given),
+               "cdl_session_create: params->struct_size is 0");
     cdl_result r = cdl_device_check(dev);
     if (r != CDL_OK)
         return r;
@@ -248,6 +274,7 @@ cdl_result cdl_session_create_with(cdl_session **out, cdl_device *dev, cdl_model
     s->dev = dev;
     s->model = model;
     cdl_model_retain(model);
+    cdl_device_enter(dev);
     const struct cdl_pipelines before = count_pipelines(dev);
     r = settle(s, params);
     if (r == CDL_OK)
@@ -278,19 +305,24 @@ cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *mod
     return cdl_session_create_with(out, dev, model, params, false);
 }
 
-void cdl_session_destroy(cdl_session **session) {
-    if (!session || !*session)
-        return;
-    struct cdl_session *s = *session;
+// ---- the end
+
+// Whether the device is done with all of the session; else logs why that is not known.
+static bool settled(struct cdl_session *s) {
+    bool all = true;
+    for (int i = 0; s->slots && i < s->info.num_slots; i++)
+        all = cdl_slot_settle(s, &s->slots[i]) == CDL_OK && all;
+    return all;
+}
+
+static void free_session(struct cdl_session *s) {
     struct cdl_device *dev = s->dev;
     for (int i = 0; s->slots && i < s->info.num_slots; i++) {
         struct cdl_slot *slot = &s->slots[i];
-        if (slot->done && slot->submitted && !cdl_device_is_lost(dev))
-            cdl_slot_wait(s, slot, UINT64_MAX);
         if (slot->done)
-            dev->vkd.DestroySemaphore(dev->handle, slot->done, NULL);
+            dev->vkd.DestroyFence(dev->handle, slot->done, dev->allocator);
         if (slot->queries)
-            dev->vkd.DestroyQueryPool(dev->handle, slot->queries, NULL);
+            dev->vkd.DestroyQueryPool(dev->handle, slot->queries, dev->allocator);
         cdl_upload_destroy(&slot->staging);
         cdl_buffer_destroy(&slot->readback, dev);
         free(slot->ticks);
@@ -298,9 +330,9 @@ void cdl_session_destroy(cdl_session **session) {
     }
     free(s->slots);
     if (s->inputs)
-        dev->vkd.DestroyDescriptorPool(dev->handle, s->inputs, NULL);
+        dev->vkd.DestroyDescriptorPool(dev->handle, s->inputs, dev->allocator);
     if (s->pool)
-        dev->vkd.DestroyCommandPool(dev->handle, s->pool, NULL);
+        dev->vkd.DestroyCommandPool(dev->handle, s->pool, dev->allocator);
     free(s->pipelines);
     cdl_buffer_destroy(&s->arena, dev);
     cdl_weights_release(&s->weights, dev);
@@ -310,7 +342,50 @@ void cdl_session_destroy(cdl_session **session) {
     free(s->tables);
     cdl_model_destroy(&s->model);
     free(s);
+}
+
+// Sessions that were destroyed while the device used them, and would not end in time: they go with the device.
+struct kept {
+    struct cdl_session *first; // under the device's lock
+};
+
+static bool settle_kept(struct cdl_device *dev, void *data) {
+    struct kept *kept = data;
+    while (kept->first) { // the device has no session, so that no other thread adds one
+        struct cdl_session *s = kept->first;
+        if (!cdl_device_is_lost(dev) && !settled(s))
+            return false;
+        kept->first = s->next_kept;
+        free_session(s);
+    }
+    return true;
+}
+
+static void keep(struct cdl_session *s) {
+    static const struct cdl_device_data_kind kind = {.size = sizeof(struct kept), .settle = settle_kept};
+    struct kept *kept = cdl_device_data(s->dev, &kind);
+    cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+             "cdl_session_destroy: the device may still run commands of the session; its memory stays until "
+             "cdl_device_destroy");
+    if (!kept)
+        return; // no memory, and nothing is freed that the device may use
+    cdl_mutex_lock(&s->dev->lock);
+    s->next_kept = kept->first;
+    kept->first = s;
+    cdl_mutex_unlock(&s->dev->lock);
+}
+
+void cdl_session_destroy(cdl_session **session) {
+    if (!session || !*session)
+        return;
+    struct cdl_session *s = *session;
+    struct cdl_device *dev = s->dev;
     *session = NULL;
+    if (cdl_device_is_lost(dev) || settled(s))
+        free_session(s);
+    else
+        keep(s);
+    cdl_device_leave(dev);
 }
 
 void cdl_session_get_info(const cdl_session *s, struct cdl_session_info *out) { *out = s->info; }

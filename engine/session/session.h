@@ -28,8 +28,12 @@ struct cdl_slot {
     VkCommandBuffer preprocess; // recorded for every run: a dispatch
     VkCommandBuffer network;    // recorded when the number of images changes
     int recorded_images;
-    VkSemaphore done;    // timeline
-    uint64_t submitted;  // value that the last submission signals
+    VkFence done;   // of the last submission of ours
+    bool in_flight; // it was not waited for yet
+    // Counts what was recorded into a host's commands; these write it to the readback buffer's `progress`. Where that
+    // has it, the device is done with all of them. Where not, they may be under way or never be submitted, unless a
+    // wait for the queue has settled it.
+    uint32_t recordings, settled;
     VkQueryPool queries; // CDL_QUERY_...; with timings, then the end of every dispatch
     enum cdl_slot_state state;
     int num_images;             // of the run in flight or, idle, of the last; 0: none finished
@@ -44,6 +48,7 @@ struct cdl_results_layout {
     size_t size;                        // of these three
     size_t features, map;               // as the values are stored
     size_t features_stride, map_stride; // bytes of an image; map_stride 0: the map is not read back
+    size_t progress;                    // uint32_t, see cdl_slot
     size_t readback_size;
     int sort_size;
 };
@@ -72,6 +77,7 @@ struct cdl_session {
     struct cdl_results_layout results;
     VkCommandPool pool;
     struct cdl_slot *slots; // [info.num_slots]
+    struct cdl_session *next_kept;
 };
 
 // cdl_session_create, with the choice to keep every value until the next run; see inspect.h.

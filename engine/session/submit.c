@@ -4,18 +4,39 @@
 // staged. The network is submitted with the last.
 #include "session/submit.h"
 
+#include <string.h>
+
 #include "session/pixels.h"
 #include "session/record.h"
 #include "session/results.h"
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-static bool valid_pixels(const struct cdl_session *s, const struct cdl_pixels *p) {
-    if (!p->data || p->width < 1 || p->height < 1 || p->format < CDL_FORMAT_RGBA8 || p->format > CDL_FORMAT_NV12)
-        return false;
-    if (p->format == CDL_FORMAT_TENSOR_F32)
-        return p->width == s->info.width && p->height == s->info.height && p->stride == 0;
-    return cdl_stride_fits(p->format, p->width, p->stride) && p->orientation >= 0 && p->orientation <= 8;
+static cdl_result check_pixels(const struct cdl_session *s, const struct cdl_pixels *images, int index) {
+    const cdl_log *log = &s->dev->log;
+    const struct cdl_pixels *p = &images[index];
+    const bool tensor = p->format == CDL_FORMAT_TENSOR_F32;
+    CDL_EXPECT(log, p->data, "images[%d].data is NULL", index);
+    CDL_EXPECT(log, p->format >= CDL_FORMAT_RGBA8 && p->format <= CDL_FORMAT_NV12,
+               "images[%d].format is %d, no cdl_format", index, (int)p->format);
+    CDL_EXPECT(log, tensor == (images[0].format == CDL_FORMAT_TENSOR_F32),
+               "images[%d].format: a run takes pictures or CDL_FORMAT_TENSOR_F32, not both", index);
+    if (tensor) {
+        CDL_EXPECT(log, p->width == s->info.width && p->height == s->info.height,
+                   "images[%d]: width and height of a tensor are %dx%d, the network's input is %dx%d", index, p->width,
+                   p->height, s->info.width, s->info.height);
+        CDL_EXPECT(log, p->stride == 0, "images[%d].stride is %zu; a tensor is tight, which is 0", index, p->stride);
+        return CDL_OK;
+    }
+    CDL_EXPECT(log, p->width >= 1 && p->width <= CDL_MAX_PICTURE_SIDE, "images[%d].width is %d; 1 to %d are possible",
+               index, p->width, CDL_MAX_PICTURE_SIDE);
+    CDL_EXPECT(log, p->height >= 1 && p->height <= CDL_MAX_PICTURE_SIDE,
+               "images[%d].height is %d; 1 to %d are possible", index, p->height, CDL_MAX_PICTURE_SIDE);
+    CDL_EXPECT(log, cdl_stride_fits(p->format, p->width, p->stride),
+               "images[%d].stride is %zu, less than a row of %d pixels takes", index, p->stride, p->width);
+    CDL_EXPECT(log, p->orientation >= 0 && p->orientation <= 8, "images[%d].orientation is %d; 0 to 8 are possible",
+               index, p->orientation);
+    return CDL_OK;
 }
 
 struct cdl_slot *cdl_idle_slot(struct cdl_session *s, int index) {
@@ -42,9 +63,8 @@ static cdl_result submit_part(struct cdl_stage *st, VkPipeline pipeline, const s
     cdl_record_begin(s, st->slot, st->slot->preprocess, first);
     cdl_dispatch(dev, st->slot->preprocess, pipeline, launch);
     CDL_VK(dev, EndCommandBuffer(st->slot->preprocess));
-    r = cdl_queue_submit(dev, commands, last ? 2 : 1, st->slot->done, st->slot->submitted + 1);
-    if (r == CDL_OK)
-        st->slot->submitted++;
+    r = cdl_queue_submit(dev, commands, last ? 2 : 1, NULL, st->slot->done);
+    st->slot->in_flight = r == CDL_OK;
     if (r == CDL_OK && !last)
         r = cdl_slot_wait(s, st->slot, UINT64_MAX);
 error:
@@ -77,18 +97,21 @@ static cdl_result submit_tensors(struct cdl_stage *st, const struct cdl_pixels *
 
 cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_pixels *images, int count) {
     const cdl_log *log = &s->dev->log;
-    CDL_REQUIRE(log, images != NULL && count >= 1 && count <= s->info.max_batch);
+    CDL_EXPECT(log, images, "images is NULL");
+    CDL_EXPECT(log, count >= 1 && count <= s->info.max_batch, "count is %d; 1 to %d (max_batch) are possible", count,
+               s->info.max_batch);
     struct cdl_slot *slot = cdl_idle_slot(s, slot_index);
     if (!slot)
         return cdl_fail(log, CDL_ERR_INVALID, "%s: slot %d is out of range or busy, or a run is half recorded",
                         __func__, slot_index);
-    for (int i = 0; i < count; i++) {
-        CDL_REQUIRE(log, valid_pixels(s, &images[i]));
-        CDL_REQUIRE(log, (images[i].format == CDL_FORMAT_TENSOR_F32) == (images[0].format == CDL_FORMAT_TENSOR_F32));
-    }
     cdl_result r = CDL_OK;
+    for (int i = 0; r == CDL_OK && i < count; i++)
+        r = check_pixels(s, images, i);
+    if (r != CDL_OK)
+        return r;
+    r = cdl_slot_settle(s, slot);
     slot->num_images = 0;
-    if (slot->recorded_images != count)
+    if (r == CDL_OK && slot->recorded_images != count)
         r = cdl_record_network(s, slot, count);
     if (r == CDL_OK) {
         struct cdl_stage stage = cdl_stage_begin(s, slot);
@@ -103,11 +126,58 @@ cdl_result cdl_session_submit(cdl_session *s, int slot_index, const struct cdl_p
 }
 
 cdl_result cdl_slot_wait(struct cdl_session *s, struct cdl_slot *slot, uint64_t timeout_ns) {
-    return cdl_timeline_wait(s->dev, slot->done, slot->submitted, timeout_ns);
+    const cdl_result r = slot->in_flight ? cdl_fence_wait(s->dev, slot->done, timeout_ns) : CDL_OK;
+    slot->in_flight = slot->in_flight && r != CDL_OK;
+    return r;
+}
+
+cdl_result cdl_slot_recordings_done(struct cdl_session *s, struct cdl_slot *slot) {
+    uint32_t progress;
+    if (slot->recordings == slot->settled)
+        return CDL_OK;
+    const cdl_result r = cdl_buffer_invalidate(&slot->readback, s->dev);
+    if (r != CDL_OK)
+        return r;
+    memcpy(&progress, (const uint8_t *)slot->readback.mapped + s->results.progress, sizeof progress);
+    if (progress != slot->recordings)
+        return CDL_NOT_READY;
+    slot->settled = slot->recordings;
+    return CDL_OK;
+}
+
+static cdl_result too_long(const struct cdl_session *s, const struct cdl_slot *slot, uint64_t patience) {
+    return cdl_fail(&s->dev->log, CDL_ERR_INVALID,
+                    "slot %d: the queue did not finish what was submitted to it within %.3g s; was a semaphore that it "
+                    "waits for never signalled?",
+                    (int)(slot - s->slots), (double)patience / 1e9);
+}
+
+cdl_result cdl_slot_settle(struct cdl_session *s, struct cdl_slot *slot) {
+    struct cdl_device *dev = s->dev;
+    // Only a host's semaphores, and what else a host submits, can make a wait endless.
+    const uint64_t patience = s->inputs ? dev->patience_ns : UINT64_MAX;
+    cdl_result r = cdl_slot_wait(s, slot, patience);
+    if (r == CDL_OK)
+        r = cdl_slot_recordings_done(s, slot);
+    else if (r == CDL_NOT_READY)
+        r = too_long(s, slot, patience);
+    if (r == CDL_NOT_READY) {
+        // An empty submission: its fence is signalled after all that was submitted before it.
+        r = cdl_queue_submit(dev, NULL, 0, NULL, slot->done);
+        slot->in_flight = r == CDL_OK;
+        if (r == CDL_OK)
+            r = cdl_slot_wait(s, slot, patience);
+        if (r == CDL_OK)
+            slot->settled = slot->recordings;
+        else if (r == CDL_NOT_READY)
+            r = too_long(s, slot, patience);
+    }
+    return r;
 }
 
 cdl_result cdl_session_wait(cdl_session *s, int slot_index, uint64_t timeout_ns) {
-    CDL_REQUIRE(&s->dev->log, slot_index >= 0 && slot_index < s->info.num_slots);
+    CDL_EXPECT(&s->dev->log, slot_index >= 0 && slot_index < s->info.num_slots, "cdl_session_wait: slot is %d of %d",
+               slot_index, s->info.num_slots);
     struct cdl_slot *slot = &s->slots[slot_index];
     if (slot->state == CDL_SLOT_IDLE)
         return CDL_OK;

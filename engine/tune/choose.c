@@ -60,18 +60,22 @@ static int choose_for_one(struct cdl_tuner *t, const struct cdl_work *work, cons
         return 0;
     cdl_work_key(key, work, t->batch, t->fp16);
     int chosen = recall(t, key, kernels, count);
-    if (chosen >= 0 && chosen < count && cdl_tuner_trusts(t, work, &kernels[chosen]))
+    if (chosen >= 0 && chosen < count && cdl_tuner_trusts(t, work, &kernels[chosen])) {
+        t->num_timed++;
         return chosen;
+    }
     chosen = -1;
     if (cdl_tuner_may_measure(t)) {
         double ns = 0;
         chosen = measure_all(t, work, kernels, count, t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : count, &ns);
         if (chosen >= 0 && ns > 0)
             remember(t, key, &kernels[chosen], ns);
+        *(ns > 0 ? &t->num_timed : &t->num_ranked) += 1;
     } else {
         for (int i = 0; i < count && chosen < 0 && t->result == CDL_OK; i++)
             if (cdl_tuner_trusts(t, work, &kernels[i]))
                 chosen = i;
+        t->num_ranked++;
     }
     t->none_works = t->none_works || (chosen < 0 && t->result == CDL_OK);
     return chosen;

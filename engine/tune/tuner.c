@@ -41,7 +41,8 @@ static void close_findings(struct cdl_device *dev, void *data) {
 }
 
 struct cdl_findings *cdl_findings_of(struct cdl_device *dev) {
-    static const struct cdl_device_data_kind kind = {sizeof(struct cdl_findings), open_findings, close_findings};
+    static const struct cdl_device_data_kind kind = {
+        .size = sizeof(struct cdl_findings), .open = open_findings, .close = close_findings};
     return cdl_device_data(dev, &kind);
 }
 

@@ -18,6 +18,7 @@ struct cdl_tuner {
     struct cdl_once once;
     struct cdl_buffer scratch;
     int num_checked, num_measured;
+    int num_timed, num_ranked; // convolutions whose kernel was chosen by its time, now or earlier, and by rank
 };
 
 // choose.c: for cdl_plan_params, with a tuner as choose_ctx. For `choose`: the index of the kernel to use among

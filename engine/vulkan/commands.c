@@ -23,7 +23,7 @@ cdl_result cdl_command_pool_create(VkCommandPool *out, struct cdl_device *dev) {
         .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = dev->queue_family,
     };
-    CDL_VK(dev, CreateCommandPool(dev->handle, &info, NULL, out));
+    CDL_VK(dev, CreateCommandPool(dev->handle, &info, dev->allocator, out));
 error:
     return r;
 }
@@ -46,7 +46,7 @@ cdl_result cdl_timestamps_create(VkQueryPool *out, struct cdl_device *dev, uint3
     };
     *out = VK_NULL_HANDLE;
     if (dev->timestamp_bits)
-        CDL_VK(dev, CreateQueryPool(dev->handle, &info, NULL, out));
+        CDL_VK(dev, CreateQueryPool(dev->handle, &info, dev->allocator, out));
 error:
     return r;
 }

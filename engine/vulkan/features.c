@@ -1,283 +1,255 @@
-// features.c - see features.h.
+// features.c - see features.h. All that is specific to one feature stands in one line of a table.
+//
+// A feature has a structure of its own and, from the version on that took it in, one of that version's structures; a
+// chain may hold either of the two. Its own structure needs an extension before that version.
 #include "vulkan/features.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "kernels/workarounds.h"
 #include "vulkan/select.h"
+#include "cdl/cdl_vulkan.h" // after those: they hide Vulkan's prototypes
 
-_Static_assert(CDL_DRIVER_SWIFTSHADER == (int)VK_DRIVER_ID_GOOGLE_SWIFTSHADER, "as Vulkan numbers it");
-_Static_assert(CDL_DRIVER_LAVAPIPE == (int)VK_DRIVER_ID_MESA_LLVMPIPE, "as Vulkan numbers it");
-_Static_assert(CDL_DRIVER_NVK == (int)VK_DRIVER_ID_MESA_NVK, "as Vulkan numbers it");
+enum use {
+    INFORMS,     // told to who asks
+    TESTS,       // enabled on devices of our own
+    RECOMMENDED, // makes Cardinal faster
+    REQUIRED,
+};
 
-// ---- what to enable
+struct feature {
+    const char *name;
+    size_t at;      // in cdl_features
+    int own, whole; // structure types; older headers' enumeration lacks some; 0: none
+    size_t own_size, own_at, whole_at;
+    uint32_t core;         // the version that took it in; 0: none
+    const char *extension; // with it before; NULL: every version that we take has it
+    enum use use;
+};
 
-static bool take_extension(struct cdl_features *f, const struct cdl_extensions *offered, const char *name) {
-    if (!cdl_extensions_have(offered, name))
-        return false;
-    f->extensions[f->num_extensions++] = name;
-    return true;
+#define OWN(field, Structure, TYPE, member) \
+    .name = #member, .at = offsetof(struct cdl_features, field), .own = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##TYPE, \
+    .own_size = sizeof(VkPhysicalDevice##Structure), .own_at = offsetof(VkPhysicalDevice##Structure, member)
+#define WHOLE(number, member) \
+    .whole = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_##number##_FEATURES, \
+    .whole_at = offsetof(VkPhysicalDeviceVulkan1##number##Features, member), .core = VK_API_VERSION_1_##number
+// A feature that Vulkan 1.`number` took in; one that no version did.
+#define TAKEN(field, Structure, TYPE, member, number, name, used) \
+    { OWN(field, Structure, TYPE, member), WHOLE(number, member), .extension = name, .use = used }
+#define EXTRA(field, Structure, TYPE, member, name, used) \
+    { OWN(field, Structure, TYPE, member), .extension = name, .use = used }
+
+static const struct feature table[] = {
+    TAKEN(buffer_address, BufferDeviceAddressFeatures, BUFFER_DEVICE_ADDRESS_FEATURES, bufferDeviceAddress, 2,
+          VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME, REQUIRED),
+    TAKEN(timeline, TimelineSemaphoreFeatures, TIMELINE_SEMAPHORE_FEATURES, timelineSemaphore, 2,
+          VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(float16, ShaderFloat16Int8Features, SHADER_FLOAT16_INT8_FEATURES, shaderFloat16, 2,
+          VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(memory_model, VulkanMemoryModelFeatures, VULKAN_MEMORY_MODEL_FEATURES, vulkanMemoryModel, 2,
+          VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(memory_model_device, VulkanMemoryModelFeatures, VULKAN_MEMORY_MODEL_FEATURES, vulkanMemoryModelDeviceScope, 2,
+          VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(storage16, 16BitStorageFeatures, 16BIT_STORAGE_FEATURES, storageBuffer16BitAccess, 1, NULL, RECOMMENDED),
+    TAKEN(storage8, 8BitStorageFeatures, 8BIT_STORAGE_FEATURES, storageBuffer8BitAccess, 2,
+          VK_KHR_8BIT_STORAGE_EXTENSION_NAME, INFORMS),
+    TAKEN(maintenance4, Maintenance4Features, MAINTENANCE_4_FEATURES, maintenance4, 3,
+          VK_KHR_MAINTENANCE_4_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(subgroup_sizes, SubgroupSizeControlFeatures, SUBGROUP_SIZE_CONTROL_FEATURES, subgroupSizeControl, 3,
+          VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(full_subgroups, SubgroupSizeControlFeatures, SUBGROUP_SIZE_CONTROL_FEATURES, computeFullSubgroups, 3,
+          VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, RECOMMENDED),
+    TAKEN(int8_dot, ShaderIntegerDotProductFeatures, SHADER_INTEGER_DOT_PRODUCT_FEATURES, shaderIntegerDotProduct, 3,
+          VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, RECOMMENDED),
+    EXTRA(statistics, PipelineExecutablePropertiesFeaturesKHR, PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+          pipelineExecutableInfo, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, TESTS),
+    EXTRA(matrix, CooperativeMatrixFeaturesKHR, COOPERATIVE_MATRIX_FEATURES_KHR, cooperativeMatrix,
+          VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, RECOMMENDED),
+    EXTRA(matrix2_workgroup, CooperativeMatrix2FeaturesNV, COOPERATIVE_MATRIX_2_FEATURES_NV,
+          cooperativeMatrixWorkgroupScope, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME, RECOMMENDED),
+    EXTRA(matrix2_flexible, CooperativeMatrix2FeaturesNV, COOPERATIVE_MATRIX_2_FEATURES_NV,
+          cooperativeMatrixFlexibleDimensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME, RECOMMENDED),
+    EXTRA(matrix2_conversions, CooperativeMatrix2FeaturesNV, COOPERATIVE_MATRIX_2_FEATURES_NV,
+          cooperativeMatrixConversions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME, RECOMMENDED),
+    EXTRA(matrix2_per_element, CooperativeMatrix2FeaturesNV, COOPERATIVE_MATRIX_2_FEATURES_NV,
+          cooperativeMatrixPerElementOperations, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME, RECOMMENDED),
+};
+static const char int64_name[] = "shaderInt64"; // the one in VkPhysicalDeviceFeatures
+
+static VkBool32 *flag_at(void *structure, size_t at) { return (VkBool32 *)(void *)((uint8_t *)structure + at); }
+static VkBool32 *flag_of(struct cdl_features *f, const struct feature *feature) { return flag_at(f, feature->at); }
+static bool in_core(const struct feature *f, uint32_t version) { return f->core && version >= f->core; }
+
+// What makes a feature legal to use beside its own bit.
+static void drop_dependents(struct cdl_features *f, uint32_t version) {
+    if (!f->float16 || !f->memory_model ||
+        version < VK_API_VERSION_1_2) // the matrix shaders declare both, in SPIR-V 1.5
+        f->matrix = VK_FALSE;
+    if (!f->matrix)
+        f->matrix2_workgroup = f->matrix2_flexible = f->matrix2_conversions = f->matrix2_per_element = VK_FALSE;
 }
 
-// `features` (pNext NULL) as the device supports it.
-static void query(const struct cdl_device *dev, void *features) {
-    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = features};
-    dev->instance.vki.GetPhysicalDeviceFeatures2(dev->physical, &all);
+uint32_t cdl_usable_version(const struct cdl_instance *in, VkPhysicalDevice physical) {
+    VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    in->vki.GetPhysicalDeviceProperties2(physical, &p);
+    return p.properties.apiVersion < in->version ? p.properties.apiVersion : in->version;
 }
 
-static void prepend(struct cdl_features *f, void *structure) {
-    ((VkBaseOutStructure *)structure)->pNext = (VkBaseOutStructure *)f->chain;
-    f->chain = structure;
-}
+// ---- what a device supports
 
-static void choose_matrix_features(struct cdl_features *f, const struct cdl_device *dev,
-                                   const struct cdl_extensions *offered) {
-    if (!f->v12.shaderFloat16 || !f->v12.vulkanMemoryModel)
-        return; // the cooperative matrix shaders declare both
-    if (cdl_extensions_have(offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
-        query(dev, &f->matrix);
-        f->matrix.cooperativeMatrixRobustBufferAccess = VK_FALSE;
+void cdl_features_supported(struct cdl_features *out, const struct cdl_instance *in, VkPhysicalDevice physical) {
+    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    struct cdl_extensions offered = cdl_device_extensions(in, physical);
+    const uint32_t version = cdl_usable_version(in, physical);
+    *out = (struct cdl_features){0};
+    in->vki.GetPhysicalDeviceFeatures2(physical, &all);
+    out->int64 = all.features.shaderInt64;
+    for (size_t i = 0; i < CDL_COUNT(table); i++) {
+        const struct feature *f = &table[i];
+        union {
+            VkBaseOutStructure base;
+            uint64_t room[16];
+        } own = {.base = {.sType = (VkStructureType)f->own}};
+        if (!in_core(f, version) && !cdl_extensions_have(&offered, f->extension))
+            continue; // a structure that the driver does not know must not be asked for
+        all.pNext = &own;
+        in->vki.GetPhysicalDeviceFeatures2(physical, &all);
+        *flag_of(out, f) = *flag_at(&own, f->own_at);
     }
-    if (!f->matrix.cooperativeMatrix)
-        return;
-    take_extension(f, offered, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    prepend(f, &f->matrix);
-    if (take_extension(f, offered, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) {
-        query(dev, &f->matrix2);
-        prepend(f, &f->matrix2);
-    }
-}
-
-void cdl_features_choose(struct cdl_features *out, const struct cdl_device *dev) {
-    *out = (struct cdl_features){
-        .v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
-        .maintenance4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES},
-        .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES},
-        .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
-        .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
-        .matrix2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV},
-        .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES},
-        .executables = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR},
-    };
-    struct cdl_extensions offered = cdl_device_extensions(&dev->instance, dev->physical);
-    VkPhysicalDeviceVulkan12Features supported = out->v12;
-    query(dev, &supported);
-    VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    dev->instance.vki.GetPhysicalDeviceFeatures2(dev->physical, &core);
-    out->core.shaderInt64 = core.features.shaderInt64;
-    out->v12.bufferDeviceAddress = VK_TRUE; // without these two no device is usable
-    out->v12.timelineSemaphore = VK_TRUE;
-    out->v12.shaderFloat16 = supported.shaderFloat16;
-    out->v12.vulkanMemoryModel = supported.vulkanMemoryModel;
-    out->v12.vulkanMemoryModelDeviceScope = supported.vulkanMemoryModelDeviceScope;
-    prepend(out, &out->v12);
-    VkPhysicalDevice16BitStorageFeatures halves = out->storage16;
-    query(dev, &halves);
-    out->storage16.storageBuffer16BitAccess = halves.storageBuffer16BitAccess;
-    prepend(out, &out->storage16);
-    if (dev->info.api_version >= VK_API_VERSION_1_3) { // has it; SPIR-V 1.6 gives a workgroup's size in its way
-        out->maintenance4.maintenance4 = VK_TRUE;
-        prepend(out, &out->maintenance4);
-    }
-    // Its functions and flags are core in 1.3, but a 1.2 driver may have it as an extension.
-    if (take_extension(out, &offered, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
-        query(dev, &out->sizes);
-        prepend(out, &out->sizes);
-    }
-    if (take_extension(out, &offered, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
-        query(dev, &out->executables);
-        prepend(out, &out->executables);
-    }
-    if (take_extension(out, &offered, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
-        query(dev, &out->dot);
-        out->int8_dot = out->dot.shaderIntegerDotProduct;
-        prepend(out, &out->dot);
-    }
-    out->pipeline_feedback = take_extension(out, &offered, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
-    choose_matrix_features(out, dev, &offered);
-    // A device that lists it (MoltenVK) must have it enabled.
-    take_extension(out, &offered, "VK_KHR_portability_subset");
+    out->pipeline_feedback = version >= VK_API_VERSION_1_3 ||
+                             cdl_extensions_have(&offered, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
+    drop_dependents(out, version);
     free(offered.items);
 }
 
-// ---- what kernels may rely on
+// ---- what a device is to be created with
 
-// Larger is better; 0: of no use here. Shapes as deep as 16 keep NVIDIA's and AMD's units busy with one instruction
-// each.
-static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *p) {
-    const bool types = p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                       p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
-    const bool sizes =
-        (p->MSize == 8 || p->MSize == 16) && (p->NSize == 8 || p->NSize == 16) && (p->KSize == 8 || p->KSize == 16);
-    return types && sizes && p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation
-               ? p->MSize * p->NSize * p->KSize
-               : 0;
+static bool add_extension(struct cdl_vk_enabled *out, const char *name) {
+    for (int i = 0; i < out->num_extensions; i++)
+        if (!strcmp(out->extensions[i], name))
+            return true;
+    if (out->num_extensions >= (int)CDL_COUNT(out->extensions))
+        return false;
+    out->extensions[out->num_extensions++] = name;
+    return true;
 }
 
-static void read_matrix_shapes(struct cdl_device *dev) {
-    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)dev->instance.vkg.GetInstanceProcAddr(
-            dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
-    uint32_t count = 0, best = 0;
-    if (!list || list(dev->physical, &count, NULL) < 0 || count == 0)
-        return;
-    VkCooperativeMatrixPropertiesKHR *shapes = calloc(count, sizeof *shapes);
-    if (!shapes)
-        return; // no matrix kernels: slower, not wrong
-    for (uint32_t i = 0; i < count; i++)
-        shapes[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-    if (list(dev->physical, &count, shapes) < 0)
-        count = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (shape_value(&shapes[i]) > best) {
-            best = shape_value(&shapes[i]);
-            dev->caps.matrix_m = shapes[i].MSize;
-            dev->caps.matrix_n = shapes[i].NSize;
-            dev->caps.matrix_k = shapes[i].KSize;
-        }
-    free(shapes);
+// The flag in a chain, in whichever structure has it; NULL: none does.
+static VkBool32 *find_flag(const struct feature *f, void *chain) {
+    for (VkBaseOutStructure *s = chain; s; s = s->pNext) {
+        if (f->whole && (int)s->sType == f->whole)
+            return flag_at(s, f->whole_at);
+        if ((int)s->sType == f->own)
+            return flag_at(s, f->own_at);
+    }
+    return NULL;
 }
 
-static void read_matrix_grains(struct cdl_device *dev, bool workgroup_scope) {
-    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV list =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)dev->instance.vkg.GetInstanceProcAddr(
-            dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
-    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV};
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-                                              .pNext = &limits};
-    struct cdl_caps *caps = &dev->caps;
-    uint32_t count = 0;
-    if (!list || list(dev->physical, &count, NULL) < 0 || count == 0)
-        return;
-    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *all = calloc(count, sizeof *all);
-    if (!all)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        all[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
-    if (list(dev->physical, &count, all) < 0)
-        count = 0;
-    dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
-    caps->matrix_reserved_bytes = limits.cooperativeMatrixWorkgroupScopeReservedSharedMemory;
-    for (uint32_t i = 0; i < count && caps->num_matrix_grains < (int)CDL_COUNT(caps->matrix_grains); i++) {
-        const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *g = &all[i];
-        const bool types = g->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && g->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                           g->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && g->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
-        const bool workgroup = g->scope == VK_SCOPE_WORKGROUP_KHR;
-        if (!types || g->saturatingAccumulation ||
-            (workgroup &&
-             (!workgroup_scope || g->workgroupInvocations > limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize)))
+// Appends the feature's own structure, from the storage.
+static VkBool32 *append_own(const struct feature *f, VkPhysicalDeviceFeatures2 *features, struct cdl_vk_enabled *out,
+                            size_t *used) {
+    VkBaseOutStructure *last = (VkBaseOutStructure *)(void *)features,
+                       *own = (VkBaseOutStructure *)(void *)&out->storage[*used];
+    *used += (f->own_size + sizeof out->storage[0] - 1) / sizeof out->storage[0];
+    while (last->pNext)
+        last = last->pNext;
+    own->sType = (VkStructureType)f->own;
+    last->pNext = own;
+    return flag_at(own, f->own_at);
+}
+
+cdl_result cdl_features_enable(struct cdl_vk_enabled *out, VkPhysicalDeviceFeatures2 *features,
+                               const struct cdl_features *supported, const struct cdl_instance *in,
+                               VkPhysicalDevice physical, bool own) {
+    struct cdl_features have = *supported;
+    struct cdl_extensions offered = cdl_device_extensions(in, physical);
+    const uint32_t version = cdl_usable_version(in, physical);
+    size_t used = 0;
+    bool fit = true;
+    memset(out->storage, 0, sizeof out->storage);
+    features->features.shaderInt64 |= have.int64;
+    for (size_t i = 0; i < CDL_COUNT(table); i++) {
+        const struct feature *f = &table[i];
+        if (!*flag_of(&have, f) || f->use < (own ? TESTS : RECOMMENDED))
             continue;
-        const int at = caps->num_matrix_grains++;
-        caps->matrix_grains[at].invocations = workgroup ? g->workgroupInvocations : 0;
-        caps->matrix_grains[at].m = g->MGranularity;
-        caps->matrix_grains[at].n = g->NGranularity;
-        caps->matrix_grains[at].k = g->KGranularity;
+        VkBool32 *flag = find_flag(f, features->pNext);
+        if (!flag)
+            flag = append_own(f, features, out, &used);
+        *flag = VK_TRUE;
+        if (!in_core(f, version))
+            fit = add_extension(out, f->extension) && fit;
     }
-    free(all);
+    if (version < VK_API_VERSION_1_3 && have.pipeline_feedback)
+        fit = add_extension(out, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME) && fit;
+    if (cdl_extensions_have(&offered, "VK_KHR_portability_subset")) // who lists it (MoltenVK) wants it enabled
+        fit = add_extension(out, "VK_KHR_portability_subset") && fit;
+    free(offered.items);
+    return fit ? CDL_OK
+               : cdl_fail(in->log, CDL_ERR_INVALID, "extensions: more than %d with Cardinal's",
+                          (int)CDL_COUNT(out->extensions));
 }
 
-// Subgroup sizes: which one a kernel may count on, and whether pipelines must ask for it.
-static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_features *f,
-                                const VkPhysicalDeviceVulkan11Properties *v11,
-                                const VkPhysicalDeviceSubgroupSizeControlProperties *sizes) {
-    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-    const bool control = f->sizes.subgroupSizeControl && f->sizes.computeFullSubgroups;
-    dev->subgroup_size_control = control && (sizes->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
-    // Without size control a driver may run a shader at another size than it reports (AMD, Intel), unless it has
-    // but one; CPU drivers have one.
-    const bool known = dev->subgroup_size_control || dev->info.software ||
-                       (control && sizes->minSubgroupSize == sizes->maxSubgroupSize);
-    dev->caps.subgroup_size = v11->subgroupSize;
-    dev->caps.subgroup_shuffle = (v11->subgroupSupportedOperations & needed) == needed &&
-                                 (v11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && known;
-    if (known && f->matrix.cooperativeMatrix) {
-        // AMD's matrix instructions are made for waves of 32, Intel's for the narrowest subgroup there is, whatever
-        // size the driver prefers elsewhere.
-        const bool intel = dev->info.vendor_id == 0x8086;
-        const bool can_be_32 =
-            dev->subgroup_size_control && sizes->minSubgroupSize <= 32 && sizes->maxSubgroupSize >= 32;
-        dev->caps.matrix_subgroup = can_be_32 ? intel ? sizes->minSubgroupSize : 32 : v11->subgroupSize;
+// ---- what a device was created with
+
+static bool enables(const struct cdl_vk_import_params *p, const char *name) {
+    for (int i = 0; i < p->num_extensions; i++)
+        if (p->extensions[i] && !strcmp(p->extensions[i], name))
+            return true;
+    return false;
+}
+
+// The least version with which such a chain and such extensions make sense.
+uint32_t cdl_features_infer_version(const struct cdl_vk_import_params *host) {
+    uint32_t version = CDL_VK_MIN_VERSION;
+    for (const VkBaseInStructure *s = host->features->pNext; s; s = s->pNext) {
+        const bool vulkan12 = s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES || // came with 1.2
+                              s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES)
+            version = VK_API_VERSION_1_3;
+        else if (vulkan12 && version < VK_API_VERSION_1_2)
+            version = VK_API_VERSION_1_2;
     }
-}
-
-static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
-    // The last level of cache is 16 to 96 MB on discrete GPUs since 2020 (A100 40, H100 50, Ada 24 to 72, RDNA 2 to 4
-    // 16 to 128), and some 128 processors work on tiles of 64x128 outputs. Integrated ones share 4 MB or more, and are
-    // an eighth as wide.
-    if (type == CDL_DEVICE_DISCRETE || type == CDL_DEVICE_VIRTUAL) {
-        caps->cache_bytes = 32u << 20;
-        caps->fill_outputs = 128 * 64 * 128;
-    } else if (type == CDL_DEVICE_INTEGRATED) {
-        caps->cache_bytes = 4u << 20;
-        caps->fill_outputs = 16 * 64 * 128;
-    } else if (type == CDL_DEVICE_CPU) { // half the last level of a server's part, and tiles of 32x32 outputs
-        caps->cache_bytes = 16u << 20;
-        caps->fill_outputs = 32 * 32 * 32;
+    for (size_t i = 0; i < CDL_COUNT(table); i++) {
+        const VkBool32 *flag = find_flag(&table[i], host->features->pNext);
+        if (flag && *flag && table[i].core > version && !enables(host, table[i].extension))
+            version = table[i].core;
     }
+    return version;
 }
 
-static void log_workarounds(const struct cdl_device *dev) {
-    for (int i = 0; i < cdl_num_workarounds; i++) {
-        const struct cdl_workaround *w = &cdl_workaround_table[i];
-        if (cdl_workaround_applies(w, &dev->caps))
-            cdl_logf(&dev->log, CDL_LOG_DEBUG, "%s, workaround: %s", dev->info.name, w->name);
+void cdl_features_read(struct cdl_features *out, const struct cdl_vk_import_params *host, uint32_t version,
+                       const char **without) {
+    *out = (struct cdl_features){.int64 = host->features->features.shaderInt64};
+    *without = NULL;
+    for (size_t i = 0; i < CDL_COUNT(table); i++) {
+        const struct feature *f = &table[i];
+        const VkBool32 *flag = find_flag(f, host->features->pNext);
+        if (!flag || !*flag)
+            continue;
+        if (in_core(f, version) || enables(host, f->extension))
+            *flag_of(out, f) = VK_TRUE;
+        else if (f->use == REQUIRED)
+            *without = f->extension;
     }
+    out->pipeline_feedback =
+        version >= VK_API_VERSION_1_3 || enables(host, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
+    drop_dependents(out, version);
 }
 
-// Whether the host's memory and the device's are two: a bus lies between them, or the host cannot reach the other.
-static bool has_memory_of_its_own(const struct cdl_device *dev) {
-    const VkMemoryPropertyFlags both = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
-    bool shared = false;
-    for (uint32_t i = 0; i < dev->memory.memoryTypeCount; i++)
-        shared = shared || (dev->memory.memoryTypes[i].propertyFlags & both) == both;
-    return !shared || (dev->info.type != CDL_DEVICE_INTEGRATED && dev->info.type != CDL_DEVICE_CPU);
-}
-
-void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f) {
-    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
-                                              .pNext = &driver};
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
-    if (f->sizes.subgroupSizeControl)
-        driver.pNext = &sizes;
-    dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
-    const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
-    dev->timestamp_period = limits->timestampPeriod;
-    dev->storage_align = limits->minStorageBufferOffsetAlignment ? limits->minStorageBufferOffsetAlignment : 1;
-    dev->max_storage_range = limits->maxStorageBufferRange;
-    dev->max_allocation = v11.maxMemoryAllocationSize;
-    dev->pipeline_feedback = f->pipeline_feedback;
-    dev->int8_dot = f->int8_dot;
-    dev->executable_statistics = f->executables.pipelineExecutableInfo;
-
-    dev->caps = (struct cdl_caps){
-        .vendor_id = properties.properties.vendorID,
-        .driver_id = (uint32_t)driver.driverID,
-        .driver_version = properties.properties.driverVersion,
-        .software = dev->info.software,
-        .int64 = f->core.shaderInt64,
-        .fp16_arithmetic = f->v12.shaderFloat16,
-        .max_workgroup_size = limits->maxComputeWorkGroupInvocations < limits->maxComputeWorkGroupSize[0]
-                                  ? limits->maxComputeWorkGroupInvocations
-                                  : limits->maxComputeWorkGroupSize[0],
-        .max_shared_bytes = limits->maxComputeSharedMemorySize,
-    };
-    guess_size(&dev->caps, dev->info.type);
-    read_subgroup_sizes(dev, f, &v11, &sizes);
-    if (dev->caps.matrix_subgroup)
-        read_matrix_shapes(dev);
-    const bool flexible = f->matrix2.cooperativeMatrixFlexibleDimensions && f->matrix2.cooperativeMatrixConversions &&
-                          f->matrix2.cooperativeMatrixPerElementOperations;
-    // Its shaders are SPIR-V 1.6 and store single halves.
-    if (dev->caps.matrix_m && flexible && f->storage16.storageBuffer16BitAccess && f->maintenance4.maintenance4)
-        read_matrix_grains(dev, f->matrix2.cooperativeMatrixWorkgroupScope);
-
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
-    dev->instance.vki.GetPhysicalDeviceMemoryProperties2(dev->physical, &memory);
-    dev->memory = memory.memoryProperties;
-    dev->copies_uploads = has_memory_of_its_own(dev);
-    log_workarounds(dev);
+void cdl_features_restrict(struct cdl_features *out, const struct cdl_features *supported, char *text, size_t size) {
+    struct cdl_features have = *supported;
+    bool first = true;
+    text[0] = 0;
+    out->pipeline_feedback &= have.pipeline_feedback;
+    for (size_t i = 0; i <= CDL_COUNT(table); i++) {
+        const bool core = i == CDL_COUNT(table);
+        VkBool32 *flag = core ? &out->int64 : flag_of(out, &table[i]),
+                 *can = core ? &have.int64 : flag_of(&have, &table[i]);
+        *flag &= *can; // a host may pass what it wished for: what the device cannot do was not enabled
+        if (*flag || !*can || (!core && table[i].use != RECOMMENDED))
+            continue;
+        cdl_format_text(text + strlen(text), size - strlen(text), "%s%s", first ? "" : ", ",
+                        core ? int64_name : table[i].name);
+        first = false;
+    }
 }

@@ -73,12 +73,14 @@ static cdl_result open_loader(struct cdl_instance *out) {
 #define LOAD(name) out->vkg.name = (PFN_vk##name)out->vkg.GetInstanceProcAddr(NULL, "vk" #name);
     CDL_VK_GLOBAL_FUNCTIONS(LOAD)
 #undef LOAD
-    uint32_t version = VK_API_VERSION_1_0;
+    out->version = VK_API_VERSION_1_0;
     if (out->vkg.EnumerateInstanceVersion)
-        out->vkg.EnumerateInstanceVersion(&version);
-    if (version < VK_API_VERSION_1_2)
-        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED, "the Vulkan loader is version %u.%u, 1.2 is needed; update it",
-                        VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+        out->vkg.EnumerateInstanceVersion(&out->version);
+    if (out->version < VK_API_VERSION_1_1)
+        return cdl_fail(out->log, CDL_ERR_UNSUPPORTED, "the Vulkan loader is version %u.%u, 1.1 is needed; update it",
+                        VK_API_VERSION_MAJOR(out->version), VK_API_VERSION_MINOR(out->version));
+    if (out->version > VK_API_VERSION_1_3)
+        out->version = VK_API_VERSION_1_3; // what we ask for
     return CDL_OK;
 }
 
@@ -130,7 +132,7 @@ static VkResult create_handle(struct cdl_instance *out, bool validate) {
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pEngineName = "Cardinal",
-        .apiVersion = VK_API_VERSION_1_3,
+        .apiVersion = out->version,
     };
     info.pApplicationInfo = &application;
     if (has_extension(out, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { // lists MoltenVK too

@@ -10,6 +10,7 @@ struct cdl_instance {
     struct cdl_vk_global vkg;
     struct cdl_vk_instance_table vki;
     VkInstance handle;
+    uint32_t version; // no newer functions and structures may be used with it
     VkDebugUtilsMessengerEXT messenger;
     const cdl_log *log; // outlives the instance
 };

@@ -35,7 +35,7 @@ static VkResult allocate(struct cdl_buffer *out, struct cdl_device *dev, const V
         .memoryTypeIndex = (uint32_t)type,
     };
     out->coherent = dev->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    return dev->vkd.AllocateMemory(dev->handle, &info, NULL, &out->memory);
+    return dev->vkd.AllocateMemory(dev->handle, &info, dev->allocator, &out->memory);
 }
 
 cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkDeviceSize size, enum cdl_memory_use use,
@@ -56,7 +56,7 @@ cdl_result cdl_buffer_create(struct cdl_buffer *out, struct cdl_device *dev, VkD
                         "batch or input size, or fp16",
                         dev->info.name, what, (unsigned long long)size >> 20,
                         (unsigned long long)dev->max_allocation >> 20);
-    CDL_VK(dev, CreateBuffer(dev->handle, &info, NULL, &out->handle));
+    CDL_VK(dev, CreateBuffer(dev->handle, &info, dev->allocator, &out->handle));
     VkMemoryRequirements needs;
     dev->vkd.GetBufferMemoryRequirements(dev->handle, out->handle, &needs);
     // Host-visible memory of the device can be small: when it is full, the next kind.
@@ -91,9 +91,9 @@ error:
 
 void cdl_buffer_destroy(struct cdl_buffer *buffer, struct cdl_device *dev) {
     if (buffer->handle)
-        dev->vkd.DestroyBuffer(dev->handle, buffer->handle, NULL);
+        dev->vkd.DestroyBuffer(dev->handle, buffer->handle, dev->allocator);
     if (buffer->memory)
-        dev->vkd.FreeMemory(dev->handle, buffer->memory, NULL); // unmaps too
+        dev->vkd.FreeMemory(dev->handle, buffer->memory, dev->allocator); // unmaps too
     *buffer = (struct cdl_buffer){0};
 }
 

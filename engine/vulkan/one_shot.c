@@ -15,7 +15,7 @@ cdl_result cdl_once_create(struct cdl_once *out, struct cdl_device *dev) {
         .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &out->commands));
-    if ((r = cdl_timeline_create(&out->done, dev)) != CDL_OK ||
+    if ((r = cdl_fence_create(&out->done, dev)) != CDL_OK ||
         (r = cdl_timestamps_create(&out->queries, dev, CDL_ONCE_QUERIES)) != CDL_OK)
         goto error;
     return CDL_OK;
@@ -26,11 +26,11 @@ error:
 
 void cdl_once_destroy(struct cdl_once *once) {
     if (once->queries)
-        once->dev->vkd.DestroyQueryPool(once->dev->handle, once->queries, NULL);
+        once->dev->vkd.DestroyQueryPool(once->dev->handle, once->queries, once->dev->allocator);
     if (once->done)
-        once->dev->vkd.DestroySemaphore(once->dev->handle, once->done, NULL);
+        once->dev->vkd.DestroyFence(once->dev->handle, once->done, once->dev->allocator);
     if (once->pool)
-        once->dev->vkd.DestroyCommandPool(once->dev->handle, once->pool, NULL);
+        once->dev->vkd.DestroyCommandPool(once->dev->handle, once->pool, once->dev->allocator);
     *once = (struct cdl_once){0};
 }
 
@@ -62,14 +62,10 @@ cdl_result cdl_once_run(struct cdl_once *once, uint32_t timestamps) {
     cdl_barrier(once->dev, once->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(once->commands));
-    r = cdl_queue_submit(dev, &once->commands, 1, once->done, once->submitted + 1);
-    if (r != CDL_OK)
-        return r;
-    once->submitted++;
-    r = cdl_timeline_wait(dev, once->done, once->submitted, UINT64_MAX);
-    if (r != CDL_OK)
-        return r;
-    if (once->queries && timestamps)
+    r = cdl_queue_submit(dev, &once->commands, 1, NULL, once->done);
+    if (r == CDL_OK)
+        r = cdl_fence_wait(dev, once->done, UINT64_MAX);
+    if (r == CDL_OK && once->queries && timestamps)
         r = cdl_timestamps_read(dev, once->queries, timestamps, once->ticks);
 error:
     return r;

@@ -8,8 +8,7 @@ struct cdl_once {
     struct cdl_device *dev;
     VkCommandPool pool;
     VkCommandBuffer commands;
-    VkSemaphore done; // timeline
-    uint64_t submitted;
+    VkFence done;
     VkQueryPool queries; // CDL_ONCE_QUERIES timestamps; NULL where the device has none
     uint64_t ticks[32];
 };

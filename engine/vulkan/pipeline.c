@@ -24,11 +24,11 @@ cdl_result cdl_pipeline_layouts_create(struct cdl_device *dev) {
         .pushConstantRangeCount = 1,
         .pPushConstantRanges = &range,
     };
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->pipeline_layout));
-    CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->input_set_layout));
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, dev->allocator, &dev->pipeline_layout));
+    CDL_VK(dev, CreateDescriptorSetLayout(dev->handle, &set, dev->allocator, &dev->input_set_layout));
     layout.setLayoutCount = 1;
     layout.pSetLayouts = &dev->input_set_layout;
-    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, NULL, &dev->input_layout));
+    CDL_VK(dev, CreatePipelineLayout(dev->handle, &layout, dev->allocator, &dev->input_layout));
 error:
     return r;
 }
@@ -56,7 +56,7 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
         .codeSize = spirv->size,
         .pCode = spirv->words,
     };
-    VkResult result = dev->vkd.CreateShaderModule(dev->handle, &code, NULL, &module);
+    VkResult result = dev->vkd.CreateShaderModule(dev->handle, &code, dev->allocator, &module);
     if (result < 0)
         return result;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
@@ -88,8 +88,8 @@ VkResult cdl_pipeline_compile(VkPipeline *out, struct cdl_device *dev, const str
             },
         .layout = program->host_input ? dev->input_layout : dev->pipeline_layout,
     };
-    result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, out);
-    dev->vkd.DestroyShaderModule(dev->handle, module, NULL);
+    result = dev->vkd.CreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, dev->allocator, out);
+    dev->vkd.DestroyShaderModule(dev->handle, module, dev->allocator);
     if (result < 0) {
         *out = VK_NULL_HANDLE;
         return result;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_write.h"
 #include "base/parallel.h"
 #include "vulkan/device.h"
 #include "vulkan/spirv.h"
@@ -57,6 +58,9 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
         if (!dev->cache_dir)
             return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while opening a device");
         memcpy(dev->cache_dir, cache_dir, strlen(cache_dir) + 1);
+        if (!cdl_folder_exists(cache_dir))
+            cdl_logf(&dev->log, CDL_LOG_WARN,
+                     "cache_dir: there is no folder %s; until it is made, every start compiles anew", cache_dir);
         data = cdl_cache_read(&size, cache_dir, KIND, &dev->cache_key, &dev->log);
         if (data && !fits_driver(dev, data, size))
             size = 0;
@@ -66,7 +70,7 @@ cdl_result cdl_pipelines_open(struct cdl_device *dev, const char *cache_dir) {
         .initialDataSize = size,
         .pInitialData = size ? data : NULL,
     };
-    CDL_VK(dev, CreatePipelineCache(dev->handle, &info, NULL, &p->cache));
+    CDL_VK(dev, CreatePipelineCache(dev->handle, &info, dev->allocator, &p->cache));
     p->loaded = size;
     p->saved = cdl_hash(CDL_HASH_START, data, size);
 error:
@@ -96,10 +100,10 @@ void cdl_pipelines_save(struct cdl_device *dev) {
 void cdl_pipelines_close(struct cdl_device *dev) {
     struct cdl_pipelines *p = &dev->pipelines;
     for (int i = 0; i < p->count; i++)
-        dev->vkd.DestroyPipeline(dev->handle, p->items[i].handle, NULL);
+        dev->vkd.DestroyPipeline(dev->handle, p->items[i].handle, dev->allocator);
     free(p->items);
     if (p->cache)
-        dev->vkd.DestroyPipelineCache(dev->handle, p->cache, NULL);
+        dev->vkd.DestroyPipelineCache(dev->handle, p->cache, dev->allocator);
     free(dev->cache_dir);
     dev->cache_dir = NULL;
     *p = (struct cdl_pipelines){0};
@@ -135,7 +139,7 @@ static VkPipeline keep(struct cdl_device *dev, const struct cdl_program *program
         kept = made;
     cdl_mutex_unlock(&dev->lock);
     if (!added)
-        dev->vkd.DestroyPipeline(dev->handle, made, NULL);
+        dev->vkd.DestroyPipeline(dev->handle, made, dev->allocator);
     return kept;
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vulkan/features.h"
+
 struct cdl_extensions cdl_device_extensions(const struct cdl_instance *in, VkPhysicalDevice physical) {
     struct cdl_extensions list = {0};
     if (in->vki.EnumerateDeviceExtensionProperties(physical, NULL, &list.count, NULL) < 0 || !list.count)
@@ -54,26 +56,20 @@ static void describe_memory(const struct cdl_instance *in, VkPhysicalDevice phys
 
 static void describe_features(const struct cdl_instance *in, VkPhysicalDevice physical,
                               const struct cdl_extensions *extensions, struct cdl_device_info *out) {
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-    VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-                                            .pNext = &v12};
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
-    if (cdl_extensions_have(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
-        out->api_version >= VK_API_VERSION_1_3)
-        v12.pNext = &dot;
-    in->vki.GetPhysicalDeviceFeatures2(physical, &features);
-    out->fp16 = v12.shaderFloat16;
-    out->storage16 = v11.storageBuffer16BitAccess;
-    out->storage8 = v12.storageBuffer8BitAccess;
-    out->int8_dot = dot.shaderIntegerDotProduct;
+    struct cdl_features f;
+    cdl_features_supported(&f, in, physical);
+    out->fp16 = f.float16;
+    out->storage16 = f.storage16;
+    out->storage8 = f.storage8;
+    out->int8_dot = f.int8_dot;
     out->coop_matrix = cdl_extensions_have(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     out->coop_matrix2 = cdl_extensions_have(extensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
-    if (!v12.bufferDeviceAddress)
+    if (!f.buffer_address && out->api_version >= VK_API_VERSION_1_2 && in->version < VK_API_VERSION_1_2)
+        cdl_format_text(out->unusable, sizeof out->unusable,
+                        "it has no VK_KHR_buffer_device_address; an instance of Vulkan 1.2 will do "
+                        "(VkApplicationInfo.apiVersion)");
+    else if (!f.buffer_address)
         cdl_format_text(out->unusable, sizeof out->unusable, "lacks bufferDeviceAddress; a newer driver may have it");
-    else if (!v12.timelineSemaphore)
-        cdl_format_text(out->unusable, sizeof out->unusable, "lacks timelineSemaphore; a newer driver may have it");
 }
 
 uint32_t cdl_queue_families(const struct cdl_instance *instance, VkPhysicalDevice physical,
@@ -102,6 +98,20 @@ bool cdl_choose_queue_family(const struct cdl_instance *instance, VkPhysicalDevi
     return found;
 }
 
+void cdl_device_driver(const struct cdl_instance *in, VkPhysicalDevice physical,
+                       VkPhysicalDeviceDriverProperties *out) {
+    *out = (VkPhysicalDeviceDriverProperties){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    in->vki.GetPhysicalDeviceProperties2(physical, &properties);
+    struct cdl_extensions extensions = cdl_device_extensions(in, physical);
+    if ((properties.properties.apiVersion >= VK_API_VERSION_1_2 && in->version >= VK_API_VERSION_1_2) ||
+        cdl_extensions_have(&extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
+        properties.pNext = out;
+        in->vki.GetPhysicalDeviceProperties2(physical, &properties);
+    }
+    free(extensions.items);
+}
+
 void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physical, struct cdl_device_info *out) {
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
@@ -115,20 +125,21 @@ void cdl_device_describe(const struct cdl_instance *in, VkPhysicalDevice physica
         .software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
     };
     cdl_format_text(out->name, sizeof out->name, "%s", p->deviceName);
-    if (p->apiVersion < VK_API_VERSION_1_2) {
-        cdl_format_text(out->unusable, sizeof out->unusable, "its driver offers Vulkan %u.%u, 1.2 is needed",
+    if (p->apiVersion < VK_API_VERSION_1_1) {
+        cdl_format_text(out->unusable, sizeof out->unusable, "its driver offers Vulkan %u.%u, 1.1 is needed",
                         VK_API_VERSION_MAJOR(p->apiVersion), VK_API_VERSION_MINOR(p->apiVersion));
         return;
     }
-    VkPhysicalDeviceVulkan12Properties v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
-    VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
-                                              .pNext = &v12};
-    properties.pNext = &v11;
+    VkPhysicalDeviceDriverProperties driver;
+    VkPhysicalDeviceSubgroupProperties subgroups = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
+    VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, .pNext = &subgroups};
+    properties.pNext = &id;
     in->vki.GetPhysicalDeviceProperties2(physical, &properties);
-    cdl_format_text(out->driver, sizeof out->driver, "%s%s%s", v12.driverName, v12.driverInfo[0] ? " " : "",
-                    v12.driverInfo);
-    format_uuid(v11.deviceUUID, out->uuid);
-    out->subgroup_size = v11.subgroupSize;
+    cdl_device_driver(in, physical, &driver);
+    cdl_format_text(out->driver, sizeof out->driver, "%s%s%s", driver.driverName, driver.driverInfo[0] ? " " : "",
+                    driver.driverInfo);
+    format_uuid(id.deviceUUID, out->uuid);
+    out->subgroup_size = subgroups.subgroupSize;
 
     struct cdl_extensions extensions = cdl_device_extensions(in, physical);
     describe_memory(in, physical, cdl_extensions_have(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), out);

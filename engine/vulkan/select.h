@@ -9,6 +9,9 @@ struct cdl_candidate {
     struct cdl_device_info info;
 };
 
+// The driver's name and number; empty where the driver does not tell.
+void cdl_device_driver(const struct cdl_instance *instance, VkPhysicalDevice physical,
+                       VkPhysicalDeviceDriverProperties *out);
 // What is known of a physical device without creating a logical one.
 void cdl_device_describe(const struct cdl_instance *instance, VkPhysicalDevice physical, struct cdl_device_info *out);
 

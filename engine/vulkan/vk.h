@@ -22,8 +22,8 @@
 
 #define CDL_VK_DEVICE_FUNCTIONS(X) \
     X(DestroyDevice) X(DeviceWaitIdle) X(GetDeviceQueue) X(QueueSubmit) \
-    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores) \
-    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(GetBufferDeviceAddress) \
+    X(CreateFence) X(DestroyFence) X(WaitForFences) X(ResetFences) \
+    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) \
     X(AllocateMemory) X(FreeMemory) X(BindBufferMemory) X(MapMemory) X(UnmapMemory) \
     X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges) \
     X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) \
@@ -47,6 +47,10 @@ struct cdl_vk_instance_table {
 };
 struct cdl_vk_device_table {
     CDL_VK_DEVICE_FUNCTIONS(CDL_VK_DECLARE)
+    PFN_vkGetBufferDeviceAddress GetBufferDeviceAddress; // before Vulkan 1.2 an extension's, by another name
+    // Of VK_EXT_debug_utils; NULL without.
+    PFN_vkCmdBeginDebugUtilsLabelEXT CmdBeginDebugUtilsLabelEXT;
+    PFN_vkCmdEndDebugUtilsLabelEXT CmdEndDebugUtilsLabelEXT;
 };
 
 #endif // CDL_VK_H_

@@ -340,6 +340,9 @@ static void test_no_folder(void **state) {
     harness_expect_ok(cdl_device_create(&dev, cdl_device_params(.log = harness_log(), .name = harness.info.uuid,
                                                                 .cache_dir = "/nonexistent/folder")),
                       "device");
+    assert_int_equal(harness.warnings, 1); // but it is told
+    assert_non_null(strstr(harness.last, "/nonexistent/folder"));
+    harness.warnings = 0;
     run_once(dev, logits, &info);
     cdl_device_destroy(&dev);
 }

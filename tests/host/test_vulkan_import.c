@@ -24,26 +24,27 @@ static int close_all(void **state) {
 // misuse: cdl_vk_import
 static void test_import_refusals(void **state) {
     (void)state;
-    static const char *const functions[] = {"vkGetDeviceProcAddr", "vkGetPhysicalDeviceFeatures2",
-                                            "vkCmdDispatch",       "vkQueueSubmit",
-                                            "vkWaitSemaphores",    "vkGetBufferDeviceAddress"};
+    static const char *const functions[] = {
+        "vkGetDeviceProcAddr",      "vkGetPhysicalDeviceFeatures2", "vkCmdDispatch", "vkQueueSubmit", "vkWaitForFences",
+        "vkGetBufferDeviceAddress", "vkGetBufferDeviceAddressKHR"};
     const struct cdl_vk_import_params good = rig_import_params();
     struct cdl_vk_import_params p = good;
     cdl_device *dev = (cdl_device *)1;
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                            .bufferDeviceAddress = VK_TRUE};
+                                            .timelineSemaphore = VK_TRUE};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v12};
     p.features = &features;
-    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "timelineSemaphore", "no timeline semaphores");
-    assert_null(dev);
-    v12.bufferDeviceAddress = VK_FALSE;
-    v12.timelineSemaphore = VK_TRUE;
     rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "bufferDeviceAddress", "no device addresses");
     features.pNext = NULL;
-    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "bufferDeviceAddress", "no chain");
+    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "cdl_vk_enable_features", "no chain");
+    assert_null(dev);
     p = good;
+    p.api_version = VK_API_VERSION_1_0;
+    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "1.0", "an instance of version 1.0");
+    // A version too low, by mistake: without the extension the feature cannot have been enabled there.
     p.api_version = VK_API_VERSION_1_1;
-    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "1.1", "an instance of version 1.1");
+    p.num_extensions = 0;
+    rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_UNSUPPORTED, "VK_KHR_buffer_device_address", "version 1.1");
     p = good;
     p.queue_family = 31;
     rig_expect_refusal(cdl_vk_import(&dev, &p), CDL_ERR_INVALID, "queue family 31", "a family that is not there");
@@ -85,11 +86,14 @@ static void test_import_refusals(void **state) {
 
     const struct hook_options plain = {0};
     for (size_t i = 0; i < CDL_COUNT(functions); i++) {
+        const bool old = rig.host.api_version < VK_API_VERSION_1_2, last = i + 1 == CDL_COUNT(functions);
+        if (i + (old ? 2 : 1) == CDL_COUNT(functions))
+            continue; // the other version's name
         hook_set_options(&(struct hook_options){.hidden = functions[i]});
-        rig_expect_refusal(cdl_vk_import(&dev, &good), CDL_ERR_UNSUPPORTED, functions[i], functions[i]);
+        rig_expect_refusal(cdl_vk_import(&dev, &good), CDL_ERR_UNSUPPORTED, functions[last ? i - 1 : i], functions[i]);
     }
-    hook_set_options(&(struct hook_options){.version = VK_API_VERSION_1_1});
-    rig_expect_refusal(cdl_vk_import(&dev, &good), CDL_ERR_UNSUPPORTED, "1.1", "a device of version 1.1");
+    hook_set_options(&(struct hook_options){.version = VK_API_VERSION_1_0});
+    rig_expect_refusal(cdl_vk_import(&dev, &good), CDL_ERR_UNSUPPORTED, "1.0", "a device of version 1.0");
     hook_set_options(&plain);
 }
 
@@ -117,15 +121,17 @@ static void test_feature_chains(void **state) {
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
     struct cdl_vk_import_params p = good;
     cdl_device *dev;
-    if (rig.host.api_version < VK_API_VERSION_1_3)
-        v11.pNext = &v12;
-    vkGetPhysicalDeviceFeatures2(rig.host.physical, &features); // all that there is; what the host enabled is less
     p.features = &features;
-    harness_expect_ok(cdl_vk_import(&dev, &p), "the large structures");
-    assert_memory_equal(&dev->caps, &harness.dev->caps, sizeof dev->caps);
-    assert_int_equal(dev->int8_dot, harness.dev->int8_dot);
-    assert_int_equal(dev->subgroup_size_control, harness.dev->subgroup_size_control);
-    cdl_device_destroy(&dev);
+    for (int named = 0; named < 2 && rig.host.api_version >= VK_API_VERSION_1_3; named++) {
+        vkGetPhysicalDeviceFeatures2(rig.host.physical, &features); // all that there is; what the host enabled is less
+        p.api_version = named ? good.api_version : 0;               // which the structures tell
+        harness_expect_ok(cdl_vk_import(&dev, &p), "the large structures");
+        assert_memory_equal(&dev->caps, &harness.dev->caps, sizeof dev->caps);
+        assert_int_equal(dev->int8_dot, harness.dev->int8_dot);
+        assert_int_equal(dev->subgroup_size_control, harness.dev->subgroup_size_control);
+        assert_int_equal(dev->version, harness.dev->version);
+        cdl_device_destroy(&dev);
+    }
 
     VkPhysicalDeviceBufferDeviceAddressFeatures addresses = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
@@ -135,6 +141,7 @@ static void test_feature_chains(void **state) {
         .timelineSemaphore = VK_TRUE};
     features.pNext = &timeline;
     features.features = (VkPhysicalDeviceFeatures){0};
+    p.api_version = 0;
     harness_expect_ok(cdl_vk_import(&dev, &p), "the small structures");
     assert_false(dev->caps.fp16_arithmetic);
     cdl_device_destroy(&dev);
@@ -144,10 +151,15 @@ static void test_feature_chains(void **state) {
 // gives.
 static void test_required_features_suffice(void **state) {
     (void)state;
+    static const char *const extension[] = {VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME};
+    VkPhysicalDeviceBufferDeviceAddressFeatures addresses = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
+    const VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                                .pNext = &addresses};
     struct cdl_vk_import_params p = rig_import_params();
-    p.features = &cdl_vk_required_features;
-    p.extensions = NULL;
-    p.num_extensions = 0;
+    p.features = &features;
+    p.extensions = extension;
+    p.num_extensions = rig.host.api_version < VK_API_VERSION_1_2 ? 1 : 0;
     p.api_version = 0;
     cdl_device *least, *own;
     float logits[CLASSES], expected[CLASSES];
@@ -165,6 +177,261 @@ static void test_required_features_suffice(void **state) {
     }
     cdl_device_destroy(&own);
     cdl_device_destroy(&least);
+}
+
+// misuse: cdl_vk_enable_features
+static void test_enabling_misuse(void **state) {
+    (void)state;
+    const struct cdl_vk_import_params good = rig_import_params();
+    static const char *many[65];
+    struct cdl_vk_import_params p = good;
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    struct cdl_vk_enabled out;
+    rig_expect_refusal(cdl_vk_enable_features(NULL, &features, &good), CDL_ERR_INVALID, "out", "no place");
+    rig_expect_refusal(cdl_vk_enable_features(&out, NULL, &good), CDL_ERR_INVALID, "features", "no features");
+    assert_int_equal(cdl_vk_enable_features(&out, &features, NULL), CDL_ERR_INVALID); // silent: there is no log
+    p.instance = VK_NULL_HANDLE;
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &p), CDL_ERR_INVALID, "instance", "no instance");
+    p = good;
+    p.phys_device = VK_NULL_HANDLE;
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &p), CDL_ERR_INVALID, "phys_device", "no device");
+    p = good;
+    p.get_proc_addr = NULL;
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &p), CDL_ERR_INVALID, "get_proc_addr", "no functions");
+    p = good;
+    p.api_version = VK_API_VERSION_1_0;
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &p), CDL_ERR_UNSUPPORTED, "1.0", "Vulkan 1.0");
+    p = good;
+    for (size_t i = 0; i < CDL_COUNT(many); i++)
+        many[i] = "VK_KHR_maintenance1";
+    p.extensions = many;
+    p.num_extensions = (int)CDL_COUNT(many);
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &p), CDL_ERR_INVALID, "num_extensions", "too many");
+    hook_set_options(&(struct hook_options){.hidden = "vkGetPhysicalDeviceFeatures2"}); // as of an instance of 1.0
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &good), CDL_ERR_UNSUPPORTED, "apiVersion", "hidden");
+    hook_set_options(&(struct hook_options){.version = VK_API_VERSION_1_0});
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &good), CDL_ERR_UNSUPPORTED, "1.0", "an old device");
+    hook_set_options(&(struct hook_options){0});
+    features.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
+    rig_expect_refusal(cdl_vk_enable_features(&out, &features, &good), CDL_ERR_INVALID, "sType", "another structure");
+    assert_int_equal(rig.host.messages, 0);
+}
+
+// A device of the host's with these features and Cardinal's: made, imported, used and destroyed without a message of
+// the validation layer; with the same kernels as any other.
+static void use_device(VkPhysicalDeviceFeatures2 *features, const char *what) {
+    static const char *const own[] = {"VK_KHR_maintenance1"};
+    const float priority = 1;
+    struct cdl_vk_import_params p = rig_import_params();
+    struct cdl_vk_enabled enabled;
+    float logits[CLASSES], expected[CLASSES];
+    cdl_device *dev;
+    p.get_proc_addr = vkGetInstanceProcAddr; // another device than that of the hooks
+    p.extensions = own;
+    p.num_extensions = 1;
+    features->features.fullDrawIndexUint32 = VK_TRUE; // the host's own
+    harness_expect_ok(cdl_vk_enable_features(&enabled, features, &p), what);
+    assert_true(features->features.fullDrawIndexUint32);
+    assert_string_equal(enabled.extensions[0], own[0]);
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                           .queueFamilyIndex = rig.host.queue_family,
+                                           .queueCount = 1,
+                                           .pQueuePriorities = &priority};
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                     .pNext = features,
+                                     .queueCreateInfoCount = 1,
+                                     .pQueueCreateInfos = &queue,
+                                     .enabledExtensionCount = (uint32_t)enabled.num_extensions,
+                                     .ppEnabledExtensionNames = enabled.extensions};
+    HOST_VK(vkCreateDevice(rig.host.physical, &info, NULL, &p.device));
+    vkGetDeviceQueue(p.device, rig.host.queue_family, 0, &p.queue);
+    p.features = features;
+    p.extensions = enabled.extensions;
+    p.num_extensions = enabled.num_extensions;
+    harness_expect_ok(cdl_vk_import(&dev, &p), what);
+    assert_memory_equal(&dev->caps, &harness.dev->caps, sizeof dev->caps);
+    assert_int_equal(dev->timeline, harness.dev->timeline);
+    run_tensor(harness.dev, CDL_PRECISION_FP16, expected);
+    run_tensor(dev, CDL_PRECISION_FP16, logits);
+    assert_memory_equal(logits, expected, sizeof logits);
+    cdl_device_destroy(&dev);
+    vkDestroyDevice(p.device, NULL);
+    if (rig.host.messages)
+        fail_msg("%s: %d validation messages", what, rig.host.messages);
+}
+
+static bool has_type(const void *chain, VkStructureType type) {
+    for (const VkBaseInStructure *s = chain; s; s = s->pNext)
+        if (s->sType == type)
+            return true;
+    return false;
+}
+
+static void test_enabled_features(void **state) {
+    (void)state;
+    VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    use_device(&f, "no chain");
+
+    VkPhysicalDevice16BitStorageFeatures halves = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+    VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, .pNext = &halves};
+    VkPhysicalDeviceMultiviewFeatures multiview = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
+                                                   .pNext = &timeline}; // which is no business of Cardinal's
+    f = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &multiview};
+    use_device(&f, "structures of single features");
+    assert_true(timeline.timelineSemaphore && !multiview.multiview);
+    assert_int_equal(halves.storageBuffer16BitAccess, harness.info.storage16);
+
+    VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+    VkPhysicalDeviceVulkan12Features v12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &v11, .imagelessFramebuffer = VK_TRUE};
+    VkPhysicalDeviceVulkan13Features v13 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, .pNext = &v12, .synchronization2 = VK_TRUE};
+    f = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v13};
+    if (harness.dev->version < VK_API_VERSION_1_3) // or else the host's own structures are wrong
+        f.pNext = harness.dev->version < VK_API_VERSION_1_2 ? NULL : (void *)&v12;
+    use_device(&f, "structures of whole versions");
+    if (harness.dev->version >= VK_API_VERSION_1_2) {
+        assert_true(v12.bufferDeviceAddress && v12.timelineSemaphore && v12.imagelessFramebuffer);
+        assert_int_equal(v12.shaderFloat16, harness.info.fp16);
+        assert_int_equal(v11.storageBuffer16BitAccess, harness.info.storage16);
+        assert_false(has_type(f.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES));
+        assert_false(has_type(f.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES));
+    }
+    if (harness.dev->version >= VK_API_VERSION_1_3) {
+        assert_true(v13.maintenance4 && v13.synchronization2);
+        assert_false(has_type(f.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES));
+    }
+}
+
+// Without timeline semaphores all works but cdl_vk_submit with semaphores.
+static void test_timelines_are_optional(void **state) {
+    (void)state;
+    struct rig_image image = rig_image(&(struct rig_image_params){
+        .format = VK_FORMAT_R8G8B8A8_UNORM, .width = 2, .height = 1, .data = "abcdefgh", .pixel_bytes = 4});
+    const struct cdl_vk_input input = {
+        .width = 2, .height = 1, .view = image.view, .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
+    VkSemaphore semaphore = rig_timeline(0);
+    const cdl_vk_sem signal = {semaphore, 1};
+    cdl_session *s;
+    harness_expect_ok(cdl_session_create(&s, harness.dev, model, NULL), "session");
+    harness.dev->timeline = false;
+    rig_expect_refusal(cdl_vk_submit(s, cdl_vk_run(.inputs = &input, .count = 1), NULL, 0, &signal, 1),
+                       CDL_ERR_UNSUPPORTED, "timelineSemaphore", "without timelines");
+    harness_expect_ok(cdl_vk_submit(s, cdl_vk_run(.inputs = &input, .count = 1), NULL, 0, NULL, 0), "no semaphores");
+    harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
+    harness.dev->timeline = true;
+    cdl_session_destroy(&s);
+    vkDestroySemaphore(rig.host.device, semaphore, NULL);
+    rig_image_free(&image);
+}
+
+// Every object that Cardinal makes comes from the host's memory, and goes back to it.
+static struct {
+    cdl_mutex lock;
+    long allocated, freed;
+} memory;
+
+static void count(long *counter) {
+    cdl_mutex_lock(&memory.lock);
+    ++*counter;
+    cdl_mutex_unlock(&memory.lock);
+}
+
+// The size stands before the block, for reallocations.
+static VKAPI_ATTR void *VKAPI_CALL host_allocate(void *ctx, size_t size, size_t align, VkSystemAllocationScope scope) {
+    (void)ctx, (void)scope;
+    const size_t head = align < 16 ? 16 : align;
+    uint8_t *block = malloc(head + size + head);
+    if (!block)
+        return NULL;
+    uint8_t *at = block + head + (head - (uintptr_t)(block + head) % head) % head;
+    memcpy(at - 16, &block, sizeof block);
+    memcpy(at - 8, &size, sizeof size);
+    count(&memory.allocated);
+    return at;
+}
+
+static VKAPI_ATTR void VKAPI_CALL host_free(void *ctx, void *at) {
+    uint8_t *block;
+    (void)ctx;
+    if (!at)
+        return;
+    memcpy(&block, (uint8_t *)at - 16, sizeof block);
+    free(block);
+    count(&memory.freed);
+}
+
+static VKAPI_ATTR void *VKAPI_CALL host_reallocate(void *ctx, void *at, size_t size, size_t align,
+                                                   VkSystemAllocationScope scope) {
+    size_t before = 0;
+    void *larger = size ? host_allocate(ctx, size, align, scope) : NULL;
+    if (at)
+        memcpy(&before, (uint8_t *)at - 8, sizeof before);
+    if (larger && at)
+        memcpy(larger, at, before < size ? before : size);
+    if (larger || size == 0)
+        host_free(ctx, at);
+    return larger;
+}
+
+static void test_allocation_callbacks(void **state) {
+    (void)state;
+    const VkAllocationCallbacks callbacks = {
+        .pfnAllocation = host_allocate, .pfnReallocation = host_reallocate, .pfnFree = host_free};
+    struct cdl_vk_import_params p = rig_import_params();
+    float logits[CLASSES];
+    cdl_device *dev;
+    cdl_mutex_init(&memory.lock);
+    p.get_proc_addr = vkGetInstanceProcAddr; // the hooks keep pipelines
+    p.allocator = &callbacks;
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    run_tensor(dev, CDL_PRECISION_FP32, logits);
+    cdl_device_destroy(&dev);
+    printf("%ld blocks of the host's\n", memory.allocated);
+    assert_int_equal(memory.allocated, memory.freed);
+    assert_true(memory.allocated > 0 || !strstr(harness.info.driver, "Mesa")); // SwiftShader has a few of its own alone
+    cdl_mutex_destroy(&memory.lock);
+}
+
+static char info_lines[8][512];
+static int num_info;
+
+static void keep_info(void *ctx, cdl_log_level level, const char *msg) {
+    (void)ctx;
+    if ((level == CDL_LOG_INFO || level == CDL_LOG_WARN) && num_info < 8)
+        snprintf(info_lines[num_info++], sizeof info_lines[0], "%s", msg);
+}
+
+// One line for the device, one for a session; and what would make it faster is named.
+static void test_what_is_told(void **state) {
+    (void)state;
+    struct cdl_vk_import_params p = rig_import_params();
+    VkPhysicalDeviceBufferDeviceAddressFeatures addresses = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
+    const VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                                .pNext = &addresses};
+    float logits[CLASSES];
+    cdl_device *dev;
+    num_info = 0;
+    p.log = (cdl_log){keep_info, NULL, CDL_LOG_INFO};
+    p.features = &features;
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    assert_int_equal(num_info, 1);
+    assert_non_null(strstr(info_lines[0], harness.info.name));
+    assert_non_null(strstr(info_lines[0], "recommended and off: timelineSemaphore"));
+    run_tensor(dev, CDL_PRECISION_FP32, logits);
+    assert_int_equal(num_info, 2);
+    assert_non_null(strstr(info_lines[1], "fp32: kernels of "));
+    cdl_device_destroy(&dev);
+    num_info = 0;
+    p.features = &rig.host.features;
+    p.cache_dir = "/nonexistent/folder";
+    harness_expect_ok(cdl_vk_import(&dev, &p), "import");
+    assert_int_equal(num_info, 2);
+    assert_null(strstr(info_lines[0], "off:")); // all that there are were enabled
+    assert_non_null(strstr(info_lines[1], "cache_dir: there is no folder /nonexistent/folder"));
+    cdl_device_destroy(&dev);
 }
 
 static void test_handles(void **state) {
@@ -199,6 +466,11 @@ int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
         cmocka_unit_test(test_import_refusals),
         cmocka_unit_test(test_feature_chains),
         cmocka_unit_test(test_required_features_suffice),
+        cmocka_unit_test(test_enabling_misuse),
+        cmocka_unit_test(test_enabled_features),
+        cmocka_unit_test(test_timelines_are_optional),
+        cmocka_unit_test(test_allocation_callbacks),
+        cmocka_unit_test(test_what_is_told),
         cmocka_unit_test(test_handles),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);

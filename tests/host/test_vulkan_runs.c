@@ -284,6 +284,18 @@ static void test_slices(void **state) {
     run_in_segments(t.model, CDL_PRECISION_FP32, 0);
 }
 
+// A graphics debugger sees each slice by its name.
+static void test_slices_have_labels(void **state) {
+    (void)state;
+    cdl_session *s = open_session(t.model, cdl_session_params(.num_slots = 2));
+    int depth;
+    run_slices(s, 1, &t.pictures[1].input, 1, 3, 1);
+    const bool named = rig.host.messenger; // or else the host has no VK_EXT_debug_utils
+    assert_string_equal(hook_label(&depth), named ? "Cardinal: slot 1, slice 3 of 3" : "");
+    assert_int_equal(depth, 0);
+    cdl_session_destroy(&s);
+}
+
 // Times and class activation maps of a run in slices.
 static void test_slices_tell_all(void **state) {
     (void)state;
@@ -379,47 +391,6 @@ static void test_all_slots(void **state) {
 
 // ---- submission
 
-// A host's submission that waits for a timeline's value and signals the next.
-static void submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t value) {
-    const uint64_t next = value + 1;
-    const VkTimelineSemaphoreSubmitInfo values = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .waitSemaphoreValueCount = 1,
-        .pWaitSemaphoreValues = &value,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &next,
-    };
-    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = &values,
-        .waitSemaphoreCount = 1,
-        .pWaitSemaphores = &timeline,
-        .pWaitDstStageMask = &stage,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &cmd,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &timeline,
-    };
-    cdl_mutex_lock(&rig.queue_lock);
-    HOST_VK(vkQueueSubmit(rig.host.queue, 1, &submit, VK_NULL_HANDLE));
-    cdl_mutex_unlock(&rig.queue_lock);
-}
-
-static void signal_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreSignalInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
-    HOST_VK(vkSignalSemaphore(rig.host.device, &info));
-}
-
-static void wait_for_value(VkSemaphore timeline, uint64_t value) {
-    const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-                                      .semaphoreCount = 1,
-                                      .pSemaphores = &timeline,
-                                      .pValues = &value};
-    HOST_VK(vkWaitSemaphores(rig.host.device, &info, UINT64_MAX));
-}
-
 // The picture is copied into the buffer by the host (1 -> 2), classified (2 -> 3), and the probabilities copied on (3
 // -> 4), all of it submitted before the first is let go.
 static void test_semaphores_order(void **state) {
@@ -444,16 +415,16 @@ static void test_semaphores_order(void **state) {
     const struct cdl_vk_input in = {
         .width = p->pixels.width, .height = p->pixels.height, .buffer = input.handle, .format = CDL_FORMAT_RGBA8};
     const cdl_vk_sem wait = {timeline, 2}, signal = {timeline, 3};
-    submit_between(before, timeline, 1);
+    rig_submit_between(before, timeline, 1);
     harness_expect_ok(
         cdl_vk_submit(s, cdl_vk_run(.inputs = &in, .count = 1, .probs = probs.handle), &wait, 1, &signal, 1), "submit");
-    submit_between(behind, timeline, 3);
+    rig_submit_between(behind, timeline, 3);
     assert_int_equal(cdl_session_wait(s, 0, 0), CDL_NOT_READY);
     assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
     assert_null(cdl_session_logits(s, 0, 0));
     assert_int_equal(rig_timeline_value(timeline), 0);
-    signal_value(timeline, 1);
-    wait_for_value(timeline, 4);
+    rig_signal(timeline, 1);
+    rig_wait_for_value(timeline, 4);
     harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     check_slot(s, 0, 0, &e, "between two submissions of the host's");
     for (int k = 0; k < 10; k++)
@@ -484,7 +455,7 @@ static void test_many_semaphores(void **state) {
     for (int i = MOST - 1; i >= 0; i--) {
         assert_int_equal(cdl_session_wait(s, 0, 20000000), CDL_NOT_READY);
         assert_int_equal(rig_timeline_value(signals[i].sem), 5);
-        signal_value(waits[i].sem, waits[i].value);
+        rig_signal(waits[i].sem, waits[i].value);
     }
     harness_expect_ok(cdl_session_wait(s, 0, UINT64_MAX), "wait");
     for (int i = 0; i < MOST; i++)
@@ -616,15 +587,11 @@ static void test_graphics_state_survives(void **state) {
 
 int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_slices_tell_all),
-        cmocka_unit_test(test_two_in_flight),
-        cmocka_unit_test(test_all_slots),
-        cmocka_unit_test(test_semaphores_order),
-        cmocka_unit_test(test_many_semaphores),
-        cmocka_unit_test(test_own_device),
-        cmocka_unit_test(test_giving_up),
-        cmocka_unit_test(test_graphics_state_survives),
+        cmocka_unit_test(test_slices),          cmocka_unit_test(test_slices_have_labels),
+        cmocka_unit_test(test_slices_tell_all), cmocka_unit_test(test_two_in_flight),
+        cmocka_unit_test(test_all_slots),       cmocka_unit_test(test_semaphores_order),
+        cmocka_unit_test(test_many_semaphores), cmocka_unit_test(test_own_device),
+        cmocka_unit_test(test_giving_up),       cmocka_unit_test(test_graphics_state_survives),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 1)

@@ -48,7 +48,7 @@ struct device_batch *batch_open(struct cdl_device *dev) {
         .commandBufferCount = 1,
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &commands, &b->commands));
-    r = cdl_timeline_create(&b->done, dev);
+    r = cdl_fence_create(&b->done, dev);
 error:
     harness_expect_ok(r, "a command buffer for tests");
     b->used = BATCH_BYTES - GUARD;
@@ -62,7 +62,7 @@ void batch_close(struct device_batch **batch) {
     for (int i = 0; i < b->num_pipelines; i++)
         if (b->pipelines[i].pipeline)
             dev->vkd.DestroyPipeline(dev->handle, b->pipelines[i].pipeline, NULL);
-    dev->vkd.DestroySemaphore(dev->handle, b->done, NULL);
+    dev->vkd.DestroyFence(dev->handle, b->done, NULL);
     dev->vkd.DestroyCommandPool(dev->handle, b->pool, NULL);
     cdl_buffer_destroy(&b->buffer, dev);
     free(b->expected);
@@ -191,17 +191,11 @@ bool batch_run(struct device_batch *b, size_t *damaged_at) {
     CDL_VK(dev, EndCommandBuffer(b->commands));
     r = cdl_buffer_flush(&b->buffer, dev);
     if (r == CDL_OK)
-        r = cdl_queue_submit(dev, &b->commands, 1, b->done, ++b->submitted);
-    if (r != CDL_OK)
-        goto error;
-    const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &b->done,
-        .pValues = &b->submitted,
-    };
-    CDL_VK(dev, WaitSemaphores(dev->handle, &wait, UINT64_MAX));
-    r = cdl_buffer_invalidate(&b->buffer, dev);
+        r = cdl_queue_submit(dev, &b->commands, 1, NULL, b->done);
+    if (r == CDL_OK)
+        r = cdl_fence_wait(dev, b->done, UINT64_MAX);
+    if (r == CDL_OK)
+        r = cdl_buffer_invalidate(&b->buffer, dev);
 error:
     harness_expect_ok(r, "a submission");
     *damaged_at = first_damage(b);

@@ -22,8 +22,7 @@ struct device_batch {
     int num_regions, num_dispatches;
     VkCommandPool pool;
     VkCommandBuffer commands;
-    VkSemaphore done;
-    uint64_t submitted;
+    VkFence done;
     struct {
         struct cdl_program program;
         VkPipeline pipeline;

@@ -18,13 +18,14 @@ static struct {
     bool open;
     VkDevice device;
     struct hook_options options;
-    long calls[HOOK_COUNT], creations, live;
+    long calls[HOOK_COUNT], creations, live, pools, second_pools;
     int failing; // a function, -1: none
     long countdown;
     VkResult result;
     bool failed, lost, on;
     uint32_t host_type; // the real memory type behind those that `discrete` shows
-    char complaint[256];
+    char complaint[256], label[128];
+    int labels; // that are open
     struct {
         VkShaderModule handle;
         const uint32_t *code;
@@ -104,9 +105,8 @@ CREATE(PipelineLayout, VkPipelineLayoutCreateInfo, VkPipelineLayout)
 CREATE(PipelineCache, VkPipelineCacheCreateInfo, VkPipelineCache)
 CREATE(DescriptorSetLayout, VkDescriptorSetLayoutCreateInfo, VkDescriptorSetLayout)
 CREATE(DescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool)
-CREATE(CommandPool, VkCommandPoolCreateInfo, VkCommandPool)
 CREATE(QueryPool, VkQueryPoolCreateInfo, VkQueryPool)
-CREATE(Semaphore, VkSemaphoreCreateInfo, VkSemaphore)
+CREATE(Fence, VkFenceCreateInfo, VkFence)
 DESTROY(DestroyBuffer, VkBuffer)
 DESTROY(DestroyPipelineLayout, VkPipelineLayout)
 DESTROY(DestroyPipelineCache, VkPipelineCache)
@@ -114,8 +114,39 @@ DESTROY(DestroyDescriptorSetLayout, VkDescriptorSetLayout)
 DESTROY(DestroyDescriptorPool, VkDescriptorPool)
 DESTROY(DestroyCommandPool, VkCommandPool)
 DESTROY(DestroyQueryPool, VkQueryPool)
-DESTROY(DestroySemaphore, VkSemaphore)
+DESTROY(DestroyFence, VkFence)
 DESTROY(FreeMemory, VkDeviceMemory)
+
+static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateCommandPool(VkDevice device, const VkCommandPoolCreateInfo *info,
+                                                             const VkAllocationCallbacks *callbacks,
+                                                             VkCommandPool *out) {
+    const VkResult failure = before(HOOK_CreateCommandPool);
+    VkCommandPoolCreateInfo real = *info;
+    if (h.options.second_family) {
+        cdl_mutex_lock(&h.lock);
+        h.pools++;
+        h.second_pools += info->queueFamilyIndex == HOOK_SECOND_FAMILY;
+        cdl_mutex_unlock(&h.lock);
+        real.queueFamilyIndex = 0;
+    }
+    return failure < 0 ? failure : born(vkCreateCommandPool(device, &real, callbacks, out));
+}
+
+static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice physical,
+                                                                              uint32_t *count,
+                                                                              VkQueueFamilyProperties *out) {
+    const uint32_t room = *count;
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, count, out);
+    if (!h.options.second_family || *count != HOOK_SECOND_FAMILY)
+        return;
+    if (!out) {
+        ++*count;
+    } else if (room > HOOK_SECOND_FAMILY) {
+        out[HOOK_SECOND_FAMILY] = out[0];
+        out[HOOK_SECOND_FAMILY].queueFlags &= ~(VkQueueFlags)VK_QUEUE_GRAPHICS_BIT;
+        ++*count;
+    }
+}
 
 CALL(EnumerateDeviceExtensionProperties,
      (VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *out),
@@ -141,7 +172,9 @@ CALL(GetQueryPoolResults,
      (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t size, void *out, VkDeviceSize stride,
       VkQueryResultFlags flags),
      (device, pool, first, count, size, out, stride, flags))
-CALL(WaitSemaphores, (VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t timeout), (device, info, timeout))
+CALL(WaitForFences, (VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all, uint64_t timeout),
+     (device, count, fences, all, timeout))
+CALL(ResetFences, (VkDevice device, uint32_t count, const VkFence *fences), (device, count, fences))
 CALL(DeviceWaitIdle, (VkDevice device), (device))
 
 // Recording ends in any case: after a failure too the buffer may be begun again.
@@ -302,6 +335,22 @@ static VKAPI_ATTR void VKAPI_CALL wrap_CmdPushConstants(VkCommandBuffer commands
     vkCmdPushConstants(commands, layout, stages, offset, size, values);
 }
 
+static VKAPI_ATTR void VKAPI_CALL wrap_CmdBeginDebugUtilsLabelEXT(VkCommandBuffer commands,
+                                                                  const VkDebugUtilsLabelEXT *label) {
+    cdl_mutex_lock(&h.lock);
+    snprintf(h.label, sizeof h.label, "%s", label->pLabelName);
+    h.labels++;
+    cdl_mutex_unlock(&h.lock);
+    vkCmdBeginDebugUtilsLabelEXT(commands, label);
+}
+
+static VKAPI_ATTR void VKAPI_CALL wrap_CmdEndDebugUtilsLabelEXT(VkCommandBuffer commands) {
+    cdl_mutex_lock(&h.lock);
+    h.labels--;
+    cdl_mutex_unlock(&h.lock);
+    vkCmdEndDebugUtilsLabelEXT(commands);
+}
+
 static VKAPI_ATTR void VKAPI_CALL wrap_DestroyDevice(VkDevice device, const VkAllocationCallbacks *callbacks) {
     (void)device;
     (void)callbacks;
@@ -364,16 +413,19 @@ static const struct {
     OTHER(DestroyDescriptorPool),
     OTHER(DestroyCommandPool),
     OTHER(DestroyQueryPool),
-    OTHER(DestroySemaphore),
+    OTHER(DestroyFence),
     OTHER(FreeMemory),
     OTHER(DestroyShaderModule),
     OTHER(DestroyPipeline),
     OTHER(CmdBindPipeline),
     OTHER(CmdBindDescriptorSets),
     OTHER(CmdPushConstants),
+    OTHER(CmdBeginDebugUtilsLabelEXT),
+    OTHER(CmdEndDebugUtilsLabelEXT),
     OTHER(DestroyDevice),
     OTHER(DestroyInstance),
     OTHER(GetPhysicalDeviceProperties2),
+    OTHER(GetPhysicalDeviceQueueFamilyProperties),
     OTHER(GetDeviceProcAddr),
     OTHER(GetPhysicalDeviceMemoryProperties2),
     OTHER(GetBufferMemoryRequirements),
@@ -382,12 +434,12 @@ static const struct {
 // Functions that neither fail nor make anything, nor change a host's state: passed on as they are.
 static const char *const harmless[] = {
     "vkGetPhysicalDeviceFeatures2",
-    "vkGetPhysicalDeviceQueueFamilyProperties",
     "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR",
     "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
     "vkGetDeviceQueue",
     "vkGetBufferDeviceAddress",
     "vkUnmapMemory",
+    "vkGetBufferDeviceAddressKHR",
     "vkUpdateDescriptorSets",
     "vkCmdDispatch",
     "vkCmdPipelineBarrier",
@@ -462,7 +514,13 @@ static long read_counter(const long *counter) {
 long hook_calls(int function) { return read_counter(&h.calls[function]); }
 long hook_creations(void) { return read_counter(&h.creations); }
 long hook_live(void) { return read_counter(&h.live); }
+long hook_pools(void) { return read_counter(&h.pools); }
+long hook_second_pools(void) { return read_counter(&h.second_pools); }
 long hook_submits(void) { return read_counter(&h.calls[HOOK_QueueSubmit]); }
+const char *hook_label(int *depth) {
+    *depth = h.labels;
+    return h.label;
+}
 const char *hook_complaint(void) { return h.complaint; }
 
 void hook_fail(int function, long n, VkResult result, bool on) {

@@ -19,14 +19,15 @@
     X(CreateComputePipelines, "HD") X(CreatePipelineCache, "HD") X(GetPipelineCacheData, "HD") \
     X(CreateDescriptorSetLayout, "HD") X(CreateDescriptorPool, "HD") X(AllocateDescriptorSets, "HDP") \
     X(CreateCommandPool, "HD") X(AllocateCommandBuffers, "HD") X(BeginCommandBuffer, "HD") \
-    X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") X(CreateSemaphore, "HD") \
-    X(WaitSemaphores, "HDL") X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
+    X(EndCommandBuffer, "HD") X(CreateQueryPool, "HD") X(GetQueryPoolResults, "HDL") X(CreateFence, "HD") \
+    X(WaitForFences, "HDL") X(ResetFences, "D") X(QueueSubmit, "HDL") X(DeviceWaitIdle, "HDL")
 // clang-format on
 
 #define HOOK_ENUM(name, codes) HOOK_##name,
 enum hook_function { HOOK_FAILING(HOOK_ENUM) HOOK_COUNT };
 extern const char *const hook_names[HOOK_COUNT], *const hook_codes[HOOK_COUNT];
 
+enum { HOOK_SECOND_FAMILY = 1 };
 struct hook_options {
     // Equal pipelines are compiled once and shared until hook_close. Compiling is what takes the time of a session's
     // creation, and a test of failures creates hundreds.
@@ -37,6 +38,8 @@ struct hook_options {
     // not coherent. What is uploaded goes through staging then, and all that is mapped is flushed and invalidated.
     bool discrete;
     void (*on_submit)(void); // before every submission
+    // Shows a second queue family, HOOK_SECOND_FAMILY, which cannot draw; the driver sees the first in its place.
+    bool second_family;
 };
 void hook_open(VkDevice device, const struct hook_options *options);
 void hook_close(void);
@@ -47,6 +50,9 @@ long hook_calls(int function); // of one, since hook_open
 long hook_creations(void);     // calls of all that create or allocate
 long hook_live(void);          // objects created and not destroyed
 long hook_submits(void);
+long hook_pools(void), hook_second_pools(void); // command pools made: all, and of the second family, while it is shown
+// The last debug label that was begun, "" where the host has no VK_EXT_debug_utils; *depth: how many are open.
+const char *hook_label(int *depth);
 // What was done that must not be done to a host (its state bound over, its objects destroyed), or a function looked up
 // that this file does not know; empty: nothing.
 const char *hook_complaint(void);

@@ -71,5 +71,9 @@ void rig_wait(VkFence fence);
 void rig_run(VkCommandBuffer cmd); // ends, submits, waits
 VkSemaphore rig_timeline(uint64_t value);
 uint64_t rig_timeline_value(VkSemaphore semaphore);
+void rig_signal(VkSemaphore timeline, uint64_t value);
+void rig_wait_for_value(VkSemaphore timeline, uint64_t value);
+// Submits what waits for a timeline's value and signals the next.
+void rig_submit_between(VkCommandBuffer cmd, VkSemaphore timeline, uint64_t value);
 
 #endif // CDL_RIG_H_

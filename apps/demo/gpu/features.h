@@ -5,16 +5,14 @@
 
 #include "gpu/vulkan.h"
 
-enum { MAX_FEATURE_BYTES = 4096, MAX_EXTENSIONS = 32 };
+#include "cdl/cdl_vulkan.h"
 
 struct gpu_features {
-    VkPhysicalDeviceFeatures2 enabled; // head of the chain; the rest lies in `bytes`
-    const char *extensions[MAX_EXTENSIONS];
-    int num_extensions;
-    _Alignas(16) unsigned char bytes[MAX_FEATURE_BYTES];
+    VkPhysicalDeviceFeatures2 enabled; // head of the chain; the rest lies in `found`
+    struct cdl_vk_enabled found;
 };
 
-// malloc'd; NULL: out of memory. present: with VK_KHR_swapchain.
+// malloc'd; NULL: out of memory, or the device is gone. present: with VK_KHR_swapchain.
 struct gpu_features *gpu_features_choose(const struct gpu *gpu, bool present);
 
 #endif // DEMO_GPU_FEATURES_H_

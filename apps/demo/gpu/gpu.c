@@ -64,8 +64,8 @@ static VkResult create_device(struct gpu *gpu, bool present) {
         .pNext = &gpu->features->enabled,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = (uint32_t)gpu->features->num_extensions,
-        .ppEnabledExtensionNames = gpu->features->extensions,
+        .enabledExtensionCount = (uint32_t)gpu->features->found.num_extensions,
+        .ppEnabledExtensionNames = gpu->features->found.extensions,
     };
     const VkResult result = vkCreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (result < 0)

@@ -103,7 +103,9 @@ struct cdl_device_params {                     // of cdl_device_create
 
 // Opens a device; with NULL the best.
 CDL_API cdl_result cdl_device_create(cdl_device **out, const struct cdl_device_params *params);
-CDL_API void cdl_device_destroy(cdl_device **dev); // after its sessions
+// After its sessions: before them it is an error in the log, and the device goes with the last of them. Where commands
+// of a destroyed session never end (see cdl_session_destroy), *dev stays, for another try.
+CDL_API void cdl_device_destroy(cdl_device **dev);
 
 enum cdl_device_type {     // as VkPhysicalDeviceType, with its values
     CDL_DEVICE_OTHER,      // none of the below
@@ -265,13 +267,15 @@ struct cdl_session_params {                     // of cdl_session_create
     int width, height;                          // network input; 0: the model's own. The resize size scales along.
     cdl_precision precision;                    // storage; sums are always fp32. AUTO: fp16 where the device has it
     int num_slots;                              // runs in flight at once; 0: 1
-    size_t staging_bytes;                       // pixels under way to the device, per slot; 0: 32 MiB. A larger picture
-                                                // goes through in bands, so this bounds memory, not picture size.
-    bool no_fold;                               // keep batch norm as layers of their own
-    bool timings;                               // timestamp every layer
-    cdl_tune tune;                              // tuning lengthens the creation, by seconds on a GPU
-    bool cam;                                   // every run also reads the last feature map back, for cdl_session_cam
-    bool vulkan; // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
+    // Pixels under way to the device, per slot. A larger picture goes through in bands, of one row of the network's
+    // input at least. 0: 32 MiB; on an imported device 4 MiB, or what the tables of max_batch images of the host's
+    // take.
+    size_t staging_bytes;
+    bool no_fold;  // keep batch norm as layers of their own
+    bool timings;  // timestamp every layer
+    cdl_tune tune; // tuning lengthens the creation, by seconds on a GPU
+    bool cam;      // every run also reads the last feature map back, for cdl_session_cam
+    bool vulkan;   // cdl_vk_record and cdl_vk_submit will be called; always so on an imported device
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_session_params(.max_batch = 8)
@@ -283,7 +287,9 @@ struct cdl_session_params {                     // of cdl_session_create
 // and allocates all memory: no later call allocates. Blocks; submits.
 CDL_API cdl_result cdl_session_create(cdl_session **out, cdl_device *dev, cdl_model *model,
                                       const struct cdl_session_params *params);
-CDL_API void cdl_session_destroy(cdl_session **s); // waits for its runs
+// Waits for its runs, recorded ones (cdl_vk_record) too. In a session for a host's runs no longer than CDL_VK_PATIENCE:
+// when the queue does not get on, that is an error in the log, and the session's memory stays until cdl_device_destroy.
+CDL_API void cdl_session_destroy(cdl_session **s);
 
 // How pixels lie in memory.
 typedef enum cdl_format {

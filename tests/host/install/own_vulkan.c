@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void trap(void) {
     fputs("the library called a function of the host\n", stderr);
@@ -34,12 +33,9 @@ OWN(volkLoadDevice)
 
 int main(void) {
     int count = -1;
-    // What the library exports besides functions
-    if (cdl_vk_required_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 ||
-        !cdl_vk_required_features.pNext ||
-        cdl_vk_recommended_features.sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 ||
-        cdl_vk_num_recommended_extensions < 1 ||
-        strncmp(cdl_vk_recommended_extensions[cdl_vk_num_recommended_extensions - 1], "VK_", 3) != 0)
+    struct cdl_vk_enabled enabled;
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    if (cdl_vk_enable_features(&enabled, &features, cdl_vk_import_params()) != CDL_ERR_INVALID) // no instance
         return 1;
     if (cdl_device_list(NULL, 0, &count, NULL) != CDL_OK) // asks the real loader, and its drivers, if there are any
         count = -1;
