@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "session/host_run.h"
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 #include "session/record.h"
 #include "session/submit.h"
 #include "tune/tuner.h"
