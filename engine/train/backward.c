@@ -33,9 +33,11 @@ static void add_dw(struct cdl_derivation *d, int i, int gradient) {
     const size_t bytes = taps * 4 * (size_t)span * dst_c4 * 16;
     const int weight_gradient = cdl_derive_gradient(d, op->weight);
     int part;
-    const int parts = tiled ? cdl_derive_parts(d, pixels, DW_LEAST, taps * src_c4 * dst_c4, bytes, &part)
-                            : cdl_derive_parts(d, lines, DW_LEAST / (size_t)dst->width + 1,
-                                               (size_t)op->kernel_h * (size_t)span * dst_c4, bytes, &part);
+    const int parts =
+        tiled ? cdl_derive_parts(d, pixels, DW_LEAST, taps * src_c4 * dst_c4, bytes, &part)
+              : cdl_derive_parts(d, lines, DW_LEAST / (size_t)dst->width + 1,
+                                 (size_t)op->kernel_h * ((size_t)span / cdl_train_dw_blocks(op, span) + 1) * dst_c4,
+                                 bytes, &part);
     const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * bytes);
     struct cdl_train_step *step = cdl_derive_step(d, tiled ? CDL_TRAIN_DW_TILED : CDL_TRAIN_DW, i);
     if (!step)
@@ -67,13 +69,30 @@ static void add_bias(struct cdl_derivation *d, int i, int gradient) {
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_BIAS_GRADIENT));
 }
 
+bool cdl_derive_spreads(const struct cdl_op *op) {
+    return op->stride > 1 && op->kernel_h == 1 && op->kernel_w == 1 && op->padding == 0;
+}
+
+// From the gradient of the pixels that a 1x1 convolution read at a stride.
+static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const int made = cdl_derive_like(d, op->src);
+    struct cdl_train_step *step = cdl_derive_step(d, CDL_TRAIN_DX_SPREAD, i);
+    if (!step)
+        return;
+    step->values[CDL_ROLE_GRADIENT] = read;
+    step->values[CDL_ROLE_RESIDUAL] = before;
+    step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+}
+
 static void add_dx(struct cdl_derivation *d, int i, int gradient) {
     struct cdl_train_program *p = d->p;
     const struct cdl_op *op = &p->graph.ops[i];
-    const bool strided = op->stride != 1;
+    const bool spreads = cdl_derive_spreads(op), strided = op->stride != 1 && !spreads;
     const int before = d->gradients[op->src];
     struct cdl_kernel kernel = {.family = NULL};
-    p->back.ops[i].residual = before >= 0 ? p->back.ops[i].dst : -1;
+    p->back.ops[i].residual = before >= 0 && !spreads ? p->back.ops[i].dst : -1;
     if (strided) {
         const struct cdl_value *src = &p->graph.values[op->src], *dst = &p->graph.values[op->dst];
         const struct cdl_shape shape = {
@@ -81,16 +100,20 @@ static void add_dx(struct cdl_derivation *d, int i, int gradient) {
         kernel.weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
     } else if (!cdl_derive_kernel(d, &p->back, i, &kernel))
         return;
-    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, &kernel), made = cdl_derive_like(d, op->src);
+    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, &kernel);
+    const size_t bytes = cdl_value_bytes(&p->back.values[p->back.ops[i].dst], false);
+    const int made = cdl_derive_value(d, CDL_ROOM_ARENA, 0, bytes * (size_t)p->batch);
     struct cdl_train_step *step = cdl_derive_step(d, strided ? CDL_TRAIN_DX_STRIDED : CDL_TRAIN_DX, i);
     if (!step)
         return;
     step->kernel = kernel;
     step->values[CDL_ROLE_GRADIENT] = gradient;
     step->values[CDL_ROLE_PACKED] = packed;
-    step->values[CDL_ROLE_RESIDUAL] = before;
+    step->values[CDL_ROLE_RESIDUAL] = spreads ? -1 : before;
     step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+    if (spreads)
+        add_spread(d, i, made, before);
 }
 
 static void add_conv(struct cdl_derivation *d, int i, int gradient) {

@@ -36,6 +36,9 @@ int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, 
 int cdl_derive_parts(const struct cdl_derivation *d, size_t count, size_t least, size_t invocations, size_t bytes,
                      int *part);
 
+// Whether the gradient of a convolution's source is made for the pixels that it reads, and then spread.
+bool cdl_derive_spreads(const struct cdl_op *op);
+
 void cdl_derive_forward(struct cdl_derivation *d);
 void cdl_derive_backward(struct cdl_derivation *d);
 cdl_result cdl_train_program_place(struct cdl_train_program *p, const cdl_log *log);

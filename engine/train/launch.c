@@ -96,8 +96,8 @@ static void launch_norm(const struct launching *l, struct cdl_launch *out) {
     if (l->step->kind == CDL_TRAIN_NORM_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else
-        cdl_launch_invocations(out,
-                               (uint64_t)(l->step->kind == CDL_TRAIN_NORM_SUMS ? p.chunks : p.pixels) * (uint64_t)p.c4);
+        cdl_launch_invocations(out, (uint64_t)(l->step->kind == CDL_TRAIN_NORM_SUMS ? p.chunks : div_up(p.pixels, 4)) *
+                                        (uint64_t)p.c4);
 }
 
 static void launch_norm_back(const struct launching *l, struct cdl_launch *out) {
@@ -122,8 +122,9 @@ static void launch_norm_back(const struct launching *l, struct cdl_launch *out) 
     if (l->step->kind == CDL_TRAIN_NORM_BACK_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else
-        cdl_launch_invocations(out, (uint64_t)(l->step->kind == CDL_TRAIN_NORM_BACK_SUMS ? p.chunks : p.pixels) *
-                                        (uint64_t)p.c4);
+        cdl_launch_invocations(out,
+                               (uint64_t)(l->step->kind == CDL_TRAIN_NORM_BACK_SUMS ? p.chunks : div_up(p.pixels, 4)) *
+                                   (uint64_t)p.c4);
 }
 
 static void launch_pool(const struct launching *l, struct cdl_launch *out) {
@@ -162,7 +163,13 @@ static void launch_dx(const struct launching *l, struct cdl_launch *out) {
         .group_dst = l->dst->channels / l->op->groups,
     };
     PUSH(out, p);
-    cdl_launch_invocations(out, (uint64_t)l->src_pixels * (uint64_t)l->src_c4);
+    if (l->step->kind == CDL_TRAIN_DX_SPREAD) {
+        cdl_launch_invocations(out, (uint64_t)l->src_pixels * (uint64_t)l->src_c4);
+        return;
+    }
+    const uint32_t stride = (uint32_t)l->op->stride, strip = stride * l->step->kernel.program.constants[7]; // PIXELS
+    cdl_launch_invocations(out, (uint64_t)l->images * (uint64_t)p.src_h * stride *
+                                    cdl_div_up((uint32_t)p.src_w, strip) * (uint64_t)p.src_c4);
 }
 
 static void launch_dw(const struct launching *l, struct cdl_launch *out) {
@@ -192,8 +199,8 @@ static void launch_dw(const struct launching *l, struct cdl_launch *out) {
     if (l->step->kind == CDL_TRAIN_DW_SUM) {
         cdl_launch_invocations(out, (uint64_t)p.dst_channels * taps * (uint64_t)p.group_src);
     } else if (l->step->kind == CDL_TRAIN_DW) {
-        cdl_launch_invocations(out,
-                               (uint64_t)p.splits * (uint64_t)op->kernel_h * (uint64_t)p.span * (uint64_t)p.dst_c4);
+        const uint64_t sets = cdl_div_up((uint32_t)p.span, l->step->kernel.program.constants[5]); // BLOCKS
+        cdl_launch_invocations(out, (uint64_t)p.splits * (uint64_t)op->kernel_h * sets * (uint64_t)p.dst_c4);
     } else {
         const uint32_t *tile = &l->step->kernel.program.constants[5]; // TILE_I4, TILE_O4
         cdl_launch_workgroups(out, (uint64_t)p.splits * taps * cdl_div_up((uint32_t)p.src_c4, tile[0]) *
@@ -274,7 +281,8 @@ void cdl_train_launch(const struct cdl_train_program *p, int step, int images,
     case CDL_TRAIN_AVG_POOL_BACK: launch_pool(&l, out); break;
     case CDL_TRAIN_LOSS:
     case CDL_TRAIN_LOSS_SUM: launch_loss(&l, out); break;
-    case CDL_TRAIN_DX_STRIDED: launch_dx(&l, out); break;
+    case CDL_TRAIN_DX_STRIDED:
+    case CDL_TRAIN_DX_SPREAD: launch_dx(&l, out); break;
     case CDL_TRAIN_DW:
     case CDL_TRAIN_DW_TILED:
     case CDL_TRAIN_DW_SUM: launch_dw(&l, out); break;

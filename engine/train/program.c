@@ -143,11 +143,11 @@ static cdl_result make_back(struct cdl_train_program *p, const cdl_log *log) {
     const struct cdl_graph *g = &p->graph;
     struct cdl_graph *b = &p->back;
     b->ops = calloc((size_t)g->num_ops, sizeof *b->ops);
-    b->values = calloc((size_t)g->num_values, sizeof *b->values);
+    b->values = calloc((size_t)(g->num_values + g->num_ops), sizeof *b->values);
     if (!b->ops || !b->values)
         return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning the training");
     b->num_ops = g->num_ops;
-    b->num_values = g->num_values;
+    b->num_values = g->num_values + g->num_ops;
     memcpy(b->values, g->values, (size_t)g->num_values * sizeof *b->values);
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_op *op = &g->ops[i];
@@ -163,6 +163,10 @@ static cdl_result make_back(struct cdl_train_program *p, const cdl_log *log) {
             .groups = op->groups,
         };
         memcpy(b->ops[i].name, op->name, sizeof op->name);
+        b->values[g->num_values + i] = g->values[op->dst];
+        b->values[g->num_values + i].channels = g->values[op->src].channels;
+        if (op->kind == CDL_OP_CONV && cdl_derive_spreads(op))
+            b->ops[i].dst = g->num_values + i;
     }
     return CDL_OK;
 }
@@ -271,6 +275,7 @@ const char *cdl_train_kind_text(enum cdl_train_kind kind) {
         [CDL_TRAIN_AVG_POOL_BACK] = "average backward",
         [CDL_TRAIN_DX] = "dX",
         [CDL_TRAIN_DX_STRIDED] = "dX",
+        [CDL_TRAIN_DX_SPREAD] = "dX spread",
         [CDL_TRAIN_DW] = "dW",
         [CDL_TRAIN_DW_TILED] = "dW",
         [CDL_TRAIN_DW_SUM] = "dW sum",

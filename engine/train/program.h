@@ -29,6 +29,7 @@ enum cdl_train_kind {
     CDL_TRAIN_AVG_POOL_BACK,
     CDL_TRAIN_DX, // a kernel of inference on turned weights
     CDL_TRAIN_DX_STRIDED,
+    CDL_TRAIN_DX_SPREAD, // of a 1x1 convolution at a stride, behind CDL_TRAIN_DX
     CDL_TRAIN_DW,
     CDL_TRAIN_DW_TILED,
     CDL_TRAIN_DW_SUM,
@@ -97,7 +98,9 @@ struct cdl_train_step {
 
 struct cdl_train_program {
     struct cdl_graph graph; // forward, batch norm apart
-    struct cdl_graph back;  // the convolutions that give the gradients of sources; operation i belongs to forward's i
+    // The convolutions that give the gradients of sources; operation i belongs to forward's i. Behind the forward values
+    // lie those of the pixels that a 1x1 convolution at a stride reads.
+    struct cdl_graph back;
     struct cdl_parameters parameters;
     struct cdl_train_step *steps;
     int num_steps;
@@ -144,5 +147,8 @@ void cdl_train_launch(const struct cdl_train_program *program, int step, int ima
 // The program of a kind for an operation; kinds that run on inference's kernels have none of their own.
 struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct cdl_train_step *step,
                                     const struct cdl_caps *caps);
+
+// Blocks of four input channels that an invocation of conv_dw.comp takes.
+uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span);
 
 #endif // CDL_TRAIN_PROGRAM_H_

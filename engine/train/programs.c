@@ -21,6 +21,9 @@ static const struct cdl_constant pool_constants[] = {
 static const struct cdl_constant dx_constants[] = {
 #include "conv_dx_constants.h"
 };
+static const struct cdl_constant spread_constants[] = {
+#include "dx_spread_constants.h"
+};
 static const struct cdl_constant dw_constants[] = {
 #include "conv_dw_constants.h"
 };
@@ -49,6 +52,7 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_MAX_POOL_BACK] = SHADER("max_pool_back", pool_constants),
     [CDL_TRAIN_AVG_POOL_BACK] = SHADER("avg_pool_back", cdl_workgroup_constant),
     [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx", dx_constants),
+    [CDL_TRAIN_DX_SPREAD] = SHADER("dx_spread", spread_constants),
     [CDL_TRAIN_DW] = SHADER("conv_dw", dw_constants),
     [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
     [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
@@ -56,6 +60,10 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_UPDATE] = SHADER("sgd", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd", cdl_workgroup_constant),
 };
+
+// For CPU drivers, see common.glsl.
+static const struct cdl_shader wide_dx = SHADER("conv_dx_wide", dx_constants),
+                               wide_dw = SHADER("conv_dw_wide", dw_constants);
 
 // Which parts of batch norm's steps an operation needs: by the values that they have.
 static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, const struct cdl_train_step *step) {
@@ -73,6 +81,11 @@ static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, c
         p->constants[4] = step->values[CDL_ROLE_WEIGHT_GRADIENT] >= 0;
         break;
     }
+}
+
+uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span) {
+    const int most = op->kernel_w == 1 ? 4 : op->kernel_w <= 3 ? 2 : 1; // registers
+    return (uint32_t)(span < most ? span : most);
 }
 
 struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct cdl_train_step *step,
@@ -97,6 +110,10 @@ struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct 
         p.constants[2] = (uint32_t)op->stride;
         p.constants[3] = (uint32_t)op->padding;
         break;
+    case CDL_TRAIN_DX_SPREAD:
+        p.constants[1] = (uint32_t)op->stride;
+        p.constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        break;
     case CDL_TRAIN_DX_STRIDED:
     case CDL_TRAIN_DW:
     case CDL_TRAIN_DW_TILED:
@@ -107,10 +124,15 @@ struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct 
             break;
         p.constants[3] = (uint32_t)op->stride;
         p.constants[4] = (uint32_t)op->padding;
+        if (caps->software && caps->int64 && step->kind != CDL_TRAIN_DW_TILED)
+            p.shader = step->kind == CDL_TRAIN_DX_STRIDED ? &wide_dx : &wide_dw;
         if (step->kind == CDL_TRAIN_DX_STRIDED) {
+            p.constants[7] = caps->software ? 8 : 4;
             p.constants[5] = (uint32_t)step->kernel.weights[0].span;
             p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
-        } else if (step->kind == CDL_TRAIN_DW_TILED) {
+        } else if (step->kind == CDL_TRAIN_DW) {
+            p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
+        } else {
             const int least = 16; // blocks of four channels on either side that a large tile is for
             const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&
                                cdl_padded_channels(graph->values[op->dst].channels) >= 4 * least &&

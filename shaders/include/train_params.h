@@ -43,7 +43,7 @@ struct train_norm_back_params {
     int pixels, c4, chunks, chunk;
 };
 
-// conv_dx.comp
+// conv_dx.comp; dx_spread.comp, whose gradient has the source's channels
 struct train_dx_params {
     ADDRESS gradient; // storage4[images][dst_h][dst_w][dst_c4]: the loss by the convolution's result
     ADDRESS weights;  // as conv_direct.comp reads them, of the transposed convolution

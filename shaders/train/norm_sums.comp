@@ -1,7 +1,7 @@
 // norm_sums.comp - mean and sum of squared distances from it, of each channel over a chunk of pixels.
 //
-// One pass, shifted by the chunk's first pixel so that squares of large means do not cancel (Chan, Golub & LeVeque 1983,
-// "Algorithms for computing the sample variance").
+// One pass, shifted by the chunk's first pixel so that squares of large means do not cancel (Chan, Golub & LeVeque
+// 1983, "Algorithms for computing the sample variance").
 //   workgroups: chunks * c4 invocations, channel blocks innermost
 #version 460
 #extension GL_GOOGLE_include_directive : require
