@@ -26,28 +26,28 @@ struct train_norm_params {
     ADDRESS partial;    // float4[chunks][2][c4]: mean and sum of squared distances from it, of a chunk's pixels
     ADDRESS statistics; // float4[2][c4]: mean, 1 / sqrt(variance + epsilon)
     ADDRESS weight, bias, mean, variance; // parameters, float4[c4]; the last two are running statistics
-    int pixels, c4, chunks, chunk; // chunk: pixels of each but the last
+    int pixels, c4, chunks, chunk;        // chunk: pixels of each but the last
     float momentum, epsilon;
 };
 
 // norm_back_sums.comp, norm_back_finish.comp, norm_back_apply.comp
 struct train_norm_back_params {
-    ADDRESS src, dst;               // storage4[pixels][c4]: the forward step's source and result
-    ADDRESS gradient;               // like dst: the loss by dst; norm_back_apply: by what the ReLU got, where that was kept
-    ADDRESS masked;                 // like dst: the loss by what the ReLU got, written with WRITE_MASKED
-    ADDRESS src_gradient;           // like src
-    ADDRESS partial;                // float4[chunks][2][c4]
-    ADDRESS sums;                   // float4[2][c4]: of masked, and of masked * normalised source
-    ADDRESS statistics, weight;     // as in train_norm_params
+    ADDRESS src, dst;           // storage4[pixels][c4]: the forward step's source and result
+    ADDRESS gradient;           // like dst: the loss by dst; norm_back_apply: by what the ReLU got, where that was kept
+    ADDRESS masked;             // like dst: the loss by what the ReLU got, written with WRITE_MASKED
+    ADDRESS src_gradient;       // like src
+    ADDRESS partial;            // float4[chunks][2][c4]
+    ADDRESS sums;               // float4[2][c4]: of masked, and of masked * normalised source
+    ADDRESS statistics, weight; // as in train_norm_params
     ADDRESS weight_gradient, bias_gradient; // float4[c4]
     int pixels, c4, chunks, chunk;
 };
 
 // conv_dx.comp; dx_spread.comp, whose gradient has the source's channels
 struct train_dx_params {
-    ADDRESS gradient; // storage4[images][dst_h][dst_w][dst_c4]: the loss by the convolution's result
-    ADDRESS weights;  // as conv_direct.comp reads them, of the transposed convolution
-    ADDRESS added;    // like src_gradient, read with ADD
+    ADDRESS gradient;     // storage4[images][dst_h][dst_w][dst_c4]: the loss by the convolution's result
+    ADDRESS weights;      // as conv_direct.comp reads them, of the transposed convolution
+    ADDRESS added;        // like src_gradient, read with ADD
     ADDRESS src_gradient; // storage4[images][src_h][src_w][src_c4]
     int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
     int group_src, group_dst; // channels in and out of one group of the forward convolution
@@ -95,7 +95,7 @@ struct train_loss_params {
 // sgd.comp
 struct train_sgd_params {
     ADDRESS parameters, momentum, gradients; // float4[count4]
-    ADDRESS rates; // float[1]: the learning rate
+    ADDRESS rates;                           // float[1]: the learning rate
     int count4;
     float decay, keep; // of a parameter into its gradient; of the momentum into itself
 };

@@ -1,13 +1,14 @@
 // conv_dx.comp - the gradient of a convolution's source, for strides above 1 (else a forward kernel takes it).
 //
-//   src_gradient[n][y][x][i] = added + sum over o and those ky, kx that (y + P - ky) and (x + P - kx) are multiples of S
+//   src_gradient[n][y][x][i] = added + sum over o, and ky, kx such that S divides y + P - ky and x + P - kx,
 //                              of gradient[n][(y + P - ky) / S][(x + P - kx) / S][o] w[o][i][ky][kx]
 //
-// One invocation makes 4 channels of PIXELS pixels of a row that lie STRIDE apart, which is one phase: all read the same
-// taps, and nothing is multiplied with the zeros that an upsampled gradient would have. Weights as conv_direct.comp has
-// them, of the transposed convolution: its kernel is turned, its blocks of 4 outputs are the source's.
+// One invocation makes 4 channels of PIXELS pixels of a row that lie STRIDE apart, which is one phase: all read the
+// same taps, and nothing is multiplied with the zeros that an upsampled gradient would have. Weights as conv_direct.comp
+// has them, of the transposed convolution: its kernel is turned, its blocks of 4 outputs are the source's.
 //   weights: float4[blocks / 8][KERNEL_H][KERNEL_W][SPAN][4 in][8 blocks][4 out]
-//   workgroups: images * src_h * STRIDE * ceil(src_w / (STRIDE * PIXELS)) * src_c4 invocations, channel blocks innermost
+//   workgroups: images * src_h * ceil(src_w / (STRIDE * PIXELS)) * STRIDE * src_c4 invocations, channel blocks
+//               innermost
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
