@@ -29,7 +29,7 @@ static void add_dw(struct cdl_derivation *d, int i, int gradient) {
     // A CPU driver gathers each lane's loads from shared memory as from any other.
     const bool tiled = op->groups == 1 && src_c4 >= 4 && dst_c4 >= 4 && !d->params->caps->software;
     const struct cdl_shape shape = {.op = op, .src = src, .dst = dst};
-    const int span = cdl_source_span(&shape);
+    const int span = tiled ? (int)src_c4 : cdl_source_span(&shape);
     const size_t bytes = taps * 4 * (size_t)span * dst_c4 * 16;
     const int weight_gradient = cdl_derive_gradient(d, op->weight);
     int part;
@@ -73,6 +73,11 @@ bool cdl_derive_spreads(const struct cdl_op *op) {
     return op->stride > 1 && op->kernel_h == 1 && op->kernel_w == 1 && op->padding == 0;
 }
 
+// Whether no forward convolution gives the gradient of its source: at a stride, or padded differently to either side.
+static bool gathers(const struct cdl_op *op) {
+    return op->stride != 1 || op->kernel_h != op->kernel_w || op->padding >= op->kernel_h;
+}
+
 // From the gradient of the pixels that a 1x1 convolution read at a stride.
 static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
     const struct cdl_op *op = &d->p->graph.ops[i];
@@ -89,7 +94,7 @@ static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
 static void add_dx(struct cdl_derivation *d, int i, int gradient) {
     struct cdl_train_program *p = d->p;
     const struct cdl_op *op = &p->graph.ops[i];
-    const bool spreads = cdl_derive_spreads(op), strided = op->stride != 1 && !spreads;
+    const bool spreads = cdl_derive_spreads(op), strided = gathers(op) && !spreads;
     const int before = d->gradients[op->src];
     struct cdl_kernel kernel = {.family = NULL};
     p->back.ops[i].residual = before >= 0 && !spreads ? p->back.ops[i].dst : -1;

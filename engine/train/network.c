@@ -24,7 +24,8 @@ static float uniform_of(uint64_t seed, uint64_t k) { // -1 ... 1
     return (float)((double)(int64_t)(cdl_random_bits(seed, k) >> 40) / (1 << 23) - 1.0);
 }
 
-// Convolutions Kaiming normal by fan-out for ReLU; the linear layer and its bias uniform by `fan_in`; batch norm 1 and 0.
+// Convolutions Kaiming normal by fan-out for ReLU; the linear layer and its bias uniform by `fan_in`; batch norm 1
+// and 0.
 static void initialise(const struct cdl_tensor *t, float *out, uint64_t seed, int64_t fan_in) {
     const size_t count = (size_t)cdl_tensor_count(t);
     const bool linear = !strncmp(t->name, "fc.", 3);

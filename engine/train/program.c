@@ -220,9 +220,10 @@ static cdl_result derive(struct cdl_train_program *p, const struct cdl_train_pro
     return d.result;
 }
 
-cdl_result cdl_train_program_create(struct cdl_train_program *out, const struct cdl_model *model,
-                                    const struct cdl_train_program_params *params, const cdl_log *log) {
+cdl_result cdl_train_program_of(struct cdl_train_program *out, const struct cdl_graph *graph,
+                                const struct cdl_train_program_params *params, const cdl_log *log) {
     *out = (struct cdl_train_program){
+        .graph = *graph,
         .batch = params->batch,
         .label_smoothing = params->label_smoothing,
         .momentum = params->momentum,
@@ -230,9 +231,7 @@ cdl_result cdl_train_program_create(struct cdl_train_program *out, const struct 
         .norm_weight_decay = params->norm_weight_decay,
         .input_bytes = cdl_align_up(CDL_INPUT_LABELS + (size_t)params->batch * sizeof(uint32_t), 256),
     };
-    cdl_result r = cdl_graph_create(&out->graph, model, params->height, params->width, false, log);
-    if (r == CDL_OK)
-        r = cdl_parameters_create(&out->parameters, &out->graph, params->freeze, log);
+    cdl_result r = cdl_parameters_create(&out->parameters, &out->graph, params->freeze, log);
     if (r == CDL_OK)
         r = check_sizes(out, log);
     if (r == CDL_OK)
@@ -244,6 +243,14 @@ cdl_result cdl_train_program_create(struct cdl_train_program *out, const struct 
     if (r != CDL_OK)
         cdl_train_program_destroy(out);
     return r;
+}
+
+cdl_result cdl_train_program_create(struct cdl_train_program *out, const struct cdl_model *model,
+                                    const struct cdl_train_program_params *params, const cdl_log *log) {
+    struct cdl_graph graph;
+    *out = (struct cdl_train_program){.batch = 0};
+    const cdl_result r = cdl_graph_create(&graph, model, params->height, params->width, false, log);
+    return r == CDL_OK ? cdl_train_program_of(out, &graph, params, log) : r;
 }
 
 void cdl_train_program_destroy(struct cdl_train_program *p) {

@@ -2,8 +2,9 @@
 // backward, update. Plain data, no Vulkan.
 //
 // A step of the program has values in roles: what its kernel reads and writes. Everything else follows from these: how
-// long a value must be kept, where it lies in the arena, and where a dispatch has to wait. Forward convolutions, and the
-// gradients of their sources at stride 1, run on the kernels of inference; weights are packed for them anew each time.
+// long a value must be kept, where it lies in the arena, and where a dispatch has to wait. Forward convolutions, and
+// the gradients of their sources at stride 1, run on the kernels of inference; weights are packed for them anew each
+// time.
 // No kernel adds floats in an order that may change: two runs of a step give the same bits.
 #ifndef CDL_TRAIN_PROGRAM_H_
 #define CDL_TRAIN_PROGRAM_H_
@@ -98,8 +99,8 @@ struct cdl_train_step {
 
 struct cdl_train_program {
     struct cdl_graph graph; // forward, batch norm apart
-    // The convolutions that give the gradients of sources; operation i belongs to forward's i. Behind the forward values
-    // lie those of the pixels that a 1x1 convolution at a stride reads.
+    // The convolutions that give the gradients of sources; operation i belongs to forward's i. Behind the forward
+    // values lie those of the pixels that a 1x1 convolution at a stride reads.
     struct cdl_graph back;
     struct cdl_parameters parameters;
     struct cdl_train_step *steps;
@@ -129,6 +130,9 @@ struct cdl_train_program_params {
 // The model must outlive the program. CDL_ERR_UNSUPPORTED: a value would outgrow 32-bit indices, or no kernel works.
 cdl_result cdl_train_program_create(struct cdl_train_program *out, const struct cdl_model *model,
                                     const struct cdl_train_program_params *params, const cdl_log *log);
+// The same of a graph that is at hand, which the program owns from now on, also after a failure.
+cdl_result cdl_train_program_of(struct cdl_train_program *out, const struct cdl_graph *graph,
+                                const struct cdl_train_program_params *params, const cdl_log *log);
 void cdl_train_program_destroy(struct cdl_train_program *program);
 
 // One line a step and a summary of memory, at CDL_LOG_DEBUG.

@@ -112,6 +112,26 @@ error:
     return r;
 }
 
+// Whether the device has the memory; else how large a batch may be.
+static cdl_result check_memory(const struct cdl_trainer *t, size_t parameters) {
+    const struct cdl_device_info *info = &t->dev->info;
+    const uint64_t arena = t->program.arena_bytes, whole = info->free_bytes ? info->free_bytes : info->memory_bytes;
+    const uint64_t left = whole > parameters ? whole - parameters : 0;
+    const uint64_t room = left < t->dev->max_allocation ? left : t->dev->max_allocation;
+    if (arena <= room)
+        return CDL_OK;
+    const int fits = (int)((double)t->program.batch * (double)room / (double)arena);
+    if (fits == 0)
+        return cdl_fail(&t->dev->log, CDL_ERR_NOMEM,
+                        "%s: a step of one picture does not fit into its %llu MB; use a smaller input size or network",
+                        info->name, (unsigned long long)room >> 20);
+    return cdl_fail(
+        &t->dev->log, CDL_ERR_NOMEM,
+        "%s: a step of %d pictures takes %llu MB beside the parameters, and %llu MB are there; a batch of %d "
+        "fits",
+        info->name, t->program.batch, (unsigned long long)arena >> 20, (unsigned long long)room >> 20, fits);
+}
+
 static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
     struct cdl_device *dev = t->dev;
     const struct cdl_train_program *p = &t->program;
@@ -126,8 +146,9 @@ static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
              "gradients, %zu of parameters",
              p->batch, (p->arena_bytes + p->parameters.size * sizeof(float) + 2 * learned) >> 20, p->arena_bytes >> 20,
              (p->parameters.size * sizeof(float) + 2 * learned) >> 20);
-    cdl_result r =
-        cdl_buffer_create(&t->parameters, dev, p->parameters.size * sizeof(float), CDL_MEMORY_DEVICE, "parameters");
+    cdl_result r = check_memory(t, p->parameters.size * sizeof(float) + 2 * learned);
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->parameters, dev, p->parameters.size * sizeof(float), CDL_MEMORY_DEVICE, "parameters");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->momentum, dev, learned, CDL_MEMORY_DEVICE, "momentum");
     if (r == CDL_OK)

@@ -1,7 +1,7 @@
 // weights.c - parameters between host and device; a model of the current ones; the exact state as a file.
 //
-// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then float parameters[] and
-// momentum[], then a checksum of all before it. It is for the program that wrote it, on machines of the same byte order.
+// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then float parameters[]
+// and momentum[], then a checksum of all before it. It is for machines of the byte order of the one that wrote it.
 #include <stdlib.h>
 #include <string.h>
 

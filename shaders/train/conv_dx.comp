@@ -1,11 +1,12 @@
-// conv_dx.comp - the gradient of a convolution's source, for strides above 1 (else a forward kernel takes it).
+// conv_dx.comp - the gradient of a convolution's source where no forward kernel takes it: at strides above 1, above all.
 //
 //   src_gradient[n][y][x][i] = added + sum over o, and ky, kx such that S divides y + P - ky and x + P - kx,
 //                              of gradient[n][(y + P - ky) / S][(x + P - kx) / S][o] w[o][i][ky][kx]
 //
 // One invocation makes 4 channels of PIXELS pixels of a row that lie STRIDE apart, which is one phase: all read the
-// same taps, and nothing is multiplied with the zeros that an upsampled gradient would have. Weights as conv_direct.comp
-// has them, of the transposed convolution: its kernel is turned, its blocks of 4 outputs are the source's.
+// same taps, and nothing is multiplied with the zeros that an upsampled gradient would have. Weights are as
+// conv_direct.comp has them, of the transposed convolution: its kernel is turned, its blocks of 4 outputs are the
+// source's.
 //   weights: float4[blocks / 8][KERNEL_H][KERNEL_W][SPAN][4 in][8 blocks][4 out]
 //   workgroups: images * src_h * ceil(src_w / (STRIDE * PIXELS)) * STRIDE * src_c4 invocations, channel blocks
 //               innermost

@@ -322,6 +322,13 @@ static void the_last_layer_begins_anew(void **state) {
     cdl_trainer_destroy(&t);
 }
 
+// misuse: cdl_trainer_create
+// misuse: cdl_trainer_destroy
+// misuse: cdl_trainer_step
+// misuse: cdl_trainer_result
+// misuse: cdl_trainer_model
+// misuse: cdl_trainer_save_state
+// misuse: cdl_trainer_load_state
 static void mistakes_are_refused(void **state) {
     (void)state;
     cdl_trainer *t = make_trainer("basic_3x3", cdl_trainer_params(.batch = IMAGES)), *none;
@@ -343,9 +350,20 @@ static void mistakes_are_refused(void **state) {
         CDL_ERR_INVALID, "all frozen");
     harness_expect_failure(cdl_trainer_create(&none, harness.dev, model, cdl_trainer_params(.batch = -1)),
                            CDL_ERR_INVALID, "a batch");
+    harness_expect_failure(cdl_trainer_create(&none, harness.dev, NULL, NULL), CDL_ERR_INVALID, "no model");
+    harness_expect_failure(cdl_trainer_create(NULL, harness.dev, model, NULL), CDL_ERR_INVALID, "nowhere to put it");
+    harness_expect_failure(cdl_trainer_step(t, NULL, 1, 0, 0.1f), CDL_ERR_INVALID, "no pictures");
+    harness_expect_failure(cdl_trainer_result(t, true, NULL), CDL_ERR_INVALID, "nowhere to put it");
+    harness_expect_failure(cdl_trainer_model(t, NULL), CDL_ERR_INVALID, "nowhere to put it");
+    harness_expect_failure(cdl_trainer_save_state(t, NULL, NULL), CDL_ERR_INVALID, "no path");
+    harness_expect_failure(cdl_trainer_save_state(t, "missing/state", NULL), CDL_ERR_IO, "no folder");
+    harness_expect_failure(cdl_trainer_load_state(t, NULL, NULL, 0), CDL_ERR_INVALID, "no path");
+    harness_expect_failure(cdl_trainer_load_state(t, "missing/state", NULL, 0), CDL_ERR_IO, "no file");
     cdl_model_destroy(&model);
     free(batch.pixels);
     cdl_trainer_destroy(&t);
+    cdl_trainer_destroy(&t); // of NULL
+    cdl_trainer_destroy(NULL);
 }
 
 // ---- pictures

@@ -55,6 +55,14 @@ static void drop(struct epoch *e) {
     e->count = 0;
 }
 
+enum exit_status training_diverged(const struct training *t) {
+    complain(
+        "training has diverged in epoch %d: the loss or a weight is no number. A lower --lr than %g may help; %s keeps "
+        "what it had before this epoch",
+        t->at.epoch + 1, t->recipe.lr, t->folder);
+    return EXIT_SOME_FAILED;
+}
+
 // Takes the results of all steps but the last `behind`.
 static enum exit_status take_results(struct epoch *e, uint64_t steps, uint64_t behind) {
     struct training *t = e->t;
@@ -72,11 +80,7 @@ static enum exit_status take_results(struct epoch *e, uint64_t steps, uint64_t b
         const double rate = seconds > 0 ? (double)(t->at.images - e->images_before) / seconds : 0;
         if (!isfinite(result.loss)) {
             progress_clear(&e->progress);
-            complain(
-                "the loss of step %llu, in epoch %d, is no number: training has diverged. A lower --lr (it was %g) "
-                "may help; %s keeps what it had before this epoch",
-                (unsigned long long)result.step, t->at.epoch + 1, e->lr, t->folder);
-            return EXIT_SOME_FAILED;
+            return training_diverged(t);
         }
         log_step(t, &result, e->lr, rate);
         char text[96];

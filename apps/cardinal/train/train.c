@@ -87,8 +87,16 @@ static enum exit_status open_all(struct training *t) {
 static enum exit_status finish_epoch(struct training *t, double began) {
     cdl_model *model = NULL;
     struct judgement j = {0};
+    char refused[512] = "";
+    t->diagnostics.captured = refused; // weights that are no numbers make no model
+    t->diagnostics.captured_size = sizeof refused;
     const cdl_result r = cdl_trainer_model(t->trainer, &model);
-    enum exit_status status = r == CDL_OK ? validate(t, model, &j) : status_of(r);
+    t->diagnostics.captured = NULL;
+    if (r != CDL_OK && r != CDL_ERR_FORMAT)
+        complain("%s", refused);
+    enum exit_status status = r == CDL_OK           ? validate(t, model, &j)
+                              : r == CDL_ERR_FORMAT ? training_diverged(t)
+                                                    : status_of(r);
     if (status == EXIT_ALL_DONE && interrupted()) // half a judgement is none: it is made again
         status = (enum exit_status)EXIT_INTERRUPTED;
     if (status == EXIT_ALL_DONE) {

@@ -58,8 +58,8 @@ struct training {
 
 // ---- pictures.c
 
-// The class folders of a folder, and their pictures. EXIT_ALL_DONE, or the exit status after a line on stderr; either way
-// to be freed. like: a set whose classes these must be among, and are numbered by; NULL: none.
+// The class folders of a folder, and their pictures. EXIT_ALL_DONE, or the exit status after a line on stderr; either
+// way to be freed. like: a set whose classes these must be among, and are numbered by; NULL: none.
 enum exit_status pictures_find(struct picture_set *out, const char *folder, const struct picture_set *like);
 void pictures_free(struct picture_set *set);
 
@@ -73,6 +73,8 @@ double learning_rate(const struct recipe *recipe, int epoch);
 
 // From t->at on to the end of its epoch, or to an interruption. EXIT_ALL_DONE, EXIT_INTERRUPTED, or what ended it.
 enum exit_status epoch_run(struct training *t);
+// Says on stderr that it has come to numbers that are none, and what may help.
+enum exit_status training_diverged(const struct training *t);
 
 // ---- validate.c
 
