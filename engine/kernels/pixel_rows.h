@@ -1,5 +1,5 @@
-// pixel_rows.h - which of a picture's stored pixels a job of the preprocess kernel reads, and these as the words that it
-// reads. No Vulkan.
+// pixel_rows.h - which of a picture's stored pixels a job of the preprocess kernel reads, and these as the words that
+// it reads. No Vulkan.
 #ifndef CDL_PIXEL_ROWS_H_
 #define CDL_PIXEL_ROWS_H_
 

@@ -1,4 +1,4 @@
-// conv_dx.comp - the gradient of a convolution's source where no forward kernel takes it: at strides above 1, above all.
+// conv_dx.comp - the gradient of a convolution's source where no forward kernel gives it, as at strides above 1.
 //
 //   src_gradient[n][y][x][i] = added + sum over o, and ky, kx such that S divides y + P - ky and x + P - kx,
 //                              of gradient[n][(y + P - ky) / S][(x + P - kx) / S][o] w[o][i][ky][kx]

@@ -117,6 +117,7 @@ class GoingOn(Case):
         saved = 0
         for attempt in range(6):
             process = subprocess.Popen([test_cli.PROGRAM, *arguments, *(["--resume"] if saved else [])], stderr=subprocess.PIPE,
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
                                        env=dict(os.environ, XDG_CACHE_HOME=test_cli.CACHE.name))
             time.sleep(0.3 + 0.1 * attempt)
             process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-// test_train_kernels.c - the kernels of training against plain C, over the case table of inference's, and plain C against
+// test_train_kernels.c - the kernels of training against plain C, over the case table of inference, and plain C against
 // central differences.
 //
 // Each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source is seen,

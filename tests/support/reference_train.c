@@ -1,5 +1,5 @@
-// reference_train.c - see reference_train.h. Every backward pass is written from the forward one's formula; test_train_kernels.c
-// checks them by central differences.
+// reference_train.c - see reference_train.h. Every backward pass is written from the formula of the forward one;
+// test_train_kernels.c checks them by central differences.
 #include "support/reference_train.h"
 
 #include <math.h>

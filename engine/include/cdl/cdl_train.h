@@ -72,8 +72,8 @@ struct cdl_train_result { // of one step
     int correct;          // of these, whose label had the largest logit, before the update
     float loss;           // their mean; not finite: training has diverged
 };
-// The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's. CDL_NOT_READY:
-// there is none, or it still runs; with `wait`, it is waited for.
+// The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
+// CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
 CDL_API cdl_result cdl_trainer_result(cdl_trainer *trainer, bool wait, struct cdl_train_result *out);
 
 // A new model of the weights as they are now, to be destroyed by the caller: for a session, which validates, or for
