@@ -29,6 +29,12 @@ struct int_list {
     int items[MAX_LIST], count;
 };
 
+// A number that may be zero, and whether it was given.
+struct decimal {
+    double value;
+    bool given;
+};
+
 struct options {
     const char *model, *arch, *device, *label_file, *predictions, *cam_folder, *output;
     const char *list, *class_map, *valid_classes, *real_labels, *resume, *report, *features; // files; a folder
@@ -41,6 +47,10 @@ struct options {
     int topk, batch, width, height, threads, seed; // 0: not given
     struct int_list batches, precisions;           // bench's
     int duration_ms, bench_input;                  // enum bench_input
+    const char *out, *freeze;                      // train's
+    struct decimal lr, lr_gamma, momentum, weight_decay, norm_weight_decay, label_smoothing;
+    int epochs, lr_step, warmup, log_every, schedule, augment; // the last two: words, from 1
+    bool resume_training, no_shuffle;
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
@@ -89,5 +99,6 @@ int command_similar(const struct options *options);
 int command_devices(const struct options *options);
 int command_convert(const struct options *options);
 int command_models(const struct options *options);
+int command_train(const struct options *options);
 
 #endif // CARDINAL_APP_H_

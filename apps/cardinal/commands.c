@@ -50,6 +50,27 @@ static const struct command commands[] = {
      .examples = {{"cat.jpg pictures", "the ten pictures in a folder that look most like a cat's"},
                   {"-k 1 -f csv new.png old", "the nearest one, as a table"}},
      .run = command_similar},
+    {.name = "train",
+     .bit = COMMAND_TRAIN,
+     .max_operands = 2,
+     .completes = COMPLETES_FOLDERS,
+     .summary = "learn to classify, from folders of pictures",
+     .synopsis = "[OPTION]... TRAIN VAL",
+     .description =
+         "Trains a network, or fine-tunes one, by torchvision's recipe. TRAIN holds a folder of pictures for every "
+         "class, VAL others of the same classes, by which it is judged after every epoch. Where the model has another "
+         "number of classes, its last layer begins anew.\n"
+         "DIR gets last.safetensors and best.safetensors, which every other command takes as --model, log.jsonl, and "
+         "last.state, from which --resume goes on. Ctrl-C saves and ends.",
+     .statuses = "0 all done; 1 training failed, or a file could not be written; 2 usage, or folders without pictures; "
+                 "3 no usable device; 4 no model; 130 interrupted.",
+     .examples = {{"--freeze stem,layer1,layer2,layer3 --epochs 10 --lr 0.01 my/train my/val",
+                   "teach the bundled model classes of one's own"},
+                  {"--arch resnext50_32x4d --epochs 100 -o run1 imagenet/train imagenet/val",
+                   "the published recipe, from new weights"},
+                  {"--resume -o run1 imagenet/train imagenet/val",
+                   "go on after an interruption; with the same options"}},
+     .run = command_train},
     {.name = "bench",
      .bit = COMMAND_BENCH,
      .max_operands = 0,

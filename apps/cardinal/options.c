@@ -76,6 +76,37 @@ PARSE(parse_seconds) {
     return true;
 }
 
+static bool parse_decimal_in(const char *text, double least, double most, struct decimal *out) {
+    char *end;
+    out->value = strtod(text, &end);
+    out->given = true;
+    return end != text && !*end && out->value >= least && out->value <= most;
+}
+
+PARSE(parse_rate) {
+    (void)option;
+    return parse_decimal_in(text, 0, 1e6, field);
+}
+
+PARSE(parse_share) {
+    (void)option;
+    return parse_decimal_in(text, 0, 1, field);
+}
+
+PARSE(parse_warmup) {
+    (void)option;
+    return parse_int_in(text, 0, 1 << 20, field);
+}
+
+// A word's place, from 1: 0 is that none was given.
+PARSE(parse_choice) {
+    int index;
+    if (!parse_word(option, text, &index))
+        return false;
+    *(int *)field = index + 1;
+    return true;
+}
+
 // "on" and "off" are behind EXIF_DEFAULT.
 PARSE(parse_exif) {
     int index;
@@ -137,6 +168,10 @@ static const struct value_kind value_precisions = {parse_precisions, "auto, fp32
                                value_seconds = {parse_seconds, "seconds, up to 3600", COMPLETES_NOTHING, NULL},
                                value_exif = {parse_exif, NULL, COMPLETES_NOTHING, NULL},
                                value_size = {parse_size, "PIXELS or HEIGHTxWIDTH, up to 4096", COMPLETES_NOTHING, NULL},
+                               value_rate = {parse_rate, "a number from 0", COMPLETES_NOTHING, NULL},
+                               value_share = {parse_share, "a number from 0 to 1", COMPLETES_NOTHING, NULL},
+                               value_warmup = {parse_warmup, "a number from 0", COMPLETES_NOTHING, NULL},
+                               value_choice = {parse_choice, NULL, COMPLETES_NOTHING, NULL},
                                value_metadata = {parse_metadata, "KEY=VALUE, at most 32 times", COMPLETES_NOTHING,
                                                  NULL};
 
@@ -150,6 +185,7 @@ enum {
     CONVERT = COMMAND_CONVERT,
     MODELS = COMMAND_MODELS,
     SIMILAR = COMMAND_SIMILAR,
+    TRAIN = COMMAND_TRAIN,
     PICTURES = CLASSIFY | EVAL | SIMILAR, // those that look at pictures
     RUN = PICTURES | BENCH,               // those that run a network
     WITH_MODEL = RUN | CONVERT,
@@ -158,24 +194,28 @@ enum {
 // To add an option, see CONTRIBUTING.md. A name may stand here twice, for different commands.
 const struct option cardinal_options[] = {
     HEADING("The model"),
-    {"model", 'm', "FILE|NAME", WITH_MODEL, FIELD(model), &value_model,
+    {"model", 'm', "FILE|NAME", WITH_MODEL | TRAIN, FIELD(model), &value_model,
      "weights: a .pth or .safetensors file, a folder as a Hugging Face hub has it, or a published model by name "
      "(resnext50_32x4d, timm/resnext50_32x4d.a1_in1k, ...; see cardinal models); default: the bundled model"},
     {"arch", 0, "NAME", PICTURES | CONVERT, FIELD(arch), &value_name,
      "a torchvision architecture with random weights instead, such as resnet18"},
     {"arch", 0, "LIST", BENCH, FIELD(arch), &value_name,
      "torchvision architectures with random weights; default: resnext50_32x4d"},
+    {"arch", 0, "NAME", TRAIN, FIELD(arch), &value_name,
+     "a torchvision architecture that begins with new weights instead, such as resnet18"},
     {"seed", 0, "N", WITH_MODEL, FIELD(seed), &value_seed, "chooses the random weights; default 0"},
+    {"seed", 0, "N", TRAIN, FIELD(seed), &value_seed,
+     "chooses new weights, the order of pictures and how they are changed; default 0"},
     {"label-file", 0, "FILE", WITH_MODEL, FIELD(label_file), &value_file, "class names: one a line, or a JSON array"},
-    {"metadata", 0, "KEY=VALUE", WITH_MODEL, 0, &value_metadata,
+    {"metadata", 0, "KEY=VALUE", WITH_MODEL | TRAIN, 0, &value_metadata,
      "what the weights do not tell, or tell wrongly: input_size, resize_size, mean, std, stem_stride, stem_pool, "
      "stage_strides, labels, ...; may be given up to 32 times"},
-    {"names", 0, "FILE", WITH_MODEL, FIELD(names_file), &value_file,
+    {"names", 0, "FILE", WITH_MODEL | TRAIN, FIELD(names_file), &value_file,
      "what the file calls the network's tensors, where it is not known: lines of FROM TO, see the manual"},
     {"dtype", 0, "fp32|fp16|bf16", CONVERT, FIELD(dtype), &value_word, "how the numbers are stored; default fp32"},
 
     HEADING("How it runs"),
-    {"device", 'd', "N|NAME|UUID", PICTURES, FIELD(device), &value_device,
+    {"device", 'd', "N|NAME|UUID", PICTURES | TRAIN, FIELD(device), &value_device,
      "which GPU, by its number, a part of its name, or its UUID; default: $CARDINAL_DEVICE, else the best; see "
      "cardinal devices"},
     {"device", 'd', "LIST|all", BENCH, FIELD(device), &value_device,
@@ -187,17 +227,46 @@ const struct option cardinal_options[] = {
      "quick or full: find the fastest kernels on this GPU, and remember them; default off: use what was found earlier"},
     {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count,
      "pictures at a time; default 8 in classify and similar, 32 in eval"},
+    {"batch", 'b', "N", TRAIN, FIELD(batch), &value_count, "pictures of a step; default 32"},
     {"batch", 'b', "LIST", BENCH, 0, &value_batches, "pictures at a time; default 1"},
-    {"size", 0, "N|HxW", RUN, 0, &value_size,
+    {"size", 0, "N|HxW", RUN | TRAIN, 0, &value_size,
      "input of the network, in pixels, height first; pictures are resized in proportion"},
     {"input", 0, "pixels|tensor", BENCH, FIELD(bench_input), &value_word,
      "what a run uploads: 8-bit pictures (default), or normalised floats"},
     {"exif", 0, "on|off", PICTURES, FIELD(exif), &value_exif,
      "turn pictures as their EXIF orientation says; default: on in classify, off in eval, as in torchvision"},
+    {"exif", 0, "on|off", TRAIN, FIELD(exif), &value_exif,
+     "turn pictures as their EXIF orientation says; default off, as in torchvision"},
+    {"workers", 0, "N", TRAIN, FIELD(threads), &value_count,
+     "threads that decode pictures; default: one for each processor, at most 16"},
     {"threads", 0, "N", PICTURES, FIELD(threads), &value_count,
      "threads that decode pictures; default: one for each processor, at most 16"},
     {"no-fold", 0, NULL, RUN, FIELD(no_fold), NULL, "keep batch norms as layers of their own"},
-    {"validate", 0, NULL, RUN, FIELD(validate), NULL, "run under the Khronos validation layer, where it is installed"},
+    {"validate", 0, NULL, RUN | TRAIN, FIELD(validate), NULL,
+     "run under the Khronos validation layer, where it is installed"},
+
+    HEADING("How it learns"),
+    {"epochs", 0, "N", TRAIN, FIELD(epochs), &value_count, "how often every picture is seen; default 90"},
+    {"lr", 0, "RATE", TRAIN, FIELD(lr), &value_rate, "learning rate; default 0.1"},
+    {"schedule", 0, "step|cosine", TRAIN, FIELD(schedule), &value_choice,
+     "how the rate falls: by steps (default), or along a cosine to 0"},
+    {"lr-step-size", 0, "N", TRAIN, FIELD(lr_step), &value_count, "epochs from one step to the next; default 30"},
+    {"lr-gamma", 0, "FACTOR", TRAIN, FIELD(lr_gamma), &value_share, "of the rate at each step; default 0.1"},
+    {"warmup", 0, "N", TRAIN, FIELD(warmup), &value_warmup,
+     "epochs in which the rate rises from a hundredth; default 0"},
+    {"momentum", 0, "SHARE", TRAIN, FIELD(momentum), &value_share, "default 0.9"},
+    {"weight-decay", 0, "RATE", TRAIN, FIELD(weight_decay), &value_rate, "default 1e-4"},
+    {"norm-weight-decay", 0, "RATE", TRAIN, FIELD(norm_weight_decay), &value_rate,
+     "of batch norm's weights and biases; default: as --weight-decay"},
+    {"label-smoothing", 0, "SHARE", TRAIN, FIELD(label_smoothing), &value_share, "default 0"},
+    {"freeze", 0, "LAYERS", TRAIN, FIELD(freeze), &value_name,
+     "layers that keep their weights, as stem,layer1,layer2,layer3"},
+    {"augment", 0, "none|small|imagenet", TRAIN, FIELD(augment), &value_choice,
+     "how pictures are changed: not at all; shifted and flipped, for small ones; cropped at random and flipped; "
+     "default: small for inputs of up to 64 pixels, else imagenet"},
+    {"no-shuffle", 0, NULL, TRAIN, FIELD(no_shuffle), NULL, "pictures in the order of their names"},
+    {"resume", 0, NULL, TRAIN, FIELD(resume_training), NULL,
+     "go on from what DIR holds, exactly as if it had not been interrupted"},
 
     HEADING("What is evaluated"),
     {"list", 0, "FILE", EVAL, FIELD(list), &value_file,
@@ -228,6 +297,9 @@ const struct option cardinal_options[] = {
     {"output", 'o', "FILE", RUN | DEVICES | MODELS, FIELD(output), &value_file,
      "write results to FILE, which appears when it is whole; default -, standard output"},
     {"output", 'o', "FILE", CONVERT, FIELD(output), &value_file, "the same as OUT.safetensors"},
+    {"out", 'o', "DIR", TRAIN, FIELD(out), &value_folder, "where weights, log and state go; default: trained"},
+    {"log-every", 0, "N", TRAIN, FIELD(log_every), &value_count,
+     "also write a line to log.jsonl every N steps, not only for each epoch"},
     {"cam", 0, "DIR", CLASSIFY, FIELD(cam_folder), &value_folder,
      "also write every picture to DIR as a PNG, coloured where the network saw its best class"},
     {"list", 0, "FILE", CLASSIFY, FIELD(list), &value_file,
@@ -242,8 +314,8 @@ const struct option cardinal_options[] = {
     {"predictions", 0, "FILE", EVAL, FIELD(predictions), &value_file, "write a line of JSON for each picture to FILE"},
 
     HEADING("Messages"),
-    {"quiet", 'q', NULL, WITH_MODEL, FIELD(quiet), NULL, "fewer messages on standard error"},
-    {"verbose", 'v', NULL, WITH_MODEL | DEVICES, FIELD(verbose), NULL, "many more messages on standard error"},
+    {"quiet", 'q', NULL, WITH_MODEL | TRAIN, FIELD(quiet), NULL, "fewer messages on standard error"},
+    {"verbose", 'v', NULL, WITH_MODEL | TRAIN | DEVICES, FIELD(verbose), NULL, "many more messages on standard error"},
     {"help", 'h', NULL, ~0u, FIELD(help), NULL, NULL}, // each help ends with it
     OPTIONS_END,
 };

@@ -1,5 +1,7 @@
 // The public functions that make a model: they have the model room read or make its weights, and then recognise the
 // network, which takes a graph.
+#include "graph/load.h"
+
 #include <stdlib.h>
 
 #include "graph/resnet.h"
@@ -25,9 +27,7 @@ static void fit_to_stem(cdl_model *model, const cdl_log *log) {
                                        : "though its stem suits small pictures");
 }
 
-// Completes what a source made: its class count and its name; every tensor has its place. On failure destroys the
-// model.
-static cdl_result recognise(cdl_model **out, cdl_model *model, const cdl_log *log) {
+cdl_result cdl_model_recognise(cdl_model **out, cdl_model *model, const cdl_log *log) {
     char name[64] = "";
     bool *used = calloc((size_t)model->list.count + 1, sizeof(*used));
     cdl_result r = used ? CDL_OK : cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory", model->what);
@@ -64,7 +64,7 @@ cdl_result cdl_model_load_file(cdl_model **out, const char *path, const struct c
     CDL_REQUIRE(&p.log, path != NULL);
     cdl_model *model;
     r = cdl_model_read_file(&model, path, &p);
-    return r == CDL_OK ? recognise(out, model, &p.log) : r;
+    return r == CDL_OK ? cdl_model_recognise(out, model, &p.log) : r;
 }
 
 cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size,
@@ -81,7 +81,7 @@ cdl_result cdl_model_load_memory(cdl_model **out, const void *data, size_t size,
     cdl_model *model;
     r = cdl_model_read_memory(&model, data, size, "memory", &p);
     if (r == CDL_OK)
-        r = recognise(out, model, &p.log);
+        r = cdl_model_recognise(out, model, &p.log);
     if (r == CDL_OK) { // only now is `data` the model's: on failure it stays the caller's
         model->free_fn = free_fn;
         model->free_ctx = ctx;
@@ -100,5 +100,5 @@ cdl_result cdl_model_random(cdl_model **out, const char *arch, uint64_t seed, co
     CDL_REQUIRE(&p.log, arch != NULL);
     cdl_model *model;
     r = cdl_model_make_random(&model, arch, seed, &p);
-    return r == CDL_OK ? recognise(out, model, &p.log) : r;
+    return r == CDL_OK ? cdl_model_recognise(out, model, &p.log) : r;
 }

@@ -61,8 +61,6 @@ static void measure_values(struct cdl_plan *plan, const struct lifetime *natural
     }
 }
 
-static bool overlap_in_time(struct lifetime a, struct lifetime b) { return a.first <= b.last && b.first <= a.last; }
-
 // Of how many images the value is alive while `step` runs for the images [first, first + count).
 static int live_images(const struct cdl_plan *plan, struct lifetime natural, int step, int first, int count) {
     const int steps = plan->segment.steps;
@@ -95,22 +93,26 @@ static size_t largest_live_set(const struct cdl_plan *plan, const struct lifetim
     return largest;
 }
 
+// ---- placement, of anything that has a lifetime
+
+static bool overlap(const struct cdl_arena_value *a, const struct cdl_arena_value *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
+
 // Each value, in `order`, into the lowest gap among those already placed that live at the same time. Returns what the
 // arena then takes; *highest: the value at its end.
-static size_t place_in_order(const struct cdl_plan *plan, const struct lifetime *life, const int *order, size_t *at,
-                             int *highest) {
-    const int n = plan->graph.num_values;
+static size_t place_in_order(const struct cdl_arena_value *values, int n, const int *order, size_t *at, int *highest) {
     size_t arena = 0;
     for (int i = 0; i < n; i++) {
         const int v = order[i];
-        const size_t size = plan->value_bytes[v];
+        const size_t size = values[v].bytes;
         at[v] = 0;
         for (bool moved = true; moved;) {
             moved = false;
             for (int j = 0; j < i; j++) {
                 const int u = order[j];
-                if (overlap_in_time(life[u], life[v]) && at[u] < at[v] + size && at[v] < at[u] + plan->value_bytes[u]) {
-                    at[v] = at[u] + plan->value_bytes[u];
+                if (overlap(&values[u], &values[v]) && at[u] < at[v] + size && at[v] < at[u] + values[u].bytes) {
+                    at[v] = at[u] + values[u].bytes;
                     moved = true;
                 }
             }
@@ -133,9 +135,9 @@ static void move_to_front(int *order, int v) {
 
 // Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference"). Where that
 // leaves gaps, the value that ended up highest is placed first the next time, for as often as it may help.
-static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *life, const cdl_log *log) {
+cdl_result cdl_arena_place(struct cdl_arena_value *values, int n, size_t least, size_t *arena_bytes,
+                           const cdl_log *log) {
     enum { TRIES = 64 };
-    const int n = plan->graph.num_values;
     int *order = malloc((size_t)n * sizeof *order);
     size_t *at = malloc((size_t)n * sizeof *at);
     if (!order || !at) {
@@ -145,23 +147,38 @@ static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *lif
     }
     for (int i = 0; i < n; i++) { // insertion sort: a few hundred values
         int j = i;
-        for (; j > 0 && plan->value_bytes[order[j - 1]] < plan->value_bytes[i]; j--)
+        for (; j > 0 && values[order[j - 1]].bytes < values[i].bytes; j--)
             order[j] = order[j - 1];
         order[j] = i;
     }
-    plan->arena_bytes = SIZE_MAX;
-    for (int try = 0; try < TRIES && plan->arena_bytes > plan->live_bytes; try++) {
+    *arena_bytes = SIZE_MAX;
+    for (int try = 0; try<TRIES && * arena_bytes> least; try++) {
         int highest = 0;
-        const size_t arena = place_in_order(plan, life, order, at, &highest);
-        if (arena < plan->arena_bytes) {
-            plan->arena_bytes = arena;
-            memcpy(plan->value_at, at, (size_t)n * sizeof *at);
+        const size_t arena = place_in_order(values, n, order, at, &highest);
+        if (arena < *arena_bytes) {
+            *arena_bytes = arena;
+            for (int v = 0; v < n; v++)
+                values[v].at = at[v];
         }
         move_to_front(order, highest);
     }
     free(order);
     free(at);
     return CDL_OK;
+}
+
+static cdl_result place_values(struct cdl_plan *plan, const struct lifetime *life, const cdl_log *log) {
+    const int n = plan->graph.num_values;
+    struct cdl_arena_value *values = malloc((size_t)n * sizeof *values);
+    if (!values)
+        return cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning");
+    for (int v = 0; v < n; v++)
+        values[v] = (struct cdl_arena_value){plan->value_bytes[v], life[v].first, life[v].last, 0};
+    const cdl_result r = cdl_arena_place(values, n, plan->live_bytes, &plan->arena_bytes, log);
+    for (int v = 0; r == CDL_OK && v < n; v++)
+        plan->value_at[v] = values[v].at;
+    free(values);
+    return r;
 }
 
 cdl_result cdl_plan_set_segment(struct cdl_plan *plan, struct cdl_segment segment, const cdl_log *log) {

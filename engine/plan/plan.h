@@ -76,6 +76,16 @@ size_t cdl_plan_image_bytes(const struct cdl_plan *plan, int value); // of one i
 // Where the value of a dispatch's first image lies in the arena.
 size_t cdl_plan_value_at(const struct cdl_plan *plan, int value, int first_image);
 
+// A place for each of values[n], so that those that live at the same time do not overlap: sets `at`. `least`: what no
+// placement can undercut, as soon as it is reached the search ends.
+struct cdl_arena_value {
+    size_t bytes;
+    int first, last; // of the steps that it lives in
+    size_t at;       // from the arena's beginning
+};
+cdl_result cdl_arena_place(struct cdl_arena_value *values, int n, size_t least, size_t *arena_bytes,
+                           const cdl_log *log);
+
 // ---- order: order.c
 
 // A run of `images` images, 1 to max_batch, is a list of dispatches.

@@ -2,7 +2,7 @@
 #include "session/host_input.h"
 
 #include "session/pixels.h"
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 
 struct cdl_part cdl_part_of(const struct cdl_vk_input *in) {
     const struct cdl_part whole = {0, 0, in->width, in->height};

@@ -5,12 +5,9 @@
 // larger than the whole buffer is cut into bands of output rows.
 #include "session/pixels.h"
 
-#include <limits.h>
 #include <string.h>
 
-struct rectangle {
-    int x, y, width, height;
-};
+#include "kernels/pixel_rows.h"
 
 struct cdl_stage cdl_stage_begin(struct cdl_session *s, struct cdl_slot *slot) {
     const size_t jobs = cdl_align_up((size_t)s->info.max_batch * sizeof(struct preprocess_job), 256);
@@ -46,95 +43,6 @@ cdl_result cdl_describe_source(const struct cdl_session *s, int stored_width, in
     out->column_taps = cdl_resample_taps(s->interpolation, out->width, out->geometry.resized_width);
     out->row_taps = cdl_resample_taps(s->interpolation, out->height, out->geometry.resized_height);
     return CDL_OK;
-}
-
-// The range of inputs that outputs of one axis read; start and coef as cdl_resample_axis gives them. Black
-// border, all of whose coefficients are zero, reads nothing; a band of border alone gets one input.
-static void axis_range(const int32_t *start, const int32_t *coef, int count, int taps, int *first, int *size) {
-    int low = INT_MAX, high = 0;
-    for (int i = 0; i < count; i++) {
-        int reads = 0;
-        for (int t = 0; t < taps; t++)
-            reads |= coef[i * taps + t];
-        if (!reads)
-            continue;
-        low = start[i] < low ? start[i] : low;
-        high = start[i] + taps > high ? start[i] + taps : high;
-    }
-    *first = high ? low : 0;
-    *size = high ? high - low : 1;
-}
-
-// The stored rectangle under an upright one.
-static struct rectangle stored_rectangle(const struct cdl_source *src, struct rectangle r) {
-    struct cdl_pixel_walk walk;
-    const int64_t w = src->stored_width;
-    cdl_orient(src->orientation, src->stored_width, src->stored_height, (size_t)w, 1, &walk);
-    const int64_t a = walk.base + r.x * walk.step_x + r.y * walk.step_y;
-    const int64_t b = walk.base + (r.x + r.width - 1) * walk.step_x + (r.y + r.height - 1) * walk.step_y;
-    const int ax = (int)(a % w), ay = (int)(a / w), bx = (int)(b % w), by = (int)(b / w);
-    const int x = ax < bx ? ax : bx, y = ay < by ? ay : by;
-    return (struct rectangle){x, y, (ax < bx ? bx : ax) - x + 1, (ay < by ? by : ay) - y + 1};
-}
-
-// Bytes from one row to the next where the caller's rows are tight.
-static size_t tight_stride(cdl_format format, int width) {
-    switch (format) {
-    case CDL_FORMAT_RGB8: return (size_t)width * 3;
-    case CDL_FORMAT_GRAY8: return (size_t)width;
-    case CDL_FORMAT_NV12: return ((size_t)width + 1) / 2 * 2; // of the pairs
-    default: return (size_t)width * 4;
-    }
-}
-
-bool cdl_stride_fits(cdl_format format, int width, size_t stride) {
-    return stride == 0 || stride >= tight_stride(format, width);
-}
-
-static uint8_t byte_of(int v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
-
-// BT.709, limited range, in 8-bit fixed point; preprocess.comp has the same lines. Right shifts of negative numbers are
-// divisions that round down, as everywhere this compiles for.
-static void convert_nv12(const struct cdl_pixels *p, size_t stride, int x, int y, int count, uint8_t *out) {
-    const uint8_t *luma = (const uint8_t *)p->data + stride * (size_t)y,
-                  *chroma = (const uint8_t *)p->data + stride * ((size_t)p->height + (size_t)(y / 2));
-    for (int end = x + count; x < end; x++, out += 4) {
-        const uint8_t *pair = chroma + (size_t)(x / 2) * 2;
-        const int level = 298 * (luma[x] - 16) + 128, cb = pair[0] - 128, cr = pair[1] - 128;
-        out[0] = byte_of((level + 459 * cr) >> 8);
-        out[1] = byte_of((level - 55 * cb - 136 * cr) >> 8);
-        out[2] = byte_of((level + 541 * cb) >> 8);
-        out[3] = 255;
-    }
-}
-
-// RGB8 or GRAY8, of `bytes` a pixel.
-static void convert_bytes(const uint8_t *row, size_t bytes, size_t count, uint8_t *out) {
-    for (size_t x = 0; x < count; x++) {
-        out[4 * x] = row[x * bytes];
-        out[4 * x + 1] = row[x * bytes + bytes / 3];
-        out[4 * x + 2] = row[x * bytes + bytes / 3 * 2];
-        out[4 * x + 3] = 255;
-    }
-}
-
-// Writes a rectangle as RGBA or BGRA, tight, to `at`: line by line, as upload memory is to be written in order.
-static void write_pixels(struct cdl_upload *to, size_t at, const struct cdl_pixels *p, struct rectangle r) {
-    enum { PART = 1024 }; // pixels
-    const size_t bytes = p->format == CDL_FORMAT_RGB8 ? 3 : p->format == CDL_FORMAT_GRAY8 ? 1 : 4;
-    const size_t stride = p->stride ? p->stride : tight_stride(p->format, p->width);
-    const bool as_it_is = bytes == 4 && p->format != CDL_FORMAT_NV12;
-    uint8_t converted[4 * PART];
-    for (int y = r.y; y < r.y + r.height; y++)
-        for (int x = 0, part; x < r.width; x += part, at += 4 * (size_t)part) {
-            const uint8_t *row = (const uint8_t *)p->data + (size_t)y * stride + (size_t)(r.x + x) * bytes;
-            part = as_it_is || r.width - x < PART ? r.width - x : PART;
-            if (p->format == CDL_FORMAT_NV12)
-                convert_nv12(p, stride, r.x + x, y, part, converted);
-            else if (!as_it_is)
-                convert_bytes(row, bytes, (size_t)part, converted);
-            cdl_upload_write(to, at, as_it_is ? row : converted, 4 * (size_t)part);
-        }
 }
 
 static size_t table_bytes(int count, int taps) { return (size_t)count * (size_t)(taps + 1) * sizeof(int32_t); }
@@ -205,15 +113,16 @@ static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, co
     const int width = st->s->info.width;
     struct cdl_job_draft draft = cdl_stage_draft(st, src, image, row, count);
     int32_t *columns = draft.columns, *rows = draft.rows;
-    struct rectangle upright;
-    axis_range(columns, columns + width, width, src->column_taps, &upright.x, &upright.width);
-    axis_range(rows, rows + count, count, src->row_taps, &upright.y, &upright.height);
+    struct cdl_rectangle upright;
+    cdl_axis_range(columns, columns + width, width, src->column_taps, &upright.x, &upright.width);
+    cdl_axis_range(rows, rows + count, count, src->row_taps, &upright.y, &upright.height);
     for (int i = 0; i < width; i++) // the kernel counts from the rectangle's corner; black border stays inside
         columns[i] = columns[i] > upright.x ? columns[i] - upright.x : 0;
     for (int i = 0; i < count; i++)
         rows[i] = rows[i] > upright.y ? rows[i] - upright.y : 0;
 
-    const struct rectangle stored = stored_rectangle(src, upright);
+    const struct cdl_rectangle stored =
+        cdl_stored_rectangle(src->orientation, src->stored_width, src->stored_height, upright);
     const size_t pixels_at = stage_take(st, 4 * (size_t)stored.width * (size_t)stored.height);
     struct cdl_pixel_walk walk; // within the rectangle, in words
     cdl_orient(src->orientation, stored.width, stored.height, (size_t)stored.width, 1, &walk);
@@ -223,7 +132,7 @@ static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, co
     draft.job.step_y = (int)walk.step_y;
     draft.job.swap_rb = pixels->format == CDL_FORMAT_BGRA8;
     cdl_stage_job(st, &draft);
-    write_pixels(st->slot->staging, pixels_at, pixels, stored);
+    cdl_write_pixels(pixels, stored, cdl_upload_put, st->slot->staging, pixels_at);
 }
 
 void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct cdl_launch *out) {

@@ -3,7 +3,7 @@
 #ifndef CDL_PIXELS_H_
 #define CDL_PIXELS_H_
 
-#include "session/preprocess.h"
+#include "kernels/pixel_rows.h"
 #include "session/session.h"
 
 // How far a slot's staging buffer is filled.
@@ -52,8 +52,5 @@ int cdl_stage_tensors(struct cdl_stage *stage, const struct cdl_pixels *images, 
 
 // The dispatch of `count` staged jobs from `first` on.
 void cdl_stage_launch(const struct cdl_stage *stage, int first, int count, struct cdl_launch *out);
-
-// Whether one row of a format's pixels takes `stride` bytes or less; 0: tight.
-bool cdl_stride_fits(cdl_format format, int width, size_t stride);
 
 #endif // CDL_PIXELS_H_

@@ -1,7 +1,7 @@
 // results.c - what the host reads of a finished run: logits, classes, features, class activation maps, times.
 #include "session/results.h"
 
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 #include "session/record.h"
 #include "vulkan/commands.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "session/host_run.h"
+#include "kernels/preprocess.h"
 #include "session/pixels.h"
 #include "session/record.h"
 #include "session/submit.h"

@@ -58,6 +58,10 @@ void cdl_upload_write(struct cdl_upload *u, size_t at, const void *data, size_t 
     memcpy(u->mapped + at, data, bytes);
 }
 
+void cdl_upload_put(void *upload, size_t at, const void *data, size_t bytes) {
+    cdl_upload_write(upload, at, data, bytes);
+}
+
 cdl_result cdl_upload_flush(const struct cdl_upload *u) {
     return cdl_buffer_flush(u->host.handle ? &u->host : &u->target, u->dev);
 }

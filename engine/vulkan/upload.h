@@ -19,6 +19,7 @@ cdl_result cdl_upload_create(struct cdl_upload **out, struct cdl_device *dev, si
 void cdl_upload_destroy(struct cdl_upload **upload);          // a pointer to NULL is fine
 uint64_t cdl_upload_address(const struct cdl_upload *upload); // where shaders read them
 void cdl_upload_write(struct cdl_upload *upload, size_t at, const void *data, size_t bytes);
+void cdl_upload_put(void *upload, size_t at, const void *data, size_t bytes); // the same, for callbacks
 // Ends the writing, before the commands that read are submitted.
 cdl_result cdl_upload_flush(const struct cdl_upload *upload);
 // The first `bytes`, for shaders that are recorded behind it and behind a barrier from VK_PIPELINE_STAGE_TRANSFER_BIT,

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "support/device_batch.h"
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 #include "support/reference_ops.h"
 #include "support/reference_preprocess.h"
 

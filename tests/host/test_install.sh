@@ -64,7 +64,7 @@ for pair in "gcc g++" "clang clang++"; do
     if ! command -v "$cc" >/dev/null || ! command -v "$cxx" >/dev/null; then continue; fi
     compilers=$((compilers + 1))
     strict="-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I$prefix/include"
-    for header in cdl/cdl.h cdl/cdl_vulkan.h; do
+    for header in cdl/cdl.h cdl/cdl_vulkan.h cdl/cdl_train.h; do
         for defined in -UCDL_STATIC -DCDL_STATIC; do
             # shellcheck disable=SC2086
             quietly "$cc" -std=c11 $strict $defined -x c -include "$prefix/include/$header" /dev/null

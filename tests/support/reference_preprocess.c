@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 
 struct axis {
     int taps;

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "support/golden_pictures.h"
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 #include "support/reference_preprocess.h"
 
 static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};

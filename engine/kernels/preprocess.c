@@ -1,7 +1,7 @@
 // preprocess.c - see preprocess.h. The arithmetic follows Pillow 9.4 (src/libImaging/Resample.c:
 // bicubic_filter, precompute_coeffs, normalize_coeffs_8bpc) and torchvision 0.14 (transforms/functional.py:
 // _compute_resized_output_size, center_crop) operation by operation, since equal bits need equal rounding.
-#include "session/preprocess.h"
+#include "kernels/preprocess.h"
 
 #include <math.h>
 #include <string.h>

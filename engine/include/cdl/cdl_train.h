@@ -1,0 +1,107 @@
+// cdl_train.h - train and fine-tune classifiers on any Vulkan GPU, by torchvision's reference recipe: SGD with momentum
+// and weight decay, batch norm with the batch's statistics, softmax cross-entropy. What holds for every function of
+// cdl.h holds here.
+//
+// Training is deterministic: the same pictures in the same order on the same device and driver give the same weights,
+// to the bit; also when it was interrupted, saved and loaded.
+#ifndef CDL_TRAIN_H_
+#define CDL_TRAIN_H_
+
+#include "cdl/cdl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- trainer: a network that learns on a device. Thread-safety: one thread at a time
+typedef struct cdl_trainer cdl_trainer; // weights, momentum, and the recording of a step
+
+// How a picture is changed before the network sees it, so that it never sees the same twice. Chosen by the seed, the
+// epoch and the picture's index alone: the same on every machine.
+typedef enum cdl_augment {
+    CDL_AUGMENT_NONE,  // resized and cropped as for classifying
+    CDL_AUGMENT_SMALL, // shifted by up to an eighth of the input's side, black beyond it, and flipped: CIFAR's recipe
+    CDL_AUGMENT_IMAGENET, // torchvision's RandomResizedCrop and RandomHorizontalFlip
+} cdl_augment;
+
+struct cdl_trainer_params {                     // of cdl_trainer_create
+    size_t CDL_STRUCT_SIZE(cdl_trainer_params); // set by the macro
+    int batch;                                  // the most pictures of a step; 0: 32
+    int width, height;                          // the network's input; 0: the model's own
+    cdl_augment augment;                        // see cdl_augment
+    uint64_t seed;                              // of augmentation and new weights
+    float momentum;                             // 0: 0.9; below 0: none
+    float weight_decay;                         // 0: 1e-4; below 0: none
+    float norm_weight_decay;                    // of batch norm's weights and biases. 0: as weight_decay; below 0: none
+    float label_smoothing;                      // 0 ... 1
+    // Module paths separated by commas, "stem" for the first layer: these keep their weights, and their batch norms the
+    // running statistics. NULL: everything learns.
+    const char *freeze;
+    // Classes to learn, where these are not the model's own: its last layer begins anew. 0: the model's.
+    int num_classes;
+    const char *const *labels; // [num_classes or the model's]; NULL: the model's own, none where the number differs
+    bool initialise;           // all weights begin anew, as torchvision's do, rather than with the model's
+    size_t staging_bytes;      // pixels under way to the device, twice; 0: 64 MiB. One picture's crop must fit.
+};
+#ifndef __cplusplus
+// Parameters written in the call: cdl_trainer_params(.batch = 64)
+#define cdl_trainer_params(...) \
+    (&(struct cdl_trainer_params){.struct_size = sizeof(struct cdl_trainer_params), __VA_ARGS__})
+#endif
+
+// Plans, allocates all memory and records; blocks; submits. The model may be destroyed afterwards. CDL_ERR_NOMEM names
+// what a step of this batch needs.
+CDL_API cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *model,
+                                      const struct cdl_trainer_params *params);
+CDL_API void cdl_trainer_destroy(cdl_trainer **trainer); // waits for its steps; before its device
+
+struct cdl_train_picture {    // one of a step
+    struct cdl_pixels pixels; // 8-bit; or, for all of a step, tensors, which are not augmented
+    int label;                // 0 ... number of classes - 1
+    uint64_t index;           // of the picture in its set: with seed and epoch it chooses the augmentation
+};
+
+// Learns from `count` pictures, 1 ... batch: forward, loss, backward, update. Does not wait for the GPU, but for the
+// step before the last. `pictures` may be reused on return. Allocates nothing.
+CDL_API cdl_result cdl_trainer_step(cdl_trainer *trainer, const struct cdl_train_picture *pictures, int count,
+                                    int epoch, float learning_rate);
+
+struct cdl_train_result { // of one step
+    uint64_t step;        // counted from 1 since the weights were new
+    int images;           // of the step
+    int correct;          // of these, whose label had the largest logit, before the update
+    float loss;           // their mean; not finite: training has diverged
+};
+// The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
+// CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
+CDL_API cdl_result cdl_trainer_result(cdl_trainer *trainer, bool wait, struct cdl_train_result *out);
+
+// A new model of the weights as they are now, to be destroyed by the caller: for a session, which validates, or for
+// cdl_model_save. Waits for the steps; allocates host memory.
+CDL_API cdl_result cdl_trainer_model(cdl_trainer *trainer, cdl_model **out);
+
+// Writes all that the next step depends on: weights, momentum, running statistics, the number of steps; and `note`, a
+// text of the caller's, NULL for none. The file appears whole or not at all. Waits for the steps.
+CDL_API cdl_result cdl_trainer_save_state(cdl_trainer *trainer, const char *path, const char *note);
+// Goes on from a file that a trainer of the same network wrote: the next steps give what they would have given there.
+// note[note_size]: the caller's text; CDL_ERR_FORMAT when the file is damaged, of another network or of another format,
+// CDL_ERR_INVALID when the note does not fit. On failure the trainer is as it was.
+CDL_API cdl_result cdl_trainer_load_state(cdl_trainer *trainer, const char *path, char *note, size_t note_size);
+
+struct cdl_trainer_info {                     // what a trainer is and holds
+    int batch, width, height, num_classes;    // as parameters, defaults filled in
+    uint64_t step;                            // steps so far
+    uint64_t num_parameters, num_trainable;   // as PyTorch counts, without running statistics
+    uint64_t parameter_bytes;                 // of device memory: weights, momentum, gradients
+    uint64_t activation_bytes, staging_bytes; // of device memory: values of a step; pixels, in both slots
+    int num_dispatches;                       // of a step
+};
+CDL_API void cdl_trainer_get_info(const cdl_trainer *trainer, struct cdl_trainer_info *out); // cheap
+
+// The order of an epoch: a permutation of 0 ... count - 1 by seed and epoch, the same on every machine. Pure.
+CDL_API void cdl_train_order(uint64_t seed, int epoch, uint32_t count, uint32_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif // CDL_TRAIN_H_

@@ -1,0 +1,236 @@
+// backward.c - the backward half of a training program: from the last operation to the first that something learns in
+// or before, the gradients of its parameters and of what it read.
+#include "kernels/family.h"
+#include "train/derive.h"
+
+enum { DW_LEAST = 64 }; // pixels that a partial sum is worth
+
+// Whether something of the operation learns, and so of everything behind it.
+static void find_wanted(struct cdl_derivation *d) {
+    const struct cdl_graph *g = &d->p->graph;
+    for (int i = 0; i < g->num_ops; i++) {
+        const struct cdl_op *op = &g->ops[i];
+        const struct cdl_tensor *own[] = {op->weight, op->bias, op->norm.weight};
+        bool wanted = d->wanted[op->src] || (op->residual >= 0 && d->wanted[op->residual]);
+        for (size_t k = 0; k < CDL_COUNT(own) && !wanted; k++) {
+            const int p = cdl_parameters_find(&d->p->parameters, own[k]);
+            wanted = p >= 0 && d->p->parameters.items[p].trainable;
+        }
+        d->wanted[op->dst] = wanted;
+    }
+}
+
+static void add_dw(struct cdl_derivation *d, int i, int gradient) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const struct cdl_value *src = &d->p->graph.values[op->src], *dst = &d->p->graph.values[op->dst];
+    const size_t src_c4 = (size_t)cdl_c4(src), dst_c4 = (size_t)cdl_c4(dst);
+    const size_t taps = (size_t)(op->kernel_h * op->kernel_w);
+    const size_t lines = (size_t)d->p->batch * (size_t)dst->height, pixels = lines * (size_t)dst->width;
+    // A CPU driver gathers each lane's loads from shared memory as from any other.
+    const bool tiled = op->groups == 1 && src_c4 >= 4 && dst_c4 >= 4 && !d->params->caps->software;
+    const struct cdl_shape shape = {.op = op, .src = src, .dst = dst};
+    const int span = tiled ? (int)src_c4 : cdl_source_span(&shape);
+    const size_t bytes = taps * 4 * (size_t)span * dst_c4 * 16;
+    const int weight_gradient = cdl_derive_gradient(d, op->weight);
+    int part;
+    const int parts =
+        tiled ? cdl_derive_parts(d, pixels, DW_LEAST, taps * src_c4 * dst_c4, bytes, &part)
+              : cdl_derive_parts(d, lines, DW_LEAST / (size_t)dst->width + 1,
+                                 (size_t)op->kernel_h * ((size_t)span / cdl_train_dw_blocks(op, span) + 1) * dst_c4,
+                                 bytes, &part);
+    const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * bytes);
+    struct cdl_train_step *step = cdl_derive_step(d, tiled ? CDL_TRAIN_DW_TILED : CDL_TRAIN_DW, i);
+    if (!step)
+        return;
+    step->part = part;
+    step->by_line = !tiled;
+    step->kernel.weights[0].span = span;
+    step->values[CDL_ROLE_SRC] = d->activations[op->src];
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_PARTIAL] = partial;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_PARTIAL));
+    if (!(step = cdl_derive_step(d, CDL_TRAIN_DW_SUM, i)))
+        return;
+    step->part = part;
+    step->by_line = !tiled;
+    step->kernel.weights[0].span = span;
+    step->values[CDL_ROLE_PARTIAL] = partial;
+    step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_WEIGHT_GRADIENT));
+}
+
+static void add_bias(struct cdl_derivation *d, int i, int gradient) {
+    const int bias_gradient = cdl_derive_gradient(d, d->p->graph.ops[i].bias);
+    struct cdl_train_step *step = bias_gradient >= 0 ? cdl_derive_step(d, CDL_TRAIN_BIAS, i) : NULL;
+    if (!step)
+        return;
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_BIAS_GRADIENT] = bias_gradient;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_BIAS_GRADIENT));
+}
+
+bool cdl_derive_spreads(const struct cdl_op *op) {
+    return op->stride > 1 && op->kernel_h == 1 && op->kernel_w == 1 && op->padding == 0;
+}
+
+// Whether no forward convolution gives the gradient of its source: at a stride, or padded differently to either side.
+static bool gathers(const struct cdl_op *op) {
+    return op->stride != 1 || op->kernel_h != op->kernel_w || op->padding >= op->kernel_h;
+}
+
+// From the gradient of the pixels that a 1x1 convolution read at a stride.
+static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const int made = cdl_derive_like(d, op->src);
+    struct cdl_train_step *step = cdl_derive_step(d, CDL_TRAIN_DX_SPREAD, i);
+    if (!step)
+        return;
+    step->values[CDL_ROLE_GRADIENT] = read;
+    step->values[CDL_ROLE_RESIDUAL] = before;
+    step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+}
+
+static void add_dx(struct cdl_derivation *d, int i, int gradient) {
+    struct cdl_train_program *p = d->p;
+    const struct cdl_op *op = &p->graph.ops[i];
+    const bool spreads = cdl_derive_spreads(op), strided = gathers(op) && !spreads;
+    const int before = d->gradients[op->src];
+    struct cdl_kernel kernel = {.family = NULL};
+    p->back.ops[i].residual = before >= 0 && !spreads ? p->back.ops[i].dst : -1;
+    if (strided) {
+        const struct cdl_value *src = &p->graph.values[op->src], *dst = &p->graph.values[op->dst];
+        const struct cdl_shape shape = {
+            .op = &p->back.ops[i], .src = dst, .dst = src, .src_c4 = cdl_c4(dst), .dst_c4 = cdl_c4(src)};
+        kernel.weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
+    } else if (!cdl_derive_kernel(d, &p->back, i, &kernel))
+        return;
+    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, &kernel);
+    const size_t bytes = cdl_value_bytes(&p->back.values[p->back.ops[i].dst], false);
+    const int made = cdl_derive_value(d, CDL_ROOM_ARENA, 0, bytes * (size_t)p->batch);
+    struct cdl_train_step *step = cdl_derive_step(d, strided ? CDL_TRAIN_DX_STRIDED : CDL_TRAIN_DX, i);
+    if (!step)
+        return;
+    step->kernel = kernel;
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_PACKED] = packed;
+    step->values[CDL_ROLE_RESIDUAL] = spreads ? -1 : before;
+    step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+    if (spreads)
+        add_spread(d, i, made, before);
+}
+
+static void add_conv(struct cdl_derivation *d, int i, int gradient) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    if (cdl_derive_gradient(d, op->weight) >= 0)
+        add_dw(d, i, gradient);
+    add_bias(d, i, gradient);
+    if (d->wanted[op->src])
+        add_dx(d, i, gradient);
+}
+
+// What batch norm's backward steps share.
+static struct cdl_train_step *norm_step(struct cdl_derivation *d, enum cdl_train_kind kind, int i, int part) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    struct cdl_train_step *step = cdl_derive_step(d, kind, i);
+    if (!step)
+        return NULL;
+    step->part = part;
+    step->values[CDL_ROLE_STATISTICS] = d->statistics[i];
+    step->values[CDL_ROLE_SRC] = d->activations[op->src];
+    return step;
+}
+
+static void add_norm_sums(struct cdl_derivation *d, int i, int gradient, int masked, int partial, int part) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    struct cdl_train_step *step = norm_step(d, CDL_TRAIN_NORM_BACK_SUMS, i, part);
+    if (!step)
+        return;
+    step->values[CDL_ROLE_DST] = op->relu ? d->activations[op->dst] : -1;
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_MASKED] = masked;
+    step->values[CDL_ROLE_PARTIAL] = partial;
+    cdl_derive_end(d, step,
+                   CDL_ROLE_BIT(CDL_ROLE_PARTIAL) | (masked >= 0 ? CDL_ROLE_BIT(CDL_ROLE_MASKED) : UINT32_C(0)));
+}
+
+static void add_norm(struct cdl_derivation *d, int i, int gradient) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const struct cdl_value *v = &d->p->graph.values[op->src];
+    const size_t c4 = (size_t)cdl_c4(v);
+    const int weight_gradient = cdl_derive_gradient(d, op->norm.weight);
+    const int bias_gradient = cdl_derive_gradient(d, op->norm.bias);
+    const bool trained = weight_gradient >= 0, keep = op->residual >= 0 && d->wanted[op->residual];
+    const int masked = keep ? cdl_derive_like(d, op->dst) : -1;
+    int part, sums = -1;
+    const int parts =
+        cdl_derive_parts(d, (size_t)d->p->batch * (size_t)v->height * (size_t)v->width, 32, c4, c4 * 32, &part);
+    if (trained || keep) {
+        const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * c4 * 32);
+        add_norm_sums(d, i, gradient, masked, partial, part);
+        sums = trained ? cdl_derive_value(d, CDL_ROOM_ARENA, 0, c4 * 32) : -1;
+        struct cdl_train_step *step = trained ? norm_step(d, CDL_TRAIN_NORM_BACK_FINISH, i, part) : NULL;
+        if (step) {
+            step->values[CDL_ROLE_PARTIAL] = partial;
+            step->values[CDL_ROLE_SUMS] = sums;
+            step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;
+            step->values[CDL_ROLE_BIAS_GRADIENT] = bias_gradient;
+            cdl_derive_end(d, step,
+                           CDL_ROLE_BIT(CDL_ROLE_SUMS) | CDL_ROLE_BIT(CDL_ROLE_WEIGHT_GRADIENT) |
+                               CDL_ROLE_BIT(CDL_ROLE_BIAS_GRADIENT));
+        }
+    }
+    if (keep) {
+        // A block's sum is the last to read its shortcut: nothing has been added to that gradient yet.
+        if (d->gradients[op->residual] >= 0)
+            cdl_derive_failed(d, cdl_fail(d->log, CDL_ERR_UNSUPPORTED,
+                                          "%s: a layer behind it reads its shortcut, which training does not know",
+                                          op->name));
+        d->gradients[op->residual] = masked;
+    }
+    if (!d->wanted[op->src])
+        return;
+    const int made = cdl_derive_like(d, op->src), weight = cdl_derive_parameter(d, op->norm.weight);
+    struct cdl_train_step *step = norm_step(d, CDL_TRAIN_NORM_BACK_APPLY, i, part);
+    if (!step)
+        return;
+    step->values[CDL_ROLE_DST] = op->relu && !keep ? d->activations[op->dst] : -1;
+    step->values[CDL_ROLE_GRADIENT] = keep ? masked : gradient;
+    step->values[CDL_ROLE_SUMS] = sums;
+    step->values[CDL_ROLE_WEIGHT] = weight;
+    step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+}
+
+static void add_pool(struct cdl_derivation *d, int i, int gradient) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const bool max = op->kind == CDL_OP_MAX_POOL;
+    if (!d->wanted[op->src])
+        return;
+    const int made = cdl_derive_like(d, op->src);
+    struct cdl_train_step *step = cdl_derive_step(d, max ? CDL_TRAIN_MAX_POOL_BACK : CDL_TRAIN_AVG_POOL_BACK, i);
+    if (!step)
+        return;
+    step->values[CDL_ROLE_POSITIONS] = d->positions[i];
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
+}
+
+void cdl_derive_backward(struct cdl_derivation *d) {
+    const struct cdl_graph *g = &d->p->graph;
+    find_wanted(d);
+    for (int i = g->num_ops - 1; i >= 0 && d->result == CDL_OK; i--) {
+        const struct cdl_op *op = &g->ops[i];
+        const int gradient = d->gradients[op->dst];
+        if (!d->wanted[op->dst] || gradient < 0)
+            continue;
+        switch (op->kind) {
+        case CDL_OP_CONV: add_conv(d, i, gradient); break;
+        case CDL_OP_BATCH_NORM: add_norm(d, i, gradient); break;
+        case CDL_OP_MAX_POOL:
+        case CDL_OP_AVG_POOL: add_pool(d, i, gradient); break;
+        }
+    }
+}

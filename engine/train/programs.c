@@ -1,0 +1,149 @@
+// programs.c - the kernels of shaders/train/, with the values that they are specialized with.
+#include "train/program.h"
+
+// constants.h makes one table a file; here are several short ones, by the same lists.
+#define CONSTANT(id, name, default_value, shown) {#name, default_value, shown},
+static const struct cdl_constant pack_constants[] = {
+#include "pack_weights_constants.h"
+};
+static const struct cdl_constant finish_constants[] = {
+#include "norm_finish_constants.h"
+};
+static const struct cdl_constant apply_constants[] = {
+#include "norm_apply_constants.h"
+};
+static const struct cdl_constant back_constants[] = {
+#include "norm_back_constants.h"
+};
+static const struct cdl_constant pool_constants[] = {
+#include "max_pool_constants.h"
+};
+static const struct cdl_constant dx_constants[] = {
+#include "conv_dx_constants.h"
+};
+static const struct cdl_constant spread_constants[] = {
+#include "dx_spread_constants.h"
+};
+static const struct cdl_constant dw_constants[] = {
+#include "conv_dw_constants.h"
+};
+static const struct cdl_constant tiled_constants[] = {
+#include "conv_dw_tiled_constants.h"
+};
+static const struct cdl_constant sum_constants[] = {
+#include "conv_dw_sum_constants.h"
+};
+#undef CONSTANT
+
+#define SHADER(name, constants) \
+    { name, constants, (int)CDL_COUNT(constants) }
+static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
+    [CDL_TRAIN_PACK] = SHADER("pack_weights", pack_constants),
+    [CDL_TRAIN_PACK_BACK] = SHADER("pack_weights", pack_constants),
+    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums", cdl_workgroup_constant),
+    [CDL_TRAIN_NORM_FINISH] = SHADER("norm_finish", finish_constants),
+    [CDL_TRAIN_NORM_APPLY] = SHADER("norm_apply", apply_constants),
+    [CDL_TRAIN_MAX_POOL] = SHADER("max_pool_keep", pool_constants),
+    [CDL_TRAIN_LOSS] = SHADER("cross_entropy", cdl_workgroup_constant),
+    [CDL_TRAIN_LOSS_SUM] = SHADER("cross_entropy_sum", cdl_workgroup_constant),
+    [CDL_TRAIN_NORM_BACK_SUMS] = SHADER("norm_back_sums", back_constants),
+    [CDL_TRAIN_NORM_BACK_FINISH] = SHADER("norm_back_finish", back_constants),
+    [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply", back_constants),
+    [CDL_TRAIN_MAX_POOL_BACK] = SHADER("max_pool_back", pool_constants),
+    [CDL_TRAIN_AVG_POOL_BACK] = SHADER("avg_pool_back", cdl_workgroup_constant),
+    [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx", dx_constants),
+    [CDL_TRAIN_DX_SPREAD] = SHADER("dx_spread", spread_constants),
+    [CDL_TRAIN_DW] = SHADER("conv_dw", dw_constants),
+    [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
+    [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
+    [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
+    [CDL_TRAIN_UPDATE] = SHADER("sgd", cdl_workgroup_constant),
+    [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd", cdl_workgroup_constant),
+};
+
+// For CPU drivers, see common.glsl.
+static const struct cdl_shader wide_dx = SHADER("conv_dx_wide", dx_constants),
+                               wide_dw = SHADER("conv_dw_wide", dw_constants);
+
+// Which parts of batch norm's steps an operation needs: by the values that they have.
+static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, const struct cdl_train_step *step) {
+    const bool frozen = step->values[CDL_ROLE_PARTIAL] < 0 && step->values[CDL_ROLE_SUMS] < 0;
+    switch (step->kind) {
+    case CDL_TRAIN_NORM_FINISH: p->constants[1] = frozen; break;
+    case CDL_TRAIN_NORM_APPLY:
+        p->constants[1] = op->relu;
+        p->constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        break;
+    default: // norm_back_*
+        p->constants[1] = step->values[CDL_ROLE_DST] >= 0;
+        p->constants[2] = step->values[CDL_ROLE_MASKED] >= 0 && step->kind == CDL_TRAIN_NORM_BACK_SUMS;
+        p->constants[3] = frozen;
+        p->constants[4] = step->values[CDL_ROLE_WEIGHT_GRADIENT] >= 0;
+        break;
+    }
+}
+
+uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span) {
+    const int most = op->kernel_w == 1 ? 4 : op->kernel_w <= 3 ? 2 : 1; // registers
+    return (uint32_t)(span < most ? span : most);
+}
+
+struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct cdl_train_step *step,
+                                    const struct cdl_caps *caps) {
+    const struct cdl_op *op = step->op >= 0 ? &graph->ops[step->op] : NULL;
+    struct cdl_program p = {.shader = &shaders[step->kind], .constants = {CDL_POINTWISE_SIZE}};
+    switch (step->kind) {
+    case CDL_TRAIN_PACK:
+    case CDL_TRAIN_PACK_BACK:
+        p.constants[1] = step->kind == CDL_TRAIN_PACK_BACK;
+        p.constants[2] = step->values[CDL_ROLE_BIAS] >= 0;
+        p.constants[3] = (uint32_t)step->kernel.weights[0].shared_window;
+        break;
+    case CDL_TRAIN_NORM_FINISH:
+    case CDL_TRAIN_NORM_APPLY:
+    case CDL_TRAIN_NORM_BACK_SUMS:
+    case CDL_TRAIN_NORM_BACK_FINISH:
+    case CDL_TRAIN_NORM_BACK_APPLY: set_norm_constants(&p, op, step); break;
+    case CDL_TRAIN_MAX_POOL:
+    case CDL_TRAIN_MAX_POOL_BACK:
+        p.constants[1] = (uint32_t)op->kernel_h;
+        p.constants[2] = (uint32_t)op->stride;
+        p.constants[3] = (uint32_t)op->padding;
+        break;
+    case CDL_TRAIN_DX_SPREAD:
+        p.constants[1] = (uint32_t)op->stride;
+        p.constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        break;
+    case CDL_TRAIN_DX_STRIDED:
+    case CDL_TRAIN_DW:
+    case CDL_TRAIN_DW_TILED:
+    case CDL_TRAIN_DW_SUM: {
+        p.constants[1] = (uint32_t)op->kernel_h;
+        p.constants[2] = (uint32_t)op->kernel_w;
+        if (step->kind == CDL_TRAIN_DW_SUM)
+            break;
+        p.constants[3] = (uint32_t)op->stride;
+        p.constants[4] = (uint32_t)op->padding;
+        if (caps->software && caps->int64 && step->kind != CDL_TRAIN_DW_TILED)
+            p.shader = step->kind == CDL_TRAIN_DX_STRIDED ? &wide_dx : &wide_dw;
+        if (step->kind == CDL_TRAIN_DX_STRIDED) {
+            p.constants[7] = caps->software ? 8 : 4;
+            p.constants[5] = (uint32_t)step->kernel.weights[0].span;
+            p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        } else if (step->kind == CDL_TRAIN_DW) {
+            p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
+        } else {
+            const int least = 16; // blocks of four channels on either side that a large tile is for
+            const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&
+                               cdl_padded_channels(graph->values[op->dst].channels) >= 4 * least &&
+                               caps->max_workgroup_size >= 256;
+            p.constants[5] = p.constants[6] = large ? 16 : 8;
+            p.constants[0] = p.constants[5] * p.constants[6];
+            p.constants[7] = 16;
+        }
+        break;
+    }
+    default: break;
+    }
+    return p;
+}

@@ -1,0 +1,267 @@
+// trainer.c - builds a trainer: its own copy of the model, program, pipelines, memory, slots.
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "train/network.h"
+#include "tune/tuner.h"
+#include "vulkan/commands.h"
+#include "vulkan/queue.h"
+
+enum { DEFAULT_STAGING = 64 << 20, BOUNCE = 16 << 20, DEFAULT_BATCH = 32, MAX_BATCH = 4096 };
+
+static float or_default(float value, float standard) { return value < 0 ? 0 : value > 0 ? value : standard; }
+
+static cdl_result check_params(const struct cdl_trainer_params *p, const cdl_log *log) {
+    if (p->batch < 0 || p->batch > MAX_BATCH)
+        return cdl_fail(log, CDL_ERR_INVALID, "a batch of %d pictures; 1 to %d are possible", p->batch, MAX_BATCH);
+    CDL_REQUIRE(log, p->width >= 0 && p->width <= CDL_MAX_RESIZE_SIZE);
+    CDL_REQUIRE(log, p->height >= 0 && p->height <= CDL_MAX_RESIZE_SIZE);
+    CDL_REQUIRE(log, p->augment >= CDL_AUGMENT_NONE && p->augment <= CDL_AUGMENT_IMAGENET);
+    CDL_REQUIRE(log, p->num_classes >= 0 && p->num_classes <= 1 << 20);
+    CDL_REQUIRE(log, p->label_smoothing >= 0 && p->label_smoothing <= 1);
+    CDL_REQUIRE(log, isfinite(p->momentum) && isfinite(p->weight_decay) && isfinite(p->norm_weight_decay));
+    return CDL_OK;
+}
+
+static void settle(struct cdl_trainer *t, const struct cdl_trainer_params *params) {
+    const struct cdl_recipe *recipe = &t->model->recipe;
+    struct cdl_train_sight *s = &t->sight;
+    *s = (struct cdl_train_sight){
+        .augment = params->augment,
+        .seed = params->seed,
+        .width = params->width ? params->width : recipe->input_width,
+        .height = params->height ? params->height : recipe->input_height,
+    };
+    // Another input size sees the same part of a picture, as in a session. The recipe for small pictures shifts them as
+    // they are.
+    const int side = s->width < s->height ? s->width : s->height;
+    const int recipe_side = recipe->input_width < recipe->input_height ? recipe->input_width : recipe->input_height;
+    const long resized = lround((double)recipe->resize_size * side / recipe_side);
+    s->resize_size = params->augment == CDL_AUGMENT_SMALL ? side : resized > 0 ? (int)resized : 1;
+    s->resize_size = s->resize_size < CDL_MAX_RESIZE_SIZE ? s->resize_size : CDL_MAX_RESIZE_SIZE;
+    t->interpolation = recipe->interpolation;
+}
+
+static cdl_result make_program(struct cdl_trainer *t, const struct cdl_trainer_params *params) {
+    const int batch = params->batch ? params->batch : DEFAULT_BATCH;
+    const float decay = or_default(params->weight_decay, 1e-4f);
+    struct cdl_tuner tuner = {.dev = t->dev, .mode = CDL_TUNE_OFF, .batch = batch};
+    const struct cdl_train_program_params p = {
+        .batch = batch,
+        .height = t->sight.height,
+        .width = t->sight.width,
+        .freeze = params->freeze,
+        .label_smoothing = params->label_smoothing,
+        .momentum = or_default(params->momentum, 0.9f),
+        .weight_decay = decay,
+        .norm_weight_decay = or_default(params->norm_weight_decay, decay),
+        .caps = &t->dev->caps,
+        .choose = cdl_tuner_choose,
+        .choose_ctx = &tuner,
+    };
+    cdl_result r = cdl_train_program_create(&t->program, t->model, &p, &t->dev->log);
+    if (r == CDL_OK)
+        cdl_train_program_log(&t->program, &t->dev->log);
+    cdl_tuner_finish(&tuner);
+    return tuner.result != CDL_OK ? tuner.result : r;
+}
+
+static cdl_result create_pipelines(struct cdl_trainer *t) {
+    const int count = t->program.num_steps;
+    const struct cdl_program preprocess = cdl_fixed_program(CDL_PREPROCESS, false),
+                             import = cdl_fixed_program(CDL_IMPORT, false);
+    struct cdl_program *programs = malloc((size_t)count * sizeof *programs);
+    t->pipelines = calloc((size_t)count, sizeof *t->pipelines);
+    if (!programs || !t->pipelines) {
+        free(programs);
+        return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory while creating pipelines");
+    }
+    for (int i = 0; i < count; i++)
+        programs[i] = t->program.steps[i].kernel.program;
+    cdl_pipelines_prepare(t->dev, programs, count);
+    free(programs);
+    cdl_result r = cdl_pipeline_get(&t->preprocess, t->dev, &preprocess);
+    if (r == CDL_OK)
+        r = cdl_pipeline_get(&t->import, t->dev, &import);
+    for (int i = 0; r == CDL_OK && i < count; i++)
+        r = cdl_pipeline_get(&t->pipelines[i], t->dev, &t->program.steps[i].kernel.program);
+    return r;
+}
+
+static cdl_result create_slot(struct cdl_trainer *t, struct cdl_train_slot *slot) {
+    struct cdl_device *dev = t->dev;
+    VkCommandBuffer commands[2];
+    cdl_result r = cdl_upload_create(&slot->staging, dev, t->staging_bytes, "pixels on their way to the device");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&slot->readback, dev, 256, CDL_MEMORY_READBACK, "a step's result");
+    if (r != CDL_OK)
+        return r;
+    const VkCommandBufferAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = t->pool,
+        .commandBufferCount = 2,
+    };
+    CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
+    slot->preprocess = commands[0];
+    slot->network = commands[1];
+    r = cdl_fence_create(&slot->done, dev);
+error:
+    return r;
+}
+
+// Whether the device has the memory; else how large a batch may be.
+static cdl_result check_memory(const struct cdl_trainer *t, size_t parameters) {
+    const struct cdl_device_info *info = &t->dev->info;
+    const uint64_t arena = t->program.arena_bytes, whole = info->free_bytes ? info->free_bytes : info->memory_bytes;
+    const uint64_t left = whole > parameters ? whole - parameters : 0;
+    const uint64_t room = left < t->dev->max_allocation ? left : t->dev->max_allocation;
+    if (arena <= room)
+        return CDL_OK;
+    const int fits = (int)((double)t->program.batch * (double)room / (double)arena);
+    if (fits == 0)
+        return cdl_fail(&t->dev->log, CDL_ERR_NOMEM,
+                        "%s: a step of one picture does not fit into its %llu MB; use a smaller input size or network",
+                        info->name, (unsigned long long)room >> 20);
+    return cdl_fail(
+        &t->dev->log, CDL_ERR_NOMEM,
+        "%s: a step of %d pictures takes %llu MB beside the parameters, and %llu MB are there; a batch of %d "
+        "fits",
+        info->name, t->program.batch, (unsigned long long)arena >> 20, (unsigned long long)room >> 20, fits);
+}
+
+static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
+    struct cdl_device *dev = t->dev;
+    const struct cdl_train_program *p = &t->program;
+    const size_t tensor = (size_t)t->sight.width * (size_t)t->sight.height * 12;
+    const size_t learned = p->parameters.trainable * sizeof(float);
+    t->jobs_at = p->input_bytes;
+    t->pixels_at = t->jobs_at + cdl_align_up((size_t)p->batch * sizeof(struct preprocess_job), 256);
+    staging = staging ? staging : DEFAULT_STAGING;
+    t->staging_bytes = staging > t->pixels_at + tensor ? staging : t->pixels_at + tensor;
+    cdl_logf(&dev->log, CDL_LOG_INFO,
+             "a step of %d pictures takes %zu MB of device memory: %zu of activations and "
+             "gradients, %zu of parameters",
+             p->batch, (p->arena_bytes + p->parameters.size * sizeof(float) + 2 * learned) >> 20, p->arena_bytes >> 20,
+             (p->parameters.size * sizeof(float) + 2 * learned) >> 20);
+    cdl_result r = check_memory(t, p->parameters.size * sizeof(float) + 2 * learned);
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->parameters, dev, p->parameters.size * sizeof(float), CDL_MEMORY_DEVICE, "parameters");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->momentum, dev, learned, CDL_MEMORY_DEVICE, "momentum");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->gradients, dev, learned, CDL_MEMORY_DEVICE, "gradients");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->arena, dev, p->arena_bytes, CDL_MEMORY_DEVICE, "activations of a training step");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->bounce, dev, BOUNCE, CDL_MEMORY_READBACK, "weights on their way back");
+    if (r == CDL_OK)
+        r = cdl_once_create(&t->once, dev);
+    if (r == CDL_OK)
+        r = cdl_command_pool_create(&t->pool, dev);
+    if (r == CDL_OK && !(t->tables = malloc(t->staging_bytes))) // pages that are never touched cost nothing
+        r = cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
+    for (int i = 0; r == CDL_OK && i < CDL_TRAIN_SLOTS; i++)
+        r = create_slot(t, &t->slots[i]);
+    return r;
+}
+
+// The weights, and zeros for momentum and gradients: those of padding are never written otherwise.
+static cdl_result fill_memory(struct cdl_trainer *t) {
+    const size_t count = t->program.parameters.size;
+    float *values = calloc(count, sizeof *values);
+    if (!values)
+        return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory for %zu weights", count);
+    cdl_result r = cdl_train_upload(t, &t->momentum, values, (size_t)t->momentum.size);
+    if (r == CDL_OK)
+        r = cdl_train_upload(t, &t->gradients, values, (size_t)t->gradients.size);
+    cdl_parameters_read(&t->program.parameters, values);
+    if (r == CDL_OK)
+        r = cdl_train_upload(t, &t->parameters, values, count * sizeof *values);
+    free(values);
+    return r;
+}
+
+cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *model,
+                              const struct cdl_trainer_params *params) {
+    struct cdl_trainer_params p;
+    if (out)
+        *out = NULL;
+    if (!dev)
+        return CDL_ERR_INVALID;
+    CDL_REQUIRE(&dev->log, out != NULL);
+    CDL_REQUIRE(&dev->log, model != NULL);
+    CDL_REQUIRE(&dev->log, cdl_read_params(&p, sizeof p, params));
+    cdl_result r = check_params(&p, &dev->log);
+    if (r != CDL_OK)
+        return r;
+    struct cdl_trainer *t = calloc(1, sizeof *t);
+    if (!t)
+        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
+    t->dev = dev;
+    const struct cdl_network_change change = {p.num_classes, p.labels, p.initialise, p.seed};
+    r = cdl_network_copy(&t->model, model, &change, &dev->log);
+    if (r == CDL_OK) {
+        settle(t, &p);
+        r = make_program(t, &p);
+    }
+    if (r == CDL_OK)
+        r = create_pipelines(t);
+    if (r == CDL_OK)
+        r = create_memory(t, p.staging_bytes);
+    if (r == CDL_OK)
+        r = fill_memory(t);
+    if (r == CDL_OK)
+        *out = t;
+    else
+        cdl_trainer_destroy(&t);
+    return r;
+}
+
+void cdl_trainer_destroy(cdl_trainer **trainer) {
+    if (!trainer || !*trainer)
+        return;
+    struct cdl_trainer *t = *trainer;
+    struct cdl_device *dev = t->dev;
+    *trainer = NULL;
+    if (t->slots[CDL_TRAIN_SLOTS - 1].done)
+        (void)cdl_train_wait(t); // a lost device has nothing in flight
+    for (int i = 0; i < CDL_TRAIN_SLOTS; i++) {
+        cdl_upload_destroy(&t->slots[i].staging);
+        cdl_buffer_destroy(&t->slots[i].readback, dev);
+        if (t->slots[i].done)
+            dev->vkd.DestroyFence(dev->handle, t->slots[i].done, dev->allocator);
+    }
+    if (t->pool)
+        dev->vkd.DestroyCommandPool(dev->handle, t->pool, dev->allocator);
+    cdl_once_destroy(&t->once);
+    struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->arena, &t->bounce};
+    for (size_t i = 0; i < CDL_COUNT(buffers); i++)
+        cdl_buffer_destroy(buffers[i], dev);
+    cdl_train_program_destroy(&t->program);
+    cdl_model_destroy(&t->model);
+    free(t->pipelines);
+    free(t->tables);
+    free(t);
+}
+
+void cdl_trainer_get_info(const cdl_trainer *t, struct cdl_trainer_info *out) {
+    const struct cdl_parameters *all = &t->program.parameters;
+    *out = (struct cdl_trainer_info){
+        .batch = t->program.batch,
+        .width = t->sight.width,
+        .height = t->sight.height,
+        .num_classes = t->program.graph.num_classes,
+        .step = t->step,
+        .parameter_bytes = t->parameters.size + t->momentum.size + t->gradients.size,
+        .activation_bytes = t->arena.size,
+        .staging_bytes = CDL_TRAIN_SLOTS * t->staging_bytes,
+        .num_dispatches = t->program.num_steps,
+    };
+    for (int i = 0; i < all->count; i++) {
+        const struct cdl_parameter *p = &all->items[i];
+        out->num_trainable += p->trainable ? p->count : 0;
+        out->num_parameters += p->kind == CDL_PARAMETER_WEIGHT || p->kind == CDL_PARAMETER_NORM ? p->count : 0;
+    }
+}

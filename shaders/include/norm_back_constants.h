@@ -1,0 +1,6 @@
+// norm_back_constants.h - the specialization constants of norm_back_*.comp; see constants.glsl.
+CONSTANT(0, WORKGROUP, 64, "")
+CONSTANT(1, RELU, 0, "? relu")
+CONSTANT(2, WRITE_MASKED, 0, "? masked")
+CONSTANT(3, FROZEN, 0, "? frozen")
+CONSTANT(4, WRITE_GRADIENTS, 1, "")

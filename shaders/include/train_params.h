@@ -1,0 +1,103 @@
+// train_params.h - push constants of the kernels in shaders/train/; see params.h for the habits.
+//
+// `parameters` is what the trainer keeps of a tensor: float, in PyTorch's order. Values of the network and their
+// gradients are storage4 [images][height][width][c4], as in inference.
+#ifndef CDL_TRAIN_PARAMS_H_
+#define CDL_TRAIN_PARAMS_H_
+
+#include "conv_params.h"
+
+// pack_weights.comp; sizes are those of the convolution that will read `dst`
+struct train_pack_params {
+    ADDRESS weight;  // float[dst channels][group_src][kernel_h][kernel_w]; TRANSPOSED: of the forward convolution
+    ADDRESS bias;    // float[4 * dst_c4], read with HAS_BIAS
+    ADDRESS dst;     // the layout of engine/kernels/weight_layout.h
+    int bias_offset; // bytes from dst
+    int lanes, span, tap_columns, rows, blocks; // of the layout; blocks: a multiple of lanes
+    int kernel_h, kernel_w;
+    int src_c4, dst_c4, dst_channels, group_src, group_dst;
+};
+
+// norm_sums.comp, norm_finish.comp, norm_apply.comp
+struct train_norm_params {
+    ADDRESS src;        // storage4[pixels][c4]: what is normalised
+    ADDRESS residual;   // like src
+    ADDRESS dst;        // like src
+    ADDRESS partial;    // float4[chunks][2][c4]: mean and sum of squared distances from it, of a chunk's pixels
+    ADDRESS statistics; // float4[2][c4]: mean, 1 / sqrt(variance + epsilon)
+    ADDRESS weight, bias, mean, variance; // parameters, float4[c4]; the last two are running statistics
+    int pixels, c4, chunks, chunk;        // chunk: pixels of each but the last
+    float momentum, epsilon;
+};
+
+// norm_back_sums.comp, norm_back_finish.comp, norm_back_apply.comp
+struct train_norm_back_params {
+    ADDRESS src, dst;           // storage4[pixels][c4]: the forward step's source and result
+    ADDRESS gradient;           // like dst: the loss by dst; norm_back_apply: by what the ReLU got, where that was kept
+    ADDRESS masked;             // like dst: the loss by what the ReLU got, written with WRITE_MASKED
+    ADDRESS src_gradient;       // like src
+    ADDRESS partial;            // float4[chunks][2][c4]
+    ADDRESS sums;               // float4[2][c4]: of masked, and of masked * normalised source
+    ADDRESS statistics, weight; // as in train_norm_params
+    ADDRESS weight_gradient, bias_gradient; // float4[c4]
+    int pixels, c4, chunks, chunk;
+};
+
+// conv_dx.comp; dx_spread.comp, whose gradient has the source's channels
+struct train_dx_params {
+    ADDRESS gradient;     // storage4[images][dst_h][dst_w][dst_c4]: the loss by the convolution's result
+    ADDRESS weights;      // as conv_direct.comp reads them, of the transposed convolution
+    ADDRESS added;        // like src_gradient, read with ADD
+    ADDRESS src_gradient; // storage4[images][src_h][src_w][src_c4]
+    int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
+    int group_src, group_dst; // channels in and out of one group of the forward convolution
+};
+
+// conv_dw.comp, conv_dw_tiled.comp, conv_dw_sum.comp
+struct train_dw_params {
+    ADDRESS src;             // storage4[images][src_h][src_w][src_c4]
+    ADDRESS gradient;        // storage4[images][dst_h][dst_w][dst_c4]
+    ADDRESS partial;         // float4[splits][kernel_h][kernel_w][4 span][dst_c4]
+    ADDRESS weight_gradient; // float[dst channels][group_src][kernel_h][kernel_w]
+    int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
+    int group_src, group_dst, dst_channels;
+    int span, splits, part; // part: rows of pixels (conv_dw) or pixels (conv_dw_tiled) of each split but the last
+};
+
+// bias_gradient.comp
+struct train_bias_params {
+    ADDRESS gradient;      // storage4[pixels][c4]
+    ADDRESS bias_gradient; // float4[c4]
+    int pixels, c4;
+};
+
+// max_pool_keep.comp, max_pool_back.comp, avg_pool_back.comp
+struct train_pool_params {
+    ADDRESS src;          // storage4[images][src_h][src_w][c4]
+    ADDRESS dst;          // storage4[images][dst_h][dst_w][c4]
+    ADDRESS positions;    // uint[images][dst_h][dst_w][c4]: a byte a channel, where in its window the largest lies
+    ADDRESS gradient;     // like dst
+    ADDRESS src_gradient; // like src
+    int images, src_h, src_w, dst_h, dst_w, c4;
+};
+
+// cross_entropy.comp, cross_entropy_sum.comp
+struct train_loss_params {
+    ADDRESS logits;   // float[images][stride]
+    ADDRESS labels;   // uint[images]
+    ADDRESS gradient; // float[images][stride]: of the batch's mean loss
+    ADDRESS each;     // float[images][2]: an image's loss, and 1 where its label has the largest logit
+    ADDRESS result;   // float[2]: the mean of the first, the sum of the second
+    int images, classes, stride;
+    float smoothing;
+};
+
+// sgd.comp
+struct train_sgd_params {
+    ADDRESS parameters, momentum, gradients; // float4[count4]
+    ADDRESS rates;                           // float[1]: the learning rate
+    int count4;
+    float decay, keep; // of a parameter into its gradient; of the momentum into itself
+};
+
+#endif // CDL_TRAIN_PARAMS_H_

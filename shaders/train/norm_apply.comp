@@ -1,0 +1,30 @@
+// norm_apply.comp - batch normalisation with the statistics of norm_finish.comp (Ioffe & Szegedy, 2015).
+//
+//   dst = act((src - mean) / sqrt(variance + epsilon) * weight + bias + residual)
+//
+// An invocation takes four pixels of a channel block, which share what is read of the block.
+//   workgroups: ceil(pixels / 4) * c4 invocations, channel blocks innermost
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "train.glsl"
+#include "constants.glsl"
+#include "norm_apply_constants.h"
+
+layout(push_constant) uniform Params { train_norm_params p; };
+
+void main() {
+    const int index = int(invocation_index()), block = index % p.c4, first = index / p.c4 * 4;
+    if (first >= p.pixels)
+        return;
+    const vec4 mean = Floats4(p.statistics).v[block], inverse = Floats4(p.statistics).v[p.c4 + block];
+    const vec4 weight = Floats4(p.weight).v[block], bias = Floats4(p.bias).v[block];
+    for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
+        const int at = pixel * p.c4 + block;
+        vec4 v = (unpack4(Storage4(p.src).v[at]) - mean) * inverse * weight + bias;
+        if (ADD_RESIDUAL != 0)
+            v += unpack4(Storage4(p.residual).v[at]);
+        if (RELU != 0)
+            v = max(v, vec4(0));
+        Storage4(p.dst).v[at] = pack4(v);
+    }
+}

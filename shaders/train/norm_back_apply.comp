@@ -1,0 +1,37 @@
+// norm_back_apply.comp - the gradient of batch norm's source (Ioffe & Szegedy, 2015, section 3).
+//
+//   src_gradient = weight / sqrt(variance + epsilon) * (g - sum(g) / n - x * sum(g x) / n),
+//   x = (src - mean) / sqrt(variance + epsilon), g as in norm_back_sums.comp, n pixels
+//
+// FROZEN: the statistics are constants, so that only the first term is left. Without RELU, `gradient` is g.
+// An invocation takes four pixels of a channel block, which share what is read of the block.
+//   workgroups: ceil(pixels / 4) * c4 invocations, channel blocks innermost
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "train.glsl"
+#include "constants.glsl"
+#include "norm_back_constants.h"
+
+layout(push_constant) uniform Params { train_norm_back_params p; };
+
+void main() {
+    const int index = int(invocation_index()), block = index % p.c4, first = index / p.c4 * 4;
+    if (first >= p.pixels)
+        return;
+    const vec4 mean = Floats4(p.statistics).v[block], inverse = Floats4(p.statistics).v[p.c4 + block];
+    const vec4 scale = Floats4(p.weight).v[block] * inverse;
+    vec4 sum = vec4(0), product = vec4(0);
+    if (FROZEN == 0) {
+        sum = Floats4(p.sums).v[block] / float(p.pixels);
+        product = Floats4(p.sums).v[p.c4 + block] / float(p.pixels);
+    }
+    for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
+        const int at = pixel * p.c4 + block;
+        vec4 g = unpack4(Storage4(p.gradient).v[at]);
+        if (RELU != 0)
+            g = mix(vec4(0), g, greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
+        if (FROZEN == 0)
+            g -= sum + (unpack4(Storage4(p.src).v[at]) - mean) * inverse * product;
+        Storage4(p.src_gradient).v[at] = pack4(scale * g);
+    }
+}

@@ -1,0 +1,274 @@
+// test_train_kernels.c - the kernels of training against plain C, over the case table of inference, and plain C against
+// central differences.
+//
+// Each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source is seen,
+// and a batch norm with ReLU, the average and a linear layer behind it. Its kernels are drawn at random from those that
+// are legal.
+#include <math.h>
+
+#include "support/cases.h"
+#include "support/harness.h"
+#include "support/reference_train.h"
+#include "train/program.h"
+
+enum { CLASSES = 5, OPS = 5, TENSORS = 12, MAX_FLOPS = 12000000 };
+
+struct network {
+    struct cdl_graph graph;
+    struct cdl_tensor tensors[TENSORS]; // their values live in `block`
+    char names[TENSORS][24];
+    int num_tensors;
+    float *block; // [TENSORS] slices
+    size_t used;
+};
+
+static const struct cdl_tensor *add_tensor(struct network *n, struct random *r, int a, int b, int kh, int kw,
+                                           float middle, float spread) {
+    struct cdl_tensor *t = &n->tensors[n->num_tensors];
+    snprintf(n->names[n->num_tensors], sizeof n->names[0], "tensor%d.weight", n->num_tensors);
+    *t = (struct cdl_tensor){.name = n->names[n->num_tensors++],
+                             .dtype = CDL_DTYPE_F32,
+                             .num_dims = b ? 4 : 1,
+                             .shape = {a, b, kh, kw},
+                             .stride = {b ? b * kh * kw : 1, kh * kw, kw, 1},
+                             .data = (const uint8_t *)(n->block + n->used)};
+    const int64_t count = cdl_tensor_count(t);
+    for (int64_t i = 0; i < count; i++)
+        n->block[n->used++] = middle + spread * random_float(r);
+    return t;
+}
+
+static int add_value(struct network *n, int height, int width, int channels, bool fp32) {
+    n->graph.values[n->graph.num_values] = (struct cdl_value){height, width, channels, fp32};
+    return n->graph.num_values++;
+}
+
+static struct cdl_op *add_op(struct network *n, enum cdl_op_kind kind, const char *name, int src, int dst) {
+    struct cdl_op *op = &n->graph.ops[n->graph.num_ops++];
+    *op = (struct cdl_op){
+        .kind = kind, .src = src, .residual = -1, .dst = dst, .stride = 1, .groups = 1, .kernel_h = 1, .kernel_w = 1};
+    snprintf(op->name, sizeof op->name, "%s", name);
+    return op;
+}
+
+static float conv_spread(int fan_in) { return 1.7f / sqrtf((float)fan_in); }
+
+// The tensors are the network's own: it stays where it is.
+static void make_network(struct network *n, const struct op_case *c, struct random *r) {
+    *n = (struct network){.used = 0};
+    const int dst = c->kind == CASE_CONV ? c->dst_channels : c->channels,
+              in = c->channels / (c->groups ? c->groups : 1);
+    n->graph.ops = calloc(OPS, sizeof *n->graph.ops);
+    n->graph.values = calloc(OPS + 1, sizeof *n->graph.values);
+    n->block = calloc((size_t)(4 * c->channels + (c->kind == CASE_CONV ? dst * in * c->kernel_h * c->kernel_w : 0) +
+                               dst * (CLASSES + 8) + CLASSES),
+                      sizeof *n->block);
+    assert_true(n->graph.ops && n->graph.values && n->block);
+    const int input = add_value(n, c->height, c->width, 3, false),
+              src = add_value(n, c->height, c->width, c->channels, false),
+              middle = add_value(n, case_dst_height(c), case_dst_width(c), dst, false),
+              map = add_value(n, case_dst_height(c), case_dst_width(c), dst, false),
+              features = add_value(n, 1, 1, dst, true), logits = add_value(n, 1, 1, CLASSES, true);
+    add_op(n, CDL_OP_CONV, "before", input, src)->weight = add_tensor(n, r, c->channels, 3, 1, 1, 0, 1);
+    struct cdl_op *op = add_op(n, c->kind == CASE_CONV ? CDL_OP_CONV : CDL_OP_MAX_POOL, "case", src, middle);
+    op->kernel_h = c->kernel_h;
+    op->kernel_w = c->kernel_w;
+    op->stride = c->stride;
+    op->padding = c->padding;
+    if (c->kind == CASE_CONV) {
+        op->groups = c->groups;
+        op->weight =
+            add_tensor(n, r, dst, in, c->kernel_h, c->kernel_w, 0, conv_spread(in * c->kernel_h * c->kernel_w));
+    }
+    op = add_op(n, CDL_OP_BATCH_NORM, "norm", middle, map);
+    op->relu = true;
+    if (c->residual && dst == c->channels && case_dst_height(c) == c->height && case_dst_width(c) == c->width)
+        op->residual = src;
+    op->norm =
+        (struct cdl_batch_norm){add_tensor(n, r, dst, 0, 0, 0, 1, 0.5f), add_tensor(n, r, dst, 0, 0, 0, 0, 0.5f),
+                                add_tensor(n, r, dst, 0, 0, 0, 0, 0.5f), add_tensor(n, r, dst, 0, 0, 0, 1, 0.5f)};
+    add_op(n, CDL_OP_AVG_POOL, "average", map, features);
+    op = add_op(n, CDL_OP_CONV, "fc", features, logits);
+    op->weight = add_tensor(n, r, CLASSES, dst, 1, 1, 0, conv_spread(dst));
+    op->bias = add_tensor(n, r, CLASSES, 0, 0, 0, 0, 0.5f);
+    n->graph.map = map;
+    n->graph.features = features;
+    n->graph.output = logits;
+    n->graph.num_classes = CLASSES;
+}
+
+static int choose_any(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count) {
+    (void)work;
+    (void)kernels;
+    return random_below(ctx, count);
+}
+
+static float *map_buffer(struct cdl_buffer *out, size_t size) {
+    harness_expect_ok(cdl_buffer_create(out, harness.dev, size, CDL_MEMORY_READBACK, "a test"), "buffer");
+    memset(out->mapped, 0xff, size); // NaN: what is read before it is written shows
+    return out->mapped;
+}
+
+// Runs the program but for its updates; gradients: [parameters.trainable].
+static void run_program(const struct cdl_train_program *p, const struct train_case *c, float *gradients) {
+    struct cdl_buffer rooms[CDL_NUM_TRAIN_ROOMS];
+    const size_t learned = p->parameters.trainable * sizeof(float);
+    const struct cdl_value *v = &p->graph.values[0];
+    const size_t pixels = (size_t)c->images * (size_t)v->height * (size_t)v->width * 3;
+    float *arena = map_buffer(&rooms[CDL_ROOM_ARENA], p->arena_bytes), *input = must_alloc(pixels, sizeof *input);
+    cdl_parameters_read(&p->parameters, map_buffer(&rooms[CDL_ROOM_PARAMETERS], p->parameters.size * sizeof(float)));
+    memset(map_buffer(&rooms[CDL_ROOM_GRADIENTS], learned), 0, learned);
+    map_buffer(&rooms[CDL_ROOM_MOMENTUM], learned);
+    uint8_t *labels = (uint8_t *)map_buffer(&rooms[CDL_ROOM_INPUT], p->input_bytes) + CDL_INPUT_LABELS;
+    for (int i = 0; i < c->images; i++)
+        memcpy(labels + 4 * i, &c->labels[i], 4);
+    for (size_t i = 0; i < pixels; i++)
+        input[i] = (float)c->input[i];
+    cdl_value_store(v, false, c->images, input, (uint8_t *)arena + p->values[p->input].at);
+    free(input);
+    uint64_t at[CDL_NUM_TRAIN_ROOMS];
+    for (int i = 0; i < CDL_NUM_TRAIN_ROOMS; i++) {
+        at[i] = rooms[i].address;
+        harness_expect_ok(cdl_buffer_flush(&rooms[i], harness.dev), "flush");
+    }
+    struct cdl_once once;
+    harness_expect_ok(cdl_once_create(&once, harness.dev), "once");
+    harness_expect_ok(cdl_once_begin(&once), "begin");
+    for (int i = 0; i < p->first_update; i++) {
+        struct cdl_launch launch;
+        VkPipeline pipeline;
+        harness_expect_ok(cdl_pipeline_get(&pipeline, harness.dev, &p->steps[i].kernel.program), "pipeline");
+        if (p->steps[i].barrier_before)
+            cdl_once_barrier(&once);
+        cdl_train_launch(p, i, c->images, at, &launch);
+        cdl_once_dispatch(&once, pipeline, &launch);
+    }
+    harness_expect_ok(cdl_once_run(&once, 0), "run");
+    harness_expect_ok(cdl_buffer_invalidate(&rooms[CDL_ROOM_GRADIENTS], harness.dev), "invalidate");
+    memcpy(gradients, rooms[CDL_ROOM_GRADIENTS].mapped, learned);
+    cdl_once_destroy(&once);
+    for (int i = 0; i < CDL_NUM_TRAIN_ROOMS; i++)
+        cdl_buffer_destroy(&rooms[i], harness.dev);
+}
+
+// The reference's gradients by central differences, for a few parameters of each tensor.
+static void check_reference(const struct train_case *c, double *parameters, const double *gradients, struct random *r,
+                            const char *text) {
+    const double h = 1e-6;
+    for (int i = 0; i < c->parameters->count; i++) {
+        const struct cdl_parameter *p = &c->parameters->items[i];
+        for (int k = 0; k < 2 && p->trainable; k++) {
+            const size_t at = p->at + (size_t)random_below(r, (int)p->count);
+            const double was = parameters[at];
+            parameters[at] = was + h;
+            const double above = reference_train(c, parameters, NULL, NULL);
+            parameters[at] = was - h;
+            const double slope = (above - reference_train(c, parameters, NULL, NULL)) / (2 * h);
+            parameters[at] = was;
+            if (!(fabs(slope - gradients[at]) <= 1e-6 + 1e-5 * fabs(slope)))
+                fail_msg("%s: %s: plain C has the gradient %.9g, the loss rises by %.9g", text, p->tensor->name,
+                         gradients[at], slope);
+        }
+    }
+}
+
+static double check_gradients(const struct cdl_parameters *all, const float *found, const double *wanted,
+                              const char *text) {
+    double worst = 0;
+    for (int i = 0; i < all->count; i++) {
+        const struct cdl_parameter *p = &all->items[i];
+        double largest = 0, off = 0;
+        for (size_t k = p->at; p->trainable && k < p->at + p->count; k++) {
+            const double d = fabs((double)found[k] - wanted[k]);
+            off = d <= off ? off : d; // NaN stays
+            largest = fmax(largest, fabs(wanted[k]));
+        }
+        if (!(off <= 1e-4 * largest + 1e-7))
+            fail_msg("%s: the gradient of %s is off by %g; its largest is %g", text, p->tensor->name, off, largest);
+        worst = largest > 0 ? fmax(worst, off / largest) : worst;
+    }
+    return worst;
+}
+
+static double check_case(const struct op_case *c, uint64_t stream, bool gpu_kernels, const char *text) {
+    struct random r = random_of(stream);
+    struct network n;
+    make_network(&n, c, &r);
+    struct cdl_caps caps = harness.dev->caps;
+    caps.software = caps.software && !gpu_kernels;
+    struct cdl_train_program program;
+    harness_expect_ok(
+        cdl_train_program_of(
+            &program, &n.graph,
+            &(struct cdl_train_program_params){
+                .batch = c->images, .label_smoothing = 0.1f, .caps = &caps, .choose = choose_any, .choose_ctx = &r},
+            &harness_shared_log),
+        text);
+    const struct cdl_parameters *all = &program.parameters;
+    const size_t pixels = (size_t)c->images * (size_t)c->height * (size_t)c->width * 3;
+    double *input = must_alloc(pixels, sizeof *input), *parameters = must_alloc(all->size, sizeof *parameters),
+           *wanted = must_alloc(all->size, sizeof *wanted), kink, worst = -1;
+    float *values = must_alloc(all->size, sizeof *values);
+    int *labels = must_alloc((size_t)c->images, sizeof *labels);
+    for (size_t i = 0; i < pixels; i++)
+        input[i] = (double)random_float(&r);
+    for (int i = 0; i < c->images; i++)
+        labels[i] = random_below(&r, CLASSES);
+    cdl_parameters_read(all, values);
+    for (size_t i = 0; i < all->size; i++)
+        parameters[i] = (double)values[i];
+    const struct train_case t = {&program.graph, all, c->images, input, labels, (double)0.1f};
+    reference_train(&t, parameters, wanted, &kink);
+    if (kink > 1e-5) { // else rounding decides on which side of it a value lies
+        check_reference(&t, parameters, wanted, &r, text);
+        run_program(&program, &t, values);
+        worst = check_gradients(all, values, wanted, text);
+    }
+    free(input);
+    free(parameters);
+    free(wanted);
+    free(values);
+    free(labels);
+    cdl_train_program_destroy(&program);
+    free(n.block);
+    return worst;
+}
+
+static void kernels_match_plain_c(void **state) {
+    (void)state;
+    int checked = 0, skipped = 0;
+    double worst = 0;
+    for (int i = 0; i < num_op_cases; i++) {
+        const struct op_case *c = &op_cases[i];
+        char text[160];
+        case_text(c, text, sizeof text);
+        const double pixels = (double)c->images * case_dst_height(c) * case_dst_width(c);
+        const double products =
+            pixels * c->dst_channels * c->kernel_h * c->kernel_w * (c->groups ? (double)c->channels / c->groups : 1);
+        if ((c->kind != CASE_CONV && c->kind != CASE_MAX_POOL) || c->channels < 1)
+            continue;
+        // A batch norm of two pixels has no gradient to speak of; a large case is slow in plain C.
+        if (pixels < 6 || (c->kind == CASE_CONV && products > MAX_FLOPS / 12)) {
+            skipped++;
+            continue;
+        }
+        double off = -1;
+        for (uint64_t try = 0; off < 0 && try < 20; try++) // until none lies on a kink
+            off = check_case(c, 100 * (uint64_t)i + try, i % 2, text);
+        if (off < 0) {
+            skipped++;
+            continue;
+        }
+        checked++;
+        worst = fmax(worst, off);
+    }
+    print_message("%d cases, off by %.1e at most; %d passed over\n", checked, worst, skipped);
+    assert_true(checked > 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_match_plain_c),
+    };
+    return cmocka_run_group_tests(tests, harness_open, harness_close);
+}
