@@ -14,6 +14,7 @@ enum {
     COMMAND_CONVERT = 1 << 4,
     COMMAND_MODELS = 1 << 5,
     COMMAND_SIMILAR = 1 << 6,
+    COMMAND_COMPARE = 1 << 7,
 };
 
 extern const struct option cardinal_options[]; // options.c

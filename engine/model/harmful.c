@@ -6,12 +6,13 @@
 
 // Modules that run programs or code, or reach files and the network. Whole checkpoints have none of them.
 static const char *const MODULES[] = {
-    "os",     "posix", "nt",    "subprocess", "sys",       "socket", "shutil", "runpy",    "pty",    "webbrowser",
-    "ctypes", "code",  "codeop", "importlib", "commands",  "bdb",    "pdb",    "asyncio",  "urllib", "http",
-    "pip",    "cffi",  "timeit", "cProfile",  "platform",  "tempfile",
+    "os",         "posix",  "nt",   "subprocess", "sys",       "socket",   "shutil",   "runpy",    "pty",
+    "webbrowser", "ctypes", "code", "codeop",     "importlib", "commands", "bdb",      "pdb",      "asyncio",
+    "urllib",     "http",   "pip",  "cffi",       "timeit",    "cProfile", "platform", "tempfile",
 };
 
-static const char *const BUILTINS[] = {"eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint", "input"};
+static const char *const BUILTINS[] = {"eval", "exec",       "execfile",   "compile",
+                                       "open", "__import__", "breakpoint", "input"};
 
 static bool is_one_of(const char *text, size_t length, const char *const *words, size_t count) {
     for (size_t i = 0; i < count; i++)
