@@ -13,7 +13,7 @@ static void near(double got, double expected, double bound) {
 static void test_student(void **state) { // two-sided; NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2
     static const struct {
         double level, degrees, t;
-    } table[] = {{0.95, 1, 12.706}, {0.95, 2, 4.303}, {0.95, 5, 2.571}, {0.95, 10, 2.228}, {0.95, 100, 1.984},
+    } table[] = {{0.95, 1, 12.706}, {0.95, 2, 4.303}, {0.95, 5, 2.571},  {0.95, 10, 2.228}, {0.95, 100, 1.984},
                  {0.90, 3, 2.353},  {0.99, 4, 4.604}, {0.99, 30, 2.750}, {0.998, 8, 4.501}, {0.95, 1e6, 1.960}};
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -134,9 +134,12 @@ static void test_suites(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_student),        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_blocks_count_where_visits_agree), cmocka_unit_test(test_ratio),
-        cmocka_unit_test(test_false_alarms),   cmocka_unit_test(test_geometric_mean),
+        cmocka_unit_test(test_student),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_blocks_count_where_visits_agree),
+        cmocka_unit_test(test_ratio),
+        cmocka_unit_test(test_false_alarms),
+        cmocka_unit_test(test_geometric_mean),
         cmocka_unit_test(test_suites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,7 +294,7 @@ static enum exit_status go_round(struct bench *b, int round, const char *device,
     *visited = 0;
     for (int i = 0; i < b->num_rows && status == EXIT_ALL_DONE; i++) {
         const struct estimate e = blocks_estimate(&b->rows[i].rate);
-        const bool in_time = round < SUITE_MIN_ROUNDS || now_ms() - b->started_ms < 1e3 * b->suite->budget_s;
+        const bool in_time = round < SUITE_ROUNDS || now_ms() - b->started_ms < 1e3 * b->suite->budget_s;
         const bool sure = round >= SUITE_ROUNDS && e.degrees > 0 && estimate_half_width(&e) <= 0.02;
         if ((round > 0 && !bench_row_is_ok(&b->rows[i])) || !in_time || sure)
             continue;
@@ -374,9 +374,9 @@ static enum exit_status run_device(struct bench *b, const char *device) {
     b->suite = suite_find((enum suite_choice)b->options.suite, t->info.software);
     t->sensors = sensors_open(&t->info, NULL);
     t->peaks = (struct cdl_peaks){0};
-    if (t->info.timestamps)
-        cdl_device_measure_peaks(t->device, &t->peaks); // told as unsupported where it fails
     status = add_rows(b);
+    if (status == EXIT_ALL_DONE && t->info.timestamps)
+        cdl_device_measure_peaks(t->device, &t->peaks); // told as unsupported where it fails
     if (status == EXIT_ALL_DONE && is_text(b)) {
         bench_print_environment(stdout, t);
         bench_print_row_heading(stdout);

@@ -132,7 +132,10 @@ static void put_rates(const struct table *t, const struct comparison *c) {
         for (int k = 0; k < r->num_columns; k++) {
             char marked[80];
             const bool best = r->num_columns > 1 && line->best == k;
-            snprintf(marked, sizeof marked, best && t->markdown ? "**%s**" : best ? "%s *" : "%s",
+            snprintf(marked, sizeof marked,
+                     best && t->markdown ? "**%s**"
+                     : best              ? "%s *"
+                                         : "%s",
                      rate_text(line->rows[k], text));
             put_cell(t, marked, 20, false);
             if (k > 0)
@@ -194,8 +197,9 @@ static void print_tables(FILE *file, const struct comparison *c, bool markdown) 
     put_heading(&t, "Rates");
     put_rates(&t, c);
     if (r->num_columns > 1)
-        fprintf(file, "\n%s: the highest of a row. A ratio's interval is of %.2f %%, so that all hold together with 95 "
-                      "%%; same: 1 lies in it.\n",
+        fprintf(file,
+                "\n%s: the highest of a row. A ratio's interval is of %.2f %%, so that all hold together with 95 "
+                "%%; same: 1 lies in it.\n",
                 markdown ? "Bold" : "*", 100 * c->level);
     put_flags(&t, r);
     put_heading(&t, r->num_columns > 1 ? "What differs" : "Environment");
@@ -212,8 +216,8 @@ static void put_csv_number(FILE *file, double value, bool known) {
 }
 
 static void print_csv(FILE *file, const struct comparison *c) {
-    static const char *const numbers[] = {"device_images_per_s", "p50_ms", "p90_ms", "p99_ms", "gpu_ms", "clock_mhz",
-                                          "clock_percent", "device_bytes"};
+    static const char *const numbers[] = {"device_images_per_s", "p50_ms",        "p90_ms",      "p99_ms", "gpu_ms",
+                                          "clock_mhz",           "clock_percent", "device_bytes"};
     const size_t num_numbers = sizeof numbers / sizeof *numbers;
     fputs("file,device,network,batch,precision,input,height,width,peer,status,images_per_s,half_width_percent", file);
     for (size_t i = 0; i < num_numbers; i++)
@@ -239,7 +243,8 @@ static void print_csv(FILE *file, const struct comparison *c) {
             put_csv_number(file, row->rate.mean, row->ok);
             put_csv_number(file, 100 * width, row->ok && width >= 0);
             for (size_t n = 0; n < num_numbers; n++)
-                put_csv_number(file, json_number_or(row->json, numbers[n], 0), json_number_or(row->json, numbers[n], -1) >= 0);
+                put_csv_number(file, json_number_or(row->json, numbers[n], 0),
+                               json_number_or(row->json, numbers[n], -1) >= 0);
             put_csv_number(file, ratio->value, ratio->value > 0);
             put_csv_number(file, ratio->low, ratio->known);
             put_csv_number(file, ratio->high, ratio->known);
@@ -250,8 +255,7 @@ static void print_csv(FILE *file, const struct comparison *c) {
 static json_t *ratio_json(const struct ratio *r) {
     json_t *o = json_object();
     json_object_set_new(o, "ratio", bench_known_json(r->value, r->value > 0));
-    json_object_set_new(o, "interval",
-                        r->known ? json_pack("[f, f]", r->low, r->high) : json_text("not available"));
+    json_object_set_new(o, "interval", r->known ? json_pack("[f, f]", r->low, r->high) : json_text("not available"));
     json_object_set_new(o, "verdict", json_text(verdict_names[ratio_verdict(r)]));
     return o;
 }
@@ -321,7 +325,7 @@ static int count_failures(const struct comparison *c, double below) {
         if (gone || slow)
             complain("%s%s, batch %d, %s, %s: %s", counts ? "" : "warning: ", path_name(base->network), base->batch,
                      base->precision, base->input,
-                     !now  ? "is missing"
+                     !now   ? "is missing"
                      : gone ? now->status
                             : ratio_text(r, text));
     }

@@ -8,9 +8,10 @@
 #include "html/plot.h"
 #include "system/text.h"
 
-static const char style[] = ".best{font-weight:600}.scroll{overflow-x:auto}td.head{color:var(--soft)}tr.differs td{"
-                            "color:var(--text)}tr.differs td.head::after{content:' \\2260'}ul{margin:6px 0;padding-left:20px}"
-                            "h3{font-size:15px;margin:18px 0 6px}.file{overflow-wrap:anywhere}\n";
+static const char style[] =
+    ".best{font-weight:600}.scroll{overflow-x:auto}td.head{color:var(--soft)}tr.differs td{"
+    "color:var(--text)}tr.differs td.head::after{content:' \\2260'}ul{margin:6px 0;padding-left:20px}"
+    "h3{font-size:15px;margin:18px 0 6px}.file{overflow-wrap:anywhere}\n";
 
 const char *page_column_name(const struct results *r, int column, char out[200]) {
     const char *device = json_text_or(r->columns[column].device, "device", "a device");
@@ -85,7 +86,8 @@ static void put_scores(FILE *f, const struct comparison *c) {
           f);
     for (int k = 0; k < r->num_columns; k++) {
         const struct result_column *column = &r->columns[k];
-        fprintf(f, "<tr><td><span class=\"keys\" style=\"margin:0\"><span><i class=\"f%d\"></i>%s</span></span></td><td>",
+        fprintf(f,
+                "<tr><td><span class=\"keys\" style=\"margin:0\"><span><i class=\"f%d\"></i>%s</span></span></td><td>",
                 k % PLOT_SERIES, column->label);
         page_text(f, json_text_or(column->device, "device", "not recorded"));
         fputs("</td><td>", f);
@@ -172,8 +174,8 @@ static void put_ratio(FILE *f, const struct ratio *r) {
     else if (verdict == VERDICT_UNSURE)
         fprintf(f, "<td class=\"n\">%.3f</td>", r->value);
     else
-        fprintf(f, "<td class=\"n %s\" title=\"%.3f to %.3f\">%.3f %s</td>", classes[verdict], r->low, r->high, r->value,
-                verdict_names[verdict]);
+        fprintf(f, "<td class=\"n %s\" title=\"%.3f to %.3f\">%.3f %s</td>", classes[verdict], r->low, r->high,
+                r->value, verdict_names[verdict]);
 }
 
 static void put_number(FILE *f, const json_t *row, const char *name) {
@@ -187,23 +189,28 @@ static void put_number(FILE *f, const json_t *row, const char *name) {
 static void put_table(FILE *f, const struct comparison *c) {
     const struct results *r = c->results;
     const bool alone = r->num_columns == 1;
-    fputs("<h2>Rates</h2>\n<p class=\"soft\">Images a second with two runs in flight, and half of the 95 % interval.", f);
-    if (!alone)
-        fprintf(f,
-                " A ratio's interval is of %.2f %%, so that all hold together with 95 %%; same: 1 lies in it. Bold: the "
-                "highest of a row.",
-                100 * c->level);
-    fputs("</p>\n<div class=\"scroll\"><table><tr><th>network</th><th class=\"n\">batch</th><th>precision</th><th>input</th>",
+    fputs("<h2>Rates</h2>\n<p class=\"soft\">Images a second with two runs in flight, and half of the 95 % interval.",
           f);
+    if (!alone)
+        fprintf(
+            f,
+            " A ratio's interval is of %.2f %%, so that all hold together with 95 %%; same: 1 lies in it. Bold: the "
+            "highest of a row.",
+            100 * c->level);
+    fputs(
+        "</p>\n<div class=\"scroll\"><table><tr><th>network</th><th class=\"n\">batch</th><th>precision</th><th>input</th>",
+        f);
     for (int k = 0; k < r->num_columns; k++) {
         fprintf(f, "<th class=\"n\">%s%simages/s</th>", alone ? "" : r->columns[k].label, alone ? "" : " ");
         if (k > 0)
             fprintf(f, "<th class=\"n\">%s/A</th>", r->columns[k].label);
     }
-    fputs(alone ? "<th class=\"n\">p50 ms</th><th class=\"n\">p99 ms</th><th class=\"n\">device ms</th><th class=\"n\">clock "
-                  "%</th></tr>\n"
-                : "</tr>\n",
-          f);
+    fputs(
+        alone
+            ? "<th class=\"n\">p50 ms</th><th class=\"n\">p99 ms</th><th class=\"n\">device ms</th><th class=\"n\">clock "
+              "%</th></tr>\n"
+            : "</tr>\n",
+        f);
     for (int i = 0; i < c->num_lines; i++) {
         const struct result_line *line = &c->lines[i];
         fputs("<tr><td>", f);
@@ -276,7 +283,8 @@ static void put_environment(FILE *f, const struct results *r) {
         fputs("<p class=\"soft\">&#8800; marks what differs.</p>\n", f);
     fputs("<div class=\"scroll\"><table>\n", f);
     for (int k = 0; r->num_columns > 1 && k < r->num_columns; k++)
-        fprintf(f, "%s<th>%s</th>%s", k ? "" : "<tr><th></th>", r->columns[k].label, k + 1 < r->num_columns ? "" : "</tr>\n");
+        fprintf(f, "%s<th>%s</th>%s", k ? "" : "<tr><th></th>", r->columns[k].label,
+                k + 1 < r->num_columns ? "" : "</tr>\n");
     for (int i = 0; (field = environment_field(i)); i++) {
         fprintf(f, "<tr class=\"%s\"><td class=\"head\">", environment_differs(r, field) ? "differs" : "soft");
         for (const char *c = field; *c; c++)

@@ -124,10 +124,30 @@ enum verdict ratio_verdict(const struct ratio *r) {
 // ---- environments
 
 const char *environment_field(int i) {
-    static const char *const fields[] = {"device", "type", "driver", "vulkan", "uuid", "software", "memory_bytes",
-                                         "subgroup_size", "clock_max_mhz", "power_limit_watts", "ecc", "resizable_bar",
-                                         "sensors", "suite", "version", "commit", "shaders", "tune", "os", "kernel",
-                                         "processor", "host memory_bytes", "layers", NULL};
+    static const char *const fields[] = {"device",
+                                         "type",
+                                         "driver",
+                                         "vulkan",
+                                         "uuid",
+                                         "software",
+                                         "memory_bytes",
+                                         "subgroup_size",
+                                         "clock_max_mhz",
+                                         "power_limit_watts",
+                                         "ecc",
+                                         "resizable_bar",
+                                         "sensors",
+                                         "suite",
+                                         "version",
+                                         "commit",
+                                         "shaders",
+                                         "tune",
+                                         "os",
+                                         "kernel",
+                                         "processor",
+                                         "host memory_bytes",
+                                         "layers",
+                                         NULL};
     return fields[i];
 }
 

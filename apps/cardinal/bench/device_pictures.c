@@ -72,16 +72,15 @@ static bool load_functions(struct device_pictures *p) {
     const PFN_vkGetInstanceProcAddr get_instance = p->loader ? entry_of(p->loader) : NULL;
     if (!get_instance)
         return false;
-    p->GetPhysicalDeviceMemoryProperties = (PFN_vkGetPhysicalDeviceMemoryProperties)get_instance(
-        p->vk.instance, "vkGetPhysicalDeviceMemoryProperties");
-    const PFN_vkGetDeviceProcAddr get =
-        (PFN_vkGetDeviceProcAddr)get_instance(p->vk.instance, "vkGetDeviceProcAddr");
+    p->GetPhysicalDeviceMemoryProperties =
+        (PFN_vkGetPhysicalDeviceMemoryProperties)get_instance(p->vk.instance, "vkGetPhysicalDeviceMemoryProperties");
+    const PFN_vkGetDeviceProcAddr get = (PFN_vkGetDeviceProcAddr)get_instance(p->vk.instance, "vkGetDeviceProcAddr");
     if (!p->GetPhysicalDeviceMemoryProperties || !get)
         return false;
 #define LOAD(name) p->name = (PFN_vk##name)get(p->vk.device, "vk" #name);
     FUNCTIONS(LOAD)
 #undef LOAD
-#define IS_THERE(name) && p->name
+#define IS_THERE(name) &&p->name
     return true FUNCTIONS(IS_THERE);
 #undef IS_THERE
 }
@@ -98,8 +97,8 @@ static cdl_result create_buffer(struct device_pictures *p, size_t bytes, char *e
         goto no_memory;
     p->GetBufferMemoryRequirements(p->vk.device, p->buffer, &needs);
     p->GetPhysicalDeviceMemoryProperties(p->vk.phys_device, &types);
-    while (type < types.memoryTypeCount && !((needs.memoryTypeBits >> type & 1) &&
-                                             (types.memoryTypes[type].propertyFlags & wanted) == wanted))
+    while (type < types.memoryTypeCount &&
+           !((needs.memoryTypeBits >> type & 1) && (types.memoryTypes[type].propertyFlags & wanted) == wanted))
         type++;
     if (type == types.memoryTypeCount) {
         snprintf(error, error_size,
@@ -172,7 +171,6 @@ void device_pictures_destroy(struct device_pictures **out) {
 }
 
 cdl_result device_pictures_submit(const struct device_pictures *p, cdl_session *session, int slot) {
-    const struct cdl_vk_run run = {
-        .struct_size = sizeof run, .slot = slot, .inputs = p->inputs, .count = p->batch};
+    const struct cdl_vk_run run = {.struct_size = sizeof run, .slot = slot, .inputs = p->inputs, .count = p->batch};
     return cdl_vk_submit(session, &run, NULL, 0, NULL, 0);
 }

@@ -97,7 +97,8 @@ static void add_times(json_t *o, struct bench_row *row) {
     add_integer(o, "visits", row->visits);
 }
 
-static void add_clock(json_t *o, const struct bench_row *row, const struct sensor_limits *limits, double clock_percent) {
+static void add_clock(json_t *o, const struct bench_row *row, const struct sensor_limits *limits,
+                      double clock_percent) {
     const struct sensor_values *s = &row->sensors;
     const struct bench_clock *c = &row->clock;
     add_known(o, "clock_mhz", c->during, c->during >= 0);

@@ -218,7 +218,8 @@ static struct layer_point point_of(const json_t *layer) {
 static void put_roofline(FILE *f, const struct results *r, const struct result_row *row, struct kinds *kinds) {
     const struct result_column *c = &r->columns[row->column];
     const json_t *layers = layers_of(row);
-    const double roof = roof_of(c, row), memory = json_number_or(json_object_get(c->device, "peaks"), "memory_gbytes_per_s", 0);
+    const double roof = roof_of(c, row),
+                 memory = json_number_or(json_object_get(c->device, "peaks"), "memory_gbytes_per_s", 0);
     struct plot p = {f, 520, 340, {1, 0, true, false, "operations a byte"}, {1, 0, true, false, "GFLOP/s"}};
     char title[256];
     for (size_t i = 0; i < json_array_size(layers); i++) {
@@ -245,8 +246,9 @@ static void put_roofline(FILE *f, const struct results *r, const struct result_r
         if (point.intensity <= 0 || point.gflops <= 0)
             continue;
         snprintf(text, sizeof text, "%.60s, %.30s: %.4g us, %.4g GFLOP/s, %.4g GB/s; %.120s",
-                 json_text_or(layer, "layer", "?"), json_text_or(layer, "operation", "?"), json_number_or(layer, "us", 0),
-                 point.gflops, json_number_or(layer, "gbytes_per_s", 0), json_text_or(layer, "kernel", ""));
+                 json_text_or(layer, "layer", "?"), json_text_or(layer, "operation", "?"),
+                 json_number_or(layer, "us", 0), point.gflops, json_number_or(layer, "gbytes_per_s", 0),
+                 json_text_or(layer, "kernel", ""));
         plot_dot(&p, kind_of(kinds, layer), point.intensity, point.gflops, 0, 0, text);
     }
     plot_end(&p);
@@ -259,10 +261,11 @@ void page_put_rooflines(FILE *f, const struct results *r) {
         if (!is_shown(r, &r->rows[i]))
             continue;
         if (!any)
-            fputs("<h2>Roofline</h2>\n<p class=\"soft\">Every layer: how much it computes for a byte that it must move, and "
-                  "how fast. Dashed: what small shaders reach on the device, by memory and by arithmetic. Names appear "
-                  "where the pointer rests.</p>\n<div class=\"plots\">\n",
-                  f);
+            fputs(
+                "<h2>Roofline</h2>\n<p class=\"soft\">Every layer: how much it computes for a byte that it must move, and "
+                "how fast. Dashed: what small shaders reach on the device, by memory and by arithmetic. Names appear "
+                "where the pointer rests.</p>\n<div class=\"plots\">\n",
+                f);
         any = true;
         put_roofline(f, r, &r->rows[i], &kinds);
     }
@@ -272,7 +275,8 @@ void page_put_rooflines(FILE *f, const struct results *r) {
     }
 }
 
-static void put_kind_bar(FILE *f, const struct results *r, const struct result_row *row, struct kinds *kinds, double most) {
+static void put_kind_bar(FILE *f, const struct results *r, const struct result_row *row, struct kinds *kinds,
+                         double most) {
     const json_t *layers = layers_of(row);
     struct plot_part parts[MAX_KINDS] = {0};
     char texts[MAX_KINDS][96], name[200];
@@ -320,11 +324,12 @@ void page_put_kinds(FILE *f, const struct results *r) {
         if (!is_shown(r, &r->rows[i]))
             continue;
         if (!any)
-            fprintf(f,
-                    "<h2>Layers by kind</h2>\n<p class=\"soft\">The device's time of an image, by kind of layer; layers kept "
-                    "apart.</p>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th class=\"n\">batch</th>"
-                    "<th>precision</th><th></th><th class=\"n\">an image</th></tr>\n",
-                    r->num_columns > 1 ? "<th>machine</th>" : "");
+            fprintf(
+                f,
+                "<h2>Layers by kind</h2>\n<p class=\"soft\">The device's time of an image, by kind of layer; layers kept "
+                "apart.</p>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th class=\"n\">batch</th>"
+                "<th>precision</th><th></th><th class=\"n\">an image</th></tr>\n",
+                r->num_columns > 1 ? "<th>machine</th>" : "");
         any = true;
         put_kind_bar(f, r, &r->rows[i], &kinds, most * r->rows[i].batch);
     }
@@ -370,10 +375,11 @@ void page_put_starts(FILE *f, const struct results *r) {
         most = fmax(most, json_number_or(json_object_get(r->rows[i / 2].json, kinds[i % 2]), "total_ms", 0));
     if (most <= 0)
         return;
-    fprintf(f,
-            "<h2>From nothing to a first result</h2>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th></th><th></th>"
-            "<th class=\"n\">in all</th></tr>\n",
-            r->num_columns > 1 ? "<th>machine</th>" : "");
+    fprintf(
+        f,
+        "<h2>From nothing to a first result</h2>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th></th><th></th>"
+        "<th class=\"n\">in all</th></tr>\n",
+        r->num_columns > 1 ? "<th>machine</th>" : "");
     for (int i = 0; i < 2 * r->num_rows; i++)
         if (json_number_or(json_object_get(r->rows[i / 2].json, kinds[i % 2]), "total_ms", 0) > 0)
             put_start(f, r, &r->rows[i / 2], kinds[i % 2], most);
@@ -439,7 +445,10 @@ static void put_sustained(FILE *f, const struct results *r, const struct result_
     put_course(f, samples, "images_per_s", "images/s", 1, series);
     put_course(f, samples, "clock_mhz", "clock, MHz", 1, series);
     put_course(f, samples, "power_watts", "power, W", 1, series);
-    put_course(f, samples, "temperature_c", "temperature, \xC2\xB0" "C", 1, series);
+    put_course(f, samples, "temperature_c",
+               "temperature, \xC2\xB0"
+               "C",
+               1, series);
     put_course(f, samples, "memory_used_bytes", "memory in use, GB", 1e-9, series);
     fputs("</div>\n", f);
 }
@@ -454,7 +463,8 @@ void page_put_sustained(FILE *f, const struct results *r) {
             index++;
         for (size_t i = 0; i < json_array_size(all); i++) {
             const json_t *s = json_array_get(all, i);
-            if ((int)json_number_or(s, "device_index", 0) != index || json_array_size(json_object_get(s, "samples")) == 0)
+            if ((int)json_number_or(s, "device_index", 0) != index ||
+                json_array_size(json_object_get(s, "samples")) == 0)
                 continue;
             fputs(any ? "" : "<h2>Sustained</h2>\n", f);
             any = true;

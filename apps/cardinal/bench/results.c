@@ -32,7 +32,8 @@ const char *json_text_or(const json_t *object, const char *name, const char *oth
 
 // Its devices, or the one that the environment is of.
 static json_t *old_devices(const json_t *old) {
-    static const char *const moved[] = {"device", "uuid", "driver", "vulkan", "software", "memory_bytes", "subgroup_size"};
+    static const char *const moved[] = {"device",   "uuid",         "driver",       "vulkan",
+                                        "software", "memory_bytes", "subgroup_size"};
     json_t *devices = json_deep_copy(json_object_get(old, "devices"));
     if (json_is_array(devices) && json_array_size(devices) > 0)
         return devices;
@@ -51,7 +52,7 @@ static json_t *old_devices(const json_t *old) {
 static json_t *convert_old(const json_t *old) {
     json_t *devices = old_devices(old), *rows = json_deep_copy(json_object_get(old, "rows")), *row;
     size_t i;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         int index = 0;
         for (size_t d = 0; d < json_array_size(devices); d++)
             if (!strcmp(json_text_or(json_array_get(devices, d), "device", ""), json_text_or(row, "device", "?")))
@@ -122,8 +123,9 @@ bool results_add(struct results *r, json_t *document, const char *file) {
         return false;
     }
     if (!old && version != BENCH_SCHEMA_VERSION) {
-        complain("%s: has the form of version %d, this cardinal reads version %d; measure anew, or use another cardinal",
-                 file, version, BENCH_SCHEMA_VERSION);
+        complain(
+            "%s: has the form of version %d, this cardinal reads version %d; measure anew, or use another cardinal",
+            file, version, BENCH_SCHEMA_VERSION);
         return false;
     }
     json_t *root = old ? convert_old(document) : json_incref(document);
@@ -144,13 +146,13 @@ bool results_add(struct results *r, json_t *document, const char *file) {
     for (size_t i = 0; i < num_devices; i++) {
         struct result_column *c = &r->columns[r->num_columns];
         const json_t *device = json_array_get(devices, i), *score = json_object_get(device, "score");
-        *c = (struct result_column){.root = root,
-                                    .device = device,
-                                    .suite = json_text_or(device, "suite", "none"),
-                                    .suite_version = int_or(device, "suite_version", 0),
-                                    .score = read_estimate(json_object_get(score, "interval"),
-                                                           json_number_or(score, "value", 0)),
-                                    .converted = json_is_true(json_object_get(root, "converted"))};
+        *c = (struct result_column){
+            .root = root,
+            .device = device,
+            .suite = json_text_or(device, "suite", "none"),
+            .suite_version = int_or(device, "suite_version", 0),
+            .score = read_estimate(json_object_get(score, "interval"), json_number_or(score, "value", 0)),
+            .converted = json_is_true(json_object_get(root, "converted"))};
         name_column(c, r->num_columns++, file);
     }
     return true;

@@ -9,10 +9,10 @@
 
 // One device of one document.
 struct result_column {
-    char label[160];            // "A", "B"; what tables are headed with
-    char file[512];             // where it was read from
+    char label[160];             // "A", "B"; what tables are headed with
+    char file[512];              // where it was read from
     const json_t *root, *device; // of the document, which results_free lets go
-    const char *suite;          // "none", or its name
+    const char *suite;           // "none", or its name
     int suite_version;
     struct estimate score; // mean 0: there is none
     bool converted;        // from 0.1's form, which knows no intervals and no weights

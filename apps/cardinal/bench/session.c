@@ -19,10 +19,9 @@ static cdl_result create_session(struct bench_session *s, bool timings) {
     const size_t staging = (size_t)s->row->batch * (plane + 65536);
     return cdl_session_create(&s->session, s->target->device, s->target->model->model,
                               cdl_session_params(.max_batch = s->row->batch, .width = o->width, .height = o->height,
-                                                 .precision = s->row->precision,
-                                                 .num_slots = timings ? 1 : BENCH_SLOTS, .no_fold = o->no_fold,
-                                                 .timings = timings, .tune = o->tune, .staging_bytes = staging,
-                                                 .vulkan = s->row->input == BENCH_DEVICE));
+                                                 .precision = s->row->precision, .num_slots = timings ? 1 : BENCH_SLOTS,
+                                                 .no_fold = o->no_fold, .timings = timings, .tune = o->tune,
+                                                 .staging_bytes = staging, .vulkan = s->row->input == BENCH_DEVICE));
 }
 
 static cdl_result make_input(struct bench_session *s) {
@@ -40,8 +39,8 @@ static cdl_result make_input(struct bench_session *s) {
 static const struct known_logits *find_known(const struct bench_session *s) {
     const struct options *o = s->target->options;
     const struct cdl_model_info *info = &s->target->model->info;
-    const bool seeded = o->arch && o->seed == 0 && o->num_metadata == 0 && s->row->width == 224 && s->row->height == 224 &&
-                        info->input_width == 224 && info->input_height == 224;
+    const bool seeded = o->arch && o->seed == 0 && o->num_metadata == 0 && s->row->width == 224 &&
+                        s->row->height == 224 && info->input_width == 224 && info->input_height == 224;
     for (const struct known_logits *k = known_logits; seeded && k->network; k++)
         if (!strcmp(k->network, s->row->network))
             return k;
@@ -168,7 +167,8 @@ void bench_session_judge(const struct bench_session *s, cdl_result r) {
     else if (s->not_finite)
         snprintf(why, sizeof why, "the outputs are not finite");
     else if (row->known == KNOWN_WRONG)
-        snprintf(why, sizeof why, "wrong outputs: %.2g of the largest logit away from what is known; at most %.2g may be",
+        snprintf(why, sizeof why,
+                 "wrong outputs: %.2g of the largest logit away from what is known; at most %.2g may be",
                  row->known_error, known_bounds[row->precision]);
     else if (s->differs)
         snprintf(why, sizeof why, "outputs of a timed run differ from those before it");

@@ -11,7 +11,7 @@
 
 enum bench_input { BENCH_PIXELS, BENCH_TENSOR, BENCH_DEVICE };
 enum suite_choice { SUITE_NONE, SUITE_STANDARD, SUITE_QUICK };
-enum { SUITE_VERSION = 1, SUITE_MIN_ROUNDS = 2, SUITE_ROUNDS = 3, SUITE_MAX_ROWS = 64, SUITE_MAX_GROUPS = 4 };
+enum { SUITE_VERSION = 1, SUITE_ROUNDS = 3, SUITE_MAX_ROWS = 64, SUITE_MAX_GROUPS = 4 };
 
 struct suite_rows { // every combination of them
     const char *network;
@@ -24,14 +24,14 @@ struct suite_rows { // every combination of them
 struct suite {
     const char *name;
     struct suite_rows rows[SUITE_MAX_GROUPS]; // a NULL network ends them
-    int visit_ms;              // of each of a visit's two measurements
-    int budget_s;              // after which no row is visited again, but for SUITE_MIN_ROUNDS
-    int sustain_s;             // 0: without a sustained run
+    int visit_ms;                             // of each of a visit's two measurements
+    int budget_s;                             // after which no row is visited again, but for SUITE_ROUNDS times
+    int sustain_s;                            // 0: without a sustained run
     int sustain_batch;
 };
 
 const struct suite *suite_find(enum suite_choice choice, bool software); // NULL: SUITE_NONE
-int suite_count(const struct suite *s); // of its rows
+int suite_count(const struct suite *s);                                  // of its rows
 
 // ---- the score: the geometric mean, over all rows of the suite, of images a second over those of a reference machine:
 // docs/results/llvmpipe.md's, which runs ResNeXt-50 32x4d 4 times a second, and other networks as fast by their

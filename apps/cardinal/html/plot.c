@@ -59,16 +59,18 @@ static void put_tick(const struct plot *p, bool vertical, double value) {
     number(text, value);
     if (vertical) {
         const double y = plot_y(p, value);
-        fprintf(p->file,
-                "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"axis\" x=\"%d\" y=\"%.1f\" "
-                "text-anchor=\"end\">%s</text>\n",
-                LEFT, p->width - RIGHT, y, y, LEFT - 6, y + 4, text);
+        fprintf(
+            p->file,
+            "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"axis\" x=\"%d\" y=\"%.1f\" "
+            "text-anchor=\"end\">%s</text>\n",
+            LEFT, p->width - RIGHT, y, y, LEFT - 6, y + 4, text);
     } else {
         const double x = plot_x(p, value);
-        fprintf(p->file,
-                "<line class=\"grid\" y1=\"%d\" y2=\"%d\" x1=\"%.1f\" x2=\"%.1f\"/><text class=\"axis\" y=\"%d\" x=\"%.1f\" "
-                "text-anchor=\"middle\">%s</text>\n",
-                TOP, p->height - BOTTOM, x, x, p->height - BOTTOM + 16, x, text);
+        fprintf(
+            p->file,
+            "<line class=\"grid\" y1=\"%d\" y2=\"%d\" x1=\"%.1f\" x2=\"%.1f\"/><text class=\"axis\" y=\"%d\" x=\"%.1f\" "
+            "text-anchor=\"middle\">%s</text>\n",
+            TOP, p->height - BOTTOM, x, x, p->height - BOTTOM + 16, x, text);
     }
 }
 
@@ -117,8 +119,9 @@ static void put_ticks(const struct plot *p, bool vertical) {
 void plot_begin(struct plot *p, const char *title) {
     round_axis(&p->x);
     round_axis(&p->y);
-    fprintf(p->file, "<svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n<text class=\"title\" x=\"%d\" "
-                     "y=\"19\">",
+    fprintf(p->file,
+            "<svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n<text class=\"title\" x=\"%d\" "
+            "y=\"19\">",
             p->width, p->height, p->width, p->height, LEFT);
     page_text(p->file, title);
     fputs("</text>\n", p->file);
@@ -126,7 +129,8 @@ void plot_begin(struct plot *p, const char *title) {
     put_ticks(p, true);
     fprintf(p->file, "<text class=\"axis\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
             (LEFT + p->width - RIGHT) / 2, p->height - 8, p->x.label);
-    fprintf(p->file, "<text class=\"axis\" transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+    fprintf(p->file,
+            "<text class=\"axis\" transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
             (TOP + p->height - BOTTOM) / 2, p->y.label);
 }
 

@@ -9,7 +9,7 @@ enum { PLOT_SERIES = 8 };
 extern const char plot_style[]; // for page_begin
 
 struct plot_axis {
-    double min, max; // of what is shown; of a logarithmic axis above 0
+    double min, max;  // of what is shown; of a logarithmic axis above 0
     bool log, binary; // binary: of a logarithmic axis, ticks at powers of two
     const char *label;
 };
