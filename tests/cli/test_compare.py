@@ -192,6 +192,36 @@ class Compare(unittest.TestCase):
         d["devices"].append(dict(d["devices"][0], device="another"))
         self.assertEqual(self.verdicts(self.put("a.json", d)), [["slower"]])
 
+    def test_peers_are_folded_in(self):
+        tool, a, out = os.path.join(ROOT, "tests", "peers.py"), self.put("a.json", document(row(1))), os.path.join(self.folder, "out.json")
+        self.put("torch.json", {"torch": "2.0", "rows": [
+            {"network": "resnext50_32x4d", "batch": 1, "precision": "fp32", "mode": "eager, CPU", "status": "ok", "input": "tensor",
+             "seconds": [0.5, 0.5, 0.4]},
+            {"network": "resnext50_32x4d", "batch": 8, "precision": "fp32", "mode": "eager, TF32", "status": "ok", "ms": 2.0, "images_per_s": 4000.0},
+            {"network": "resnext50_32x4d", "batch": 8, "precision": "fp16", "mode": "compiled", "status": "failed: x"}]})
+        self.put("ncnn.txt", "resnext50_32x4d.param  min =    2.08  max =    2.71  avg =    2.50\nnoise\n")
+        subprocess.run([sys.executable, tool, "fold", a, self.folder, out], check=True, stdout=subprocess.DEVNULL)
+        table = list(csv.DictReader(self.done("-f", "csv", out).splitlines()))
+        self.assertEqual([r["peer"] for r in table], ["", "PyTorch 2.0, eager, CPU", "PyTorch 2.0, eager, TF32", "ncnn (benchncnn)"])
+        for r, rate in zip(table[1:], (6.5 / 3, 4000, 400)):
+            self.assertAlmostEqual(float(r["images_per_s"]), rate, places=3)
+        self.assertEqual(self.run_it("--fail-below", "0.95", out, a)[0], DONE)  # a peer that is missing fails nothing
+
+    def test_networks_for_ncnn(self):
+        tool, a = os.path.join(ROOT, "tests", "peers.py"), self.put("a.json", document(row(1)))
+        subprocess.run([sys.executable, tool, "ncnn", a, self.folder], check=True)
+        with open(os.path.join(self.folder, "resnext50_32x4d.param")) as f:
+            magic, counts, *layers = f.read().splitlines()
+        made, used = set(), []
+        for fields in map(str.split, layers):
+            inputs, outputs = int(fields[2]), int(fields[3])
+            self.assertTrue(set(fields[4:4 + inputs]) <= made, fields)  # what a layer reads was made before
+            used += fields[4:4 + inputs]
+            made |= set(fields[4 + inputs:4 + inputs + outputs])
+        self.assertEqual((magic, counts), ("7767517", f"{len(layers)} {len(made)}"))
+        self.assertEqual(len(used), len(set(used)))  # ncnn wants a Split where a value is read twice
+        self.assertEqual(sum(f.startswith("Convolution") for f in layers), 53)
+
     def test_damaged_files_are_told_of(self):
         good = document(row(1), row(8), score=3.0)
         good["sustained"] = [{"network": "x", "device_index": 0, "interval": [1, 2], "samples": [{"seconds": 0.5, "images_per_s": 3}]}]

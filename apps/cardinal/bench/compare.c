@@ -106,7 +106,11 @@ static void put_columns(const struct table *t, const struct comparison *c) {
 static void put_rates(const struct table *t, const struct comparison *c) {
     const struct results *r = c->results;
     static const char *const heads[] = {"network", "batch", "prec", "input", "peer"};
-    static const int widths[] = {20, 5, 5, 6, 8};
+    int widths[] = {20, 5, 5, 6, 4};
+    for (int i = 0; i < c->num_lines; i++) {
+        const int length = (int)strlen(c->lines[i].first->peer);
+        widths[4] = length > widths[4] ? length : widths[4];
+    }
     for (int i = 0; i < 5; i++)
         put_cell(t, heads[i], widths[i], i == 0);
     for (int k = 0; k < r->num_columns; k++) {

@@ -172,7 +172,7 @@ static void put_ratio(FILE *f, const struct ratio *r) {
     if (verdict == VERDICT_NONE)
         fputs("<td></td>", f);
     else if (verdict == VERDICT_UNSURE)
-        fprintf(f, "<td class=\"n\">%.3f</td>", r->value);
+        fprintf(f, "<td class=\"n\">%.*f</td>", r->value < 0.1 ? 5 : 3, r->value);
     else
         fprintf(f, "<td class=\"n %s\" title=\"%.3f to %.3f\">%.3f %s</td>", classes[verdict], r->low, r->high,
                 r->value, verdict_names[verdict]);

@@ -16,12 +16,12 @@ enum { MAX_POINTS = 64, MAX_KINDS = PLOT_SERIES };
 
 static bool same_group(const struct result_row *a, const struct result_row *b) {
     return !strcmp(a->network, b->network) && !strcmp(a->precision, b->precision) && !strcmp(a->input, b->input) &&
-           !strcmp(a->peer, b->peer) && a->height == b->height && a->width == b->width;
+           a->height == b->height && a->width == b->width;
 }
 
 static const struct result_row *of_column(const struct result_line *line, int column) {
     const struct result_row *row = line->rows[column];
-    return row && row->ok ? row : NULL;
+    return row && row->ok && !row->peer[0] ? row : NULL;
 }
 
 // A column's line through the batches of a group, smallest first.
@@ -68,11 +68,15 @@ static void choose_scale(struct plot *p) {
         p->y = (struct plot_axis){0, 1.1 * p->y.max, false, false, p->y.label};
 }
 
+// Peers are in the table alone: there are too many of them for a plot.
 static bool is_first_of_group(const struct comparison *c, int line, bool by_network) {
     const struct result_row *row = c->lines[line].first;
+    if (row->peer[0])
+        return false;
     for (int i = 0; i < line; i++) {
         const struct result_row *before = c->lines[i].first;
-        if (by_network ? !strcmp(before->network, row->network) : same_group(before, row))
+        const bool same = by_network ? !strcmp(before->network, row->network) : same_group(before, row);
+        if (same && !before->peer[0])
             return false;
     }
     return true;
@@ -102,8 +106,7 @@ static void put_machine_rates(FILE *f, const struct comparison *c, int line) {
         char text[128];
         if (strcmp(row->network, first->network) != 0 || !is_first_of_group(c, i, false))
             continue;
-        snprintf(text, sizeof text, "%.8s from %.8s%s%.60s", row->precision, row->input, row->peer[0] ? ", by " : "",
-                 row->peer);
+        snprintf(text, sizeof text, "%.8s from %.8s", row->precision, row->input);
         plot_key(f, series++, text);
     }
     fputs("</div></div>\n", f);
@@ -120,8 +123,7 @@ static void put_compared_rates(FILE *f, const struct comparison *c, int line) {
             if (row && same_group(row, group))
                 hold(&p, row);
         }
-    snprintf(title, sizeof title, "%.100s, %.8s from %.8s%s%.60s", path_name(group->network), group->precision,
-             group->input, group->peer[0] ? ", by " : "", group->peer);
+    snprintf(title, sizeof title, "%.100s, %.8s from %.8s", path_name(group->network), group->precision, group->input);
     choose_scale(&p);
     plot_begin(&p, title);
     for (int k = 0; k < c->results->num_columns; k++)
