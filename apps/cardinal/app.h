@@ -20,7 +20,7 @@ enum exit_status {
     EXIT_NO_MODEL = 4,
 };
 
-enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_MARKDOWN, FORMAT_HTML };
 enum exif_mode { EXIF_DEFAULT, EXIF_ON, EXIF_OFF };
 enum { MAX_METADATA = 32, MAX_LIST = 16 };
 
@@ -44,10 +44,11 @@ struct options {
     cdl_dtype dtype;
     enum output_format format;
     enum exif_mode exif;
-    int topk, batch, width, height, threads, seed; // 0: not given
-    struct int_list batches, precisions;           // bench's
-    int duration_ms, bench_input;                  // enum bench_input
-    const char *out, *freeze;                      // train's
+    int topk, batch, width, height, threads, seed;   // 0: not given
+    struct int_list batches, precisions;             // bench's
+    int duration_ms, bench_input, suite, sustain_ms; // enum bench_input, enum suite_choice
+    double fail_below;                               // compare's; 0: not given
+    const char *out, *freeze;                        // train's
     struct decimal lr, lr_gamma, momentum, weight_decay, norm_weight_decay, label_smoothing;
     int epochs, lr_step, warmup, log_every, schedule, augment; // the last two: words, from 1
     bool resume_training, no_shuffle;
@@ -89,11 +90,12 @@ enum exit_status open_device(cdl_device **out, const struct options *options, st
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
 // As --precision, --tune and --input take them, by the values of their enumerations.
-extern const char *const precision_names[3], *const tune_names[3], *const input_names[2];
+extern const char *const precision_names[3], *const tune_names[3], *const input_names[3];
 const char *precision_name(cdl_precision p); // "fp32"
 
 int command_bench(const struct options *options);
 int command_classify(const struct options *options);
+int command_compare(const struct options *options);
 int command_eval(const struct options *options);
 int command_similar(const struct options *options);
 int command_devices(const struct options *options);

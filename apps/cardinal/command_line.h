@@ -15,6 +15,7 @@ enum {
     COMMAND_MODELS = 1 << 5,
     COMMAND_SIMILAR = 1 << 6,
     COMMAND_TRAIN = 1 << 7,
+    COMMAND_COMPARE = 1 << 8,
 };
 
 extern const struct option cardinal_options[]; // options.c

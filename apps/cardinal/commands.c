@@ -78,12 +78,28 @@ static const struct command commands[] = {
      .synopsis = "[OPTION]...",
      .description = "Runs networks on devices and reports latency, throughput, memory and the time of every layer "
                     "beside the measured peaks of the device. A LIST is values separated by commas; every combination "
-                    "is a row.",
+                    "is a row. --suite takes a fixed set of rows instead, several times in turn, and gives a score.",
      .statuses = "0 every row is ok or unsupported; 1 a row failed, or the output could not be written; 2 usage; 3 no "
                  "usable device; 4 no model.",
      .examples = {{"-b 1,8,32 --precision fp32,fp16", "ResNeXt-50 in six rows"},
-                  {"-m my.safetensors -d all -f json -o speed.json", "one's own network on every GPU"}},
+                  {"-m my.safetensors -d all -f json -o speed.json", "one's own network on every GPU"},
+                  {"--suite standard -f json -o machine.json", "for cardinal compare"}},
      .run = command_bench},
+    {.name = "compare",
+     .bit = COMMAND_COMPARE,
+     .max_operands = -1,
+     .completes = COMPLETES_FILES,
+     .summary = "put results of bench side by side",
+     .synopsis = "[OPTION]... FILE|FOLDER ...",
+     .description = "Compares files that bench -f json wrote; a folder is all .json files in it. Every rate is put "
+                    "beside the first file's, as a ratio with its interval: a difference is one beyond the intervals. "
+                    "What does not compare, another version of a suite or other weights, is refused.",
+     .statuses = "0 all done; 1 --fail-below found a slower row, or the output could not be written; 2 usage, or files "
+                 "that cannot be read or do not compare.",
+     .examples = {{"before.json after.json", "what a change did"},
+                  {"-f html -o machines.html results", "a page of all machines in a folder"},
+                  {"--fail-below 0.95 base.json new.json", "for a build that must not become slower"}},
+     .run = command_compare},
     {.name = "devices",
      .bit = COMMAND_DEVICES,
      .max_operands = 0,

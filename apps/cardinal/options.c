@@ -107,6 +107,35 @@ PARSE(parse_choice) {
     return true;
 }
 
+PARSE(parse_ratio) {
+    (void)option;
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value <= 10))
+        return false;
+    *(double *)field = value;
+    return true;
+}
+
+// "standard" and "quick" are behind SUITE_NONE.
+PARSE(parse_suite) {
+    int index;
+    if (!parse_word(option, text, &index))
+        return false;
+    *(int *)field = 1 + index;
+    return true;
+}
+
+// The words of compare and bench, in the order of their placeholder.
+PARSE(parse_table_format) {
+    static const enum output_format formats[] = {FORMAT_TEXT, FORMAT_MARKDOWN, FORMAT_CSV, FORMAT_JSON, FORMAT_HTML};
+    int index;
+    if (!parse_word(option, text, &index))
+        return false;
+    *(enum output_format *)field = formats[index];
+    return true;
+}
+
 // "on" and "off" are behind EXIF_DEFAULT.
 PARSE(parse_exif) {
     int index;
@@ -166,6 +195,9 @@ static const struct value_kind value_precisions = {parse_precisions, "auto, fp32
                                value_count = {parse_count, "a number from 1", COMPLETES_NOTHING, NULL},
                                value_seed = {parse_seed, "a number from 0", COMPLETES_NOTHING, NULL},
                                value_seconds = {parse_seconds, "seconds, up to 3600", COMPLETES_NOTHING, NULL},
+                               value_ratio = {parse_ratio, "a ratio, such as 0.95", COMPLETES_NOTHING, NULL},
+                               value_suite = {parse_suite, NULL, COMPLETES_NOTHING, NULL},
+                               value_table_format = {parse_table_format, NULL, COMPLETES_NOTHING, NULL},
                                value_exif = {parse_exif, NULL, COMPLETES_NOTHING, NULL},
                                value_size = {parse_size, "PIXELS or HEIGHTxWIDTH, up to 4096", COMPLETES_NOTHING, NULL},
                                value_rate = {parse_rate, "a number from 0", COMPLETES_NOTHING, NULL},
@@ -186,6 +218,7 @@ enum {
     MODELS = COMMAND_MODELS,
     SIMILAR = COMMAND_SIMILAR,
     TRAIN = COMMAND_TRAIN,
+    COMPARE = COMMAND_COMPARE,
     PICTURES = CLASSIFY | EVAL | SIMILAR, // those that look at pictures
     RUN = PICTURES | BENCH,               // those that run a network
     WITH_MODEL = RUN | CONVERT,
@@ -231,8 +264,8 @@ const struct option cardinal_options[] = {
     {"batch", 'b', "LIST", BENCH, 0, &value_batches, "pictures at a time; default 1"},
     {"size", 0, "N|HxW", RUN | TRAIN, 0, &value_size,
      "input of the network, in pixels, height first; pictures are resized in proportion"},
-    {"input", 0, "pixels|tensor", BENCH, FIELD(bench_input), &value_word,
-     "what a run uploads: 8-bit pictures (default), or normalised floats"},
+    {"input", 0, "pixels|tensor|device", BENCH, FIELD(bench_input), &value_word,
+     "what a run takes: 8-bit pictures (default) or normalised floats in host memory, or pictures in device memory"},
     {"exif", 0, "on|off", PICTURES, FIELD(exif), &value_exif,
      "turn pictures as their EXIF orientation says; default: on in classify, off in eval, as in torchvision"},
     {"exif", 0, "on|off", TRAIN, FIELD(exif), &value_exif,
@@ -281,6 +314,13 @@ const struct option cardinal_options[] = {
      "keep results in FILE as they come, and go on from those that are there"},
 
     HEADING("What is measured"),
+    {"suite", 0, "standard|quick", BENCH, FIELD(suite), &value_suite,
+     "a fixed set of rows with a score, to compare machines: standard (under 5 minutes on a GPU) or quick (under one); "
+     "CPU drivers get smaller ones"},
+    {"sustain", 0, "SECONDS", BENCH, FIELD(sustain_ms), &value_seconds,
+     "then run the last row for long, and tell the first 10 seconds from the last 10: throttling"},
+    {"fail-below", 0, "RATIO", COMPARE, FIELD(fail_below), &value_ratio,
+     "exit status 1 where a row of the last file is slower than RATIO times the first file's, beyond their intervals"},
     {"duration", 0, "SECONDS", BENCH, FIELD(duration_ms), &value_seconds,
      "of each measurement; default 2; at least three runs are made"},
     {"layers", 0, NULL, BENCH, FIELD(layers), NULL, "print the table of layers for every row, not for a lone row only"},
@@ -292,9 +332,10 @@ const struct option cardinal_options[] = {
     {"topk", 'k', "K", CLASSIFY | EVAL, FIELD(topk), &value_count, "classes for each picture; default 5"},
     {"topk", 'k', "K", SIMILAR, FIELD(topk), &value_count, "pictures to list; default 10"},
     {"format", 'f', "text|json|csv", PICTURES, FIELD(format), &value_word, "default text; json is one object a line"},
-    {"format", 'f', "text|json", BENCH | DEVICES | MODELS, FIELD(format), &value_word,
-     "default text; json is one object"},
-    {"output", 'o', "FILE", RUN | DEVICES | MODELS, FIELD(output), &value_file,
+    {"format", 'f', "text|json", DEVICES | MODELS, FIELD(format), &value_word, "default text; json is one object"},
+    {"format", 'f', "text|md|csv|json|html", BENCH | COMPARE, FIELD(format), &value_table_format,
+     "default text; json is one object, html a page with plots that needs nothing else"},
+    {"output", 'o', "FILE", RUN | COMPARE | DEVICES | MODELS, FIELD(output), &value_file,
      "write results to FILE, which appears when it is whole; default -, standard output"},
     {"output", 'o', "FILE", CONVERT, FIELD(output), &value_file, "the same as OUT.safetensors"},
     {"out", 'o', "DIR", TRAIN, FIELD(out), &value_folder, "where weights, log and state go; default: trained"},

@@ -11,7 +11,7 @@
 
 #define KIND "pipelines"
 
-static uint64_t hash_shaders(void) {
+uint64_t cdl_shaders_hash(void) {
     uint64_t hash = CDL_HASH_START;
     for (int i = 0; i < cdl_num_spirv; i++) {
         const uint64_t head[] = {cdl_spirv[i].size, cdl_spirv[i].fp16};
@@ -30,7 +30,7 @@ static void read_key(struct cdl_device *dev) {
     dev->cache_key = (struct cdl_cache_key){.vendor_id = p->vendorID,
                                             .device_id = p->deviceID,
                                             .driver_version = p->driverVersion,
-                                            .shaders = hash_shaders()};
+                                            .shaders = cdl_shaders_hash()};
     memcpy(dev->cache_key.device, id.deviceUUID, VK_UUID_SIZE);
     memcpy(dev->cache_key.driver, p->pipelineCacheUUID, VK_UUID_SIZE);
 }

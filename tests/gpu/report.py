@@ -97,8 +97,9 @@ def main():
     merged = {"environment": {}, "peaks": {}, "rows": []}
     lines = ["# Cardinal on this machine", ""]
     for run in runs:
-        merged["environment"] = merged["environment"] or run["environment"]
-        merged["peaks"] = merged["peaks"] or run["peaks"]
+        device = dict(run["devices"][0])
+        merged["peaks"] = merged["peaks"] or device.pop("peaks")
+        merged["environment"] = merged["environment"] or dict(device, **run["environment"])
         merged["rows"] += [r for r in run["rows"] if "cold_start" not in r]
     starts = [r for run in runs for r in run["rows"] if "cold_start" in r]
     with open(os.path.join(folder, "bench.json"), "w") as f:

@@ -9,8 +9,6 @@
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
-#define popen _popen
-#define pclose _pclose
 #else
 #include <sys/utsname.h>
 #endif
@@ -20,22 +18,6 @@
 #endif
 
 static const char *const not_available = "not available";
-
-// First line of a file or of what a command prints, without the line break; false: there is none.
-static bool first_line(FILE *file, char *out, size_t size) {
-    const bool ok = file && fgets(out, (int)size, file);
-    if (ok)
-        out[strcspn(out, "\r\n")] = 0;
-    return ok && out[0];
-}
-
-static bool read_file_line(const char *path, char *out, size_t size) {
-    FILE *file = fopen(path, "r");
-    const bool ok = first_line(file, out, size);
-    if (file)
-        fclose(file);
-    return ok;
-}
 
 static void describe_system(char *os, char *kernel, size_t size) {
     snprintf(os, size, "%s", not_available);
@@ -98,34 +80,22 @@ static void describe_processor(char *out, size_t size) {
 }
 #endif
 
-struct bench_sensors bench_read_sensors(const struct cdl_device_info *device) {
-    struct bench_sensors s = {-1, -1, -1, -1};
-    char line[256];
-    if (device->software) {
-        int khz;
-        if (read_file_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", line, sizeof line) &&
-            sscanf(line, "%d", &khz) == 1)
-            s.clock_mhz = khz / 1e3;
-    } else if (device->vendor_id == 0x10de) { // NVIDIA's tool takes the UUID that its Vulkan driver tells
-        char command[256];
-        snprintf(command, sizeof command,
-                 "nvidia-smi --id=GPU-%.36s --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu "
+// The host's memory in bytes; 0: not known.
+static double host_memory(void) {
 #ifdef _WIN32
-                 "--format=csv,noheader,nounits 2>NUL",
-                 device->uuid);
+    MEMORYSTATUSEX status = {.dwLength = sizeof status};
+    return GlobalMemoryStatusEx(&status) ? (double)status.ullTotalPhys : 0;
 #else
-                 "--format=csv,noheader,nounits 2>/dev/null",
-                 device->uuid);
+    char line[256];
+    double kilobytes = 0;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file && !kilobytes && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemTotal: %lf kB", &kilobytes) != 1)
+            kilobytes = 0;
+    if (file)
+        fclose(file);
+    return 1024 * kilobytes;
 #endif
-        FILE *pipe = popen(command, "r");
-        double values[4];
-        if (first_line(pipe, line, sizeof line) &&
-            sscanf(line, "%lf, %lf, %lf, %lf", &values[0], &values[1], &values[2], &values[3]) == 4)
-            s = (struct bench_sensors){values[0], values[1], values[2], values[3]};
-        if (pipe)
-            pclose(pipe);
-    }
-    return s;
 }
 
 static void active_layers(char *out, size_t size) {
@@ -140,35 +110,46 @@ static void active_layers(char *out, size_t size) {
         snprintf(out, size, "none");
 }
 
+static json_t *yes_or_no(int value) { return value < 0 ? json_text(not_available) : json_text(value ? "yes" : "no"); }
+
 json_t *bench_device_json(const struct bench_target *t) {
+    static const char *const types[] = {"other", "integrated", "discrete", "virtual", "CPU"};
+    const struct sensor_limits limits = sensors_limits(t->sensors);
     json_t *o = json_object();
     json_object_set_new(o, "device", json_text(t->info.name));
     json_object_set_new(o, "uuid", json_text(t->info.uuid));
+    json_object_set_new(o, "type", json_text(types[t->info.type]));
     json_object_set_new(o, "driver", json_text(t->info.driver));
     json_object_set_new(o, "vulkan", json_text(version_text(t->info.api_version).text));
     json_object_set_new(o, "software", json_boolean(t->info.software));
     json_object_set_new(o, "memory_bytes", json_integer((json_int_t)t->info.memory_bytes));
     json_object_set_new(o, "subgroup_size", json_integer(t->info.subgroup_size));
+    json_object_set_new(o, "clock_max_mhz", bench_known_json(limits.max_clock_mhz, limits.max_clock_mhz > 0));
+    json_object_set_new(o, "power_limit_watts",
+                        bench_known_json(limits.power_limit_watts, limits.power_limit_watts > 0));
+    json_object_set_new(o, "ecc", yes_or_no(limits.ecc));
+    json_object_set_new(o, "resizable_bar", yes_or_no(limits.resizable_bar));
+    json_object_set_new(o, "sensors", json_text(limits.source ? limits.source : not_available));
     return o;
 }
 
 json_t *bench_environment_json(const struct bench_target *t) {
-    char os[256], kernel[256], processor[256], layers[1024];
-    json_t *o = bench_device_json(t), *precisions = json_array();
+    char os[256], kernel[256], processor[256], layers[1024], shaders[32];
+    json_t *o = json_object();
+    const double memory = host_memory();
     describe_system(os, kernel, sizeof os);
     describe_processor(processor, sizeof processor);
     active_layers(layers, sizeof layers);
+    snprintf(shaders, sizeof shaders, "%016llx", (unsigned long long)cdl_shaders_hash());
     json_object_set_new(o, "version", json_text(CARDINAL_VERSION));
     json_object_set_new(o, "commit", json_text(CARDINAL_COMMIT[0] ? CARDINAL_COMMIT : not_available));
+    json_object_set_new(o, "shaders", json_text(shaders));
     json_object_set_new(o, "os", json_text(os));
     json_object_set_new(o, "kernel", json_text(kernel));
     json_object_set_new(o, "processor", json_text(processor));
+    json_object_set_new(o, "memory_bytes", bench_known_json(memory, memory > 0));
     json_object_set_new(o, "layers", json_text(layers));
-    for (int i = 0; i < t->options->precisions.count; i++)
-        json_array_append_new(precisions, json_text(precision_name((cdl_precision)t->options->precisions.items[i])));
-    json_object_set_new(o, "precision", precisions);
     json_object_set_new(o, "tune", json_text(tune_names[t->options->tune]));
-    json_object_set_new(o, "seconds_per_measurement", json_real(t->options->duration_ms / 1e3));
     return o;
 }
 
@@ -179,6 +160,7 @@ void bench_print_environment(FILE *file, const struct bench_target *t) {
     active_layers(layers, sizeof layers);
     fprintf(file, "cardinal %s%s%s on %s, %s; %s\n", CARDINAL_VERSION, CARDINAL_COMMIT[0] ? ", " : "", CARDINAL_COMMIT,
             os, kernel, processor);
+    const struct sensor_limits limits = sensors_limits(t->sensors);
     fprintf(file, "%s%s\n  driver %s, Vulkan %s; UUID %s; implicit layers: %s\n", t->info.name,
             t->info.software ? ", a CPU driver: no GPU is used" : "", t->info.driver,
             version_text(t->info.api_version).text, t->info.uuid, layers);
@@ -199,5 +181,15 @@ void bench_print_environment(FILE *file, const struct bench_target *t) {
         else
             fprintf(file, "unsupported");
     }
+    if (limits.max_clock_mhz > 0)
+        fprintf(file, "\n  clock at most %.0f MHz", limits.max_clock_mhz);
+    else
+        fprintf(file, "\n  clock not available");
+    if (limits.power_limit_watts > 0)
+        fprintf(file, ", power at most %.0f W", limits.power_limit_watts);
+    if (limits.ecc >= 0)
+        fprintf(file, ", ECC %s", limits.ecc ? "on" : "off");
+    if (limits.resizable_bar >= 0)
+        fprintf(file, ", resizable BAR %s", limits.resizable_bar ? "on" : "off");
     fprintf(file, "\n\n");
 }

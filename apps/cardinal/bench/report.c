@@ -1,11 +1,10 @@
-// report.c - rows and layers as text and JSON.
+// report.c - rows and layers as text, while a bench runs.
 #include <string.h>
 
 #include "bench/bench.h"
 #include "commands/report.h"
 #include "system/text.h"
 
-static bool is_ok(const struct bench_row *row) { return !strcmp(row->status, "ok"); }
 static double rate(double amount, double us) { return us > 0 ? amount / us / 1e3 : 0; } // 1e9 a second
 static double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
@@ -22,8 +21,8 @@ double bench_compute_roof(const struct bench_target *t, cdl_precision precision)
 // ---- text
 
 void bench_print_row_heading(FILE *file) {
-    fprintf(file, "%-20s %5s %5s %9s %9s %9s %9s %9s %9s %6s  %s\n", "network", "batch", "prec", "p50 ms", "p90 ms",
-            "p99 ms", "gpu ms", "images/s", "device MB", "arena", "status");
+    fprintf(file, "%-20s %5s %5s %-6s %9s %9s %9s %9s %9s %6s %9s  %s\n", "network", "batch", "prec", "input", "p50 ms",
+            "p90 ms", "p99 ms", "gpu ms", "images/s", "+- %", "device MB", "status");
 }
 
 static void print_start(FILE *file, const char *what, const struct bench_start *s) {
@@ -38,22 +37,43 @@ static void print_start(FILE *file, const char *what, const struct bench_start *
         fprintf(file, ", the driver does not tell how many it compiled\n");
 }
 
-void bench_print_row(FILE *file, const struct bench_row *row) {
-    fprintf(file, "%-20s %5d %5s ", path_name(row->network), row->batch, precision_name(row->precision));
-    if (!is_ok(row)) {
+// What a reader should know of the row's figures.
+static void print_flags(FILE *file, const struct bench_row *row, const struct bench_target *t) {
+    const double max = sensors_limits(t->sensors).max_clock_mhz, mhz = row->clock.during;
+    if (mhz > 0 && max > 0 && 100 * mhz < LOW_CLOCK_PERCENT * max)
+        fprintf(file, "  clock %.0f of %.0f MHz: below %d %%, so this is not the device's rate\n", mhz, max,
+                LOW_CLOCK_PERCENT);
+    else if (mhz > 0 && max > 0)
+        fprintf(file, "  clock %.0f of %.0f MHz\n", mhz, max);
+    else if (mhz > 0)
+        fprintf(file, "  clock %.0f MHz\n", mhz);
+    if (row->num_above_peak)
+        fprintf(file, "  %d layers claim more than the device's measured peak: do not trust them\n",
+                row->num_above_peak);
+    if (row->above_peak)
+        fprintf(file, "  the whole run claims more than the device's measured peak: do not trust it\n");
+}
+
+void bench_print_row(FILE *file, struct bench_row *row, const struct bench_target *t) {
+    const int n = row->runs;
+    fprintf(file, "%-20s %5d %5s %-6s ", path_name(row->network), row->batch, precision_name(row->precision),
+            input_names[row->input]);
+    if (!bench_row_is_ok(row)) {
         fprintf(file, "%s\n", row->status);
         if (!strcmp(row->status, "unsupported"))
             fprintf(file, "  %s\n", row->reason);
     } else {
-        char gpu[32] = "-";
-        if (row->gpu_ms > 0)
-            snprintf(gpu, sizeof gpu, "%.3f", row->gpu_ms);
-        fprintf(file, "%9.3f %9.3f %9.3f %9s %9.1f %9.1f %6.2f  %s\n", row->p50_ms, row->p90_ms, row->p99_ms, gpu,
-                row->images_per_s, (double)row->device_bytes / 1e6,
-                (double)row->memory.activation_bytes / (double)row->memory.live_bytes, row->status);
-        if (row->num_above_peak)
-            fprintf(file, "  %d layers claim more than the device's measured peak: do not trust them\n",
-                    row->num_above_peak);
+        char gpu[32] = "-", width[32] = "-";
+        const double gpu_ms = bench_percentile(row->gpu_ms, n, 0.5);
+        const struct estimate e = blocks_estimate(&row->rate);
+        if (gpu_ms > 0)
+            snprintf(gpu, sizeof gpu, "%.3f", gpu_ms);
+        if (e.degrees > 0)
+            snprintf(width, sizeof width, "%.1f", 100 * estimate_half_width(&e));
+        fprintf(file, "%9.3f %9.3f %9.3f %9s %9.1f %6s %9.1f  %s\n", bench_percentile(row->ms, n, 0.5),
+                bench_percentile(row->ms, n, 0.9), bench_percentile(row->ms, n, 0.99), gpu, e.mean, width,
+                (double)row->device_bytes / 1e6, row->status);
+        print_flags(file, row, t);
     }
     print_start(file, "cold start, no caches", &row->cold);
     print_start(file, "warm start", &row->warm);
@@ -99,7 +119,7 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
         total += row->layers[i].us;
     if (total <= 0)
         return;
-    fprintf(file, "\n%s, batch %d, %s: layers one after another, without overlap; %% of the measured peaks\n",
+    fprintf(file, "\n%s, batch %d, %s: layers within whole runs, kept apart; %% of the measured peaks\n",
             path_name(row->network), row->batch, precision_name(row->precision));
     fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%",
             "GB/s", "%", "kernel");
@@ -110,106 +130,35 @@ void bench_print_layers(FILE *file, const struct bench_row *row, const struct be
                 percent(l->us, total), gflops, percent(gflops, roof), gbytes, percent(gbytes, t->peaks.memory_gbytes),
                 l->kernel);
     }
-    fprintf(file, "%-24s %-12s %11.1f\n", "sum", "", total);
+    fprintf(file, "%-24s %-12s %11.1f", "sum", "", total);
+    const double run_us = 1e3 * row->layers_run_ms, part = percent(total, run_us);
+    fprintf(file, "  %.1f %% of the run of %.1f us that they were timed in%s\n", part, run_us,
+            part < 95 ? "; the rest is softmax, order and results" : "");
     print_shares(file, row, total);
 }
 
-// ---- JSON
-
-static void add_real(json_t *o, const char *name, double value) { json_object_set_new(o, name, json_real(value)); }
-static void add_integer(json_t *o, const char *name, json_int_t value) {
-    json_object_set_new(o, name, json_integer(value));
-}
-static void add_text(json_t *o, const char *name, const char *text) { json_object_set_new(o, name, json_text(text)); }
-static void add_known(json_t *o, const char *name, double value, bool known, const char *otherwise) {
-    json_object_set_new(o, name, known ? json_real(value) : json_text(otherwise));
-}
-
-json_t *bench_peaks_json(const struct cdl_peaks *p) {
-    json_t *o = json_object();
-    add_known(o, "fp32_gflops", p->fp32_gflops, p->fp32_gflops > 0, "unsupported");
-    add_known(o, "fp16_gflops", p->fp16_gflops, p->fp16_gflops > 0, "unsupported");
-    add_known(o, "matrix_gflops", p->matrix_gflops, p->matrix_gflops > 0, "unsupported");
-    add_known(o, "int8_gops", p->int8_gops, p->int8_gops > 0, "unsupported");
-    add_known(o, "memory_gbytes_per_s", p->memory_gbytes, p->memory_gbytes > 0, "unsupported");
-    return o;
-}
-
-static json_t *layer_json(const struct bench_layer *l, double roof, double memory_roof) {
-    const double gflops = rate((double)l->flops, l->us), gbytes = rate((double)l->bytes, l->us);
-    json_t *o = json_object();
-    add_text(o, "layer", l->layer);
-    add_text(o, "operation", l->operation);
-    add_text(o, "kernel", l->kernel);
-    add_real(o, "us", l->us);
-    add_real(o, "gflops", gflops);
-    add_real(o, "gbytes_per_s", gbytes);
-    add_known(o, "percent_of_peak_gflops", percent(gflops, roof), roof > 0, "not available");
-    add_known(o, "percent_of_peak_gbytes_per_s", percent(gbytes, memory_roof), memory_roof > 0, "not available");
-    return o;
-}
-
-static json_t *start_json(const struct bench_start *s) {
-    if (s->total_ms <= 0)
-        return json_text("not available");
-    json_t *o = json_object();
-    add_real(o, "total_ms", s->total_ms);
-    add_real(o, "device_ms", s->device_ms);
-    add_real(o, "model_ms", s->model_ms);
-    add_real(o, "session_ms", s->session_ms);
-    add_real(o, "first_run_ms", s->run_ms);
-    add_integer(o, "pipelines", s->pipelines);
-    if (s->pipelines_compiled >= 0)
-        add_integer(o, "pipelines_compiled", s->pipelines_compiled);
-    else
-        add_text(o, "pipelines_compiled", "not available");
-    return o;
-}
-
-static void add_figures(json_t *o, const struct bench_row *row) {
-    const struct bench_sensors *s = &row->sensors;
-    add_real(o, "p50_ms", row->p50_ms);
-    add_real(o, "p90_ms", row->p90_ms);
-    add_real(o, "p99_ms", row->p99_ms);
-    add_real(o, "mean_ms", row->mean_ms);
-    add_real(o, "deviation_ms", row->deviation_ms);
-    add_known(o, "gpu_ms", row->gpu_ms, row->gpu_ms > 0, "not available");
-    add_real(o, "images_per_s", row->images_per_s);
-    add_integer(o, "runs", row->runs);
-    add_integer(o, "throughput_runs", row->throughput_runs);
-    add_text(o, "input", input_names[row->input]);
-    add_integer(o, "height", row->height);
-    add_integer(o, "width", row->width);
-    add_integer(o, "device_bytes", (json_int_t)row->device_bytes);
-    add_integer(o, "weight_bytes", (json_int_t)row->memory.weight_bytes);
-    add_integer(o, "activation_bytes", (json_int_t)row->memory.activation_bytes);
-    add_integer(o, "live_bytes", (json_int_t)row->memory.live_bytes);
-    add_known(o, "clock_mhz", s->clock_mhz, s->clock_mhz >= 0, "not available");
-    add_known(o, "memory_clock_mhz", s->memory_clock_mhz, s->memory_clock_mhz >= 0, "not available");
-    add_known(o, "power_watts", s->power_watts, s->power_watts >= 0, "not available");
-    add_known(o, "temperature_c", s->temperature_c, s->temperature_c >= 0, "not available");
-    if (row->num_above_peak)
-        add_integer(o, "layers_above_peak", row->num_above_peak);
-}
-
-json_t *bench_row_json(const struct bench_row *row, const struct bench_target *t) {
-    json_t *o = json_object(), *layers = json_array();
-    add_text(o, "network", row->network);
-    add_text(o, "device", t->info.name);
-    add_integer(o, "batch", row->batch);
-    add_text(o, "precision", precision_name(row->precision));
-    add_text(o, "status", row->status);
-    if (is_ok(row))
-        add_figures(o, row);
-    else
-        add_text(o, "reason", row->reason);
-    if (t->options->start) {
-        json_object_set_new(o, "cold_start", start_json(&row->cold));
-        json_object_set_new(o, "warm_start", start_json(&row->warm));
+void bench_print_score(FILE *file, const json_t *score, const struct suite *suite) {
+    const json_t *value = json_object_get(score, "value"), *interval = json_object_get(score, "interval");
+    if (json_is_number(value)) {
+        fprintf(file, "\nscore of %s version %d: %.2f", suite->name, SUITE_VERSION, json_number_value(value));
+        if (json_is_object(interval))
+            fprintf(file, " +- %.1f %%", json_number_value(json_object_get(interval, "half_width_percent")));
+        fprintf(file, "\n  the mean over the rows of images/s over those of %s\n", SCORE_REFERENCE);
+    } else {
+        fprintf(file, "\nno score of %s version %d: %s\n", suite->name, SUITE_VERSION,
+                json_string_value(json_object_get(score, "reason")));
     }
-    for (int i = 0; i < row->num_layers; i++)
-        json_array_append_new(
-            layers, layer_json(&row->layers[i], bench_compute_roof(t, row->precision), t->peaks.memory_gbytes));
-    json_object_set_new(o, "layers", layers);
-    return o;
+}
+
+void bench_print_sustained(FILE *file, const json_t *s) {
+    const json_t *interval = json_object_get(s, "interval");
+    fprintf(file, "\nsustained for %.0f s, %s, batch %d: %.1f images/s at first, %.1f at last",
+            json_number_value(json_object_get(s, "asked_seconds")), json_string_value(json_object_get(s, "network")),
+            (int)json_integer_value(json_object_get(s, "batch")),
+            json_number_value(json_object_get(s, "first_images_per_s")),
+            json_number_value(json_object_get(s, "last_images_per_s")));
+    if (json_is_array(interval))
+        fprintf(file, ", %.3f to %.3f of it", json_number_value(json_array_get(interval, 0)),
+                json_number_value(json_array_get(interval, 1)));
+    fprintf(file, ": %s\n", json_is_true(json_object_get(s, "throttled")) ? "it throttles" : "no throttling is seen");
 }

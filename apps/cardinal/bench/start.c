@@ -20,7 +20,7 @@ int bench_start_child(const struct options *options) {
     struct cdl_session_info info;
     cdl_device *device = NULL;
     cdl_session *session = NULL;
-    struct cdl_pixels *images = NULL;
+    struct bench_images images = {0};
     const double start = now_ms();
     enum exit_status status = open_device(&device, options, &d);
     const double after_device = now_ms();
@@ -42,7 +42,7 @@ int bench_start_child(const struct options *options) {
     }
     const double before_run = now_ms();
     if (status == EXIT_ALL_DONE)
-        status = status_of(cdl_session_run(session, images, info.max_batch));
+        status = status_of(cdl_session_run(session, images.images, info.max_batch));
     if (status == EXIT_ALL_DONE)
         json_line(stdout, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "device_ms", after_device - start, "model_ms",
                                     after_model - after_device, "session_ms", after_session - after_model, "run_ms",

@@ -127,6 +127,8 @@ void report_picture(const struct report *r, const struct outcome *o) {
     case FORMAT_TEXT: print_text(r, o); break;
     case FORMAT_JSON: print_json(r, o); break;
     case FORMAT_CSV: print_csv(r, o); break;
+    case FORMAT_MARKDOWN:
+    case FORMAT_HTML: break; // no command with pictures has these
     }
     // So that a reader sees each result at once, and none is lost when the program is killed.
     fflush(r->file);

@@ -4,6 +4,7 @@
 
 #include "commands/report.h"
 #include "eval/evaluation.h"
+#include "html/page.h"
 #include "picture/stb_png.h"
 #include "system/text.h"
 
@@ -13,62 +14,21 @@ enum {
 };
 
 static const char style[] =
-    ":root{color-scheme:light dark;--back:#fff;--text:#1b1f24;--soft:#5c6672;--line:#d8dee4;--panel:#f6f8fa;"
-    "--good:#1a7f4b;--bad:#c2410c;--bar:#3b6fd4}\n"
-    "@media(prefers-color-scheme:dark){:root{--back:#14171b;--text:#e6e9ed;--soft:#9aa4af;--line:#343b44;"
-    "--panel:#1d2228;--good:#4cc38a;--bad:#f08c5a;--bar:#7aa5ff}.dense{filter:invert(1) hue-rotate(180deg)}}\n"
-    "body{margin:0 auto;max-width:1100px;padding:24px;font:15px/1.5 system-ui,sans-serif;background:var(--back);"
-    "color:var(--text)}\n"
-    "h1{font-size:26px;margin:0}h2{font-size:19px;margin:36px 0 12px}p{margin:6px 0}.soft{color:var(--soft)}\n"
-    ".figures{display:flex;flex-wrap:wrap;gap:12px;margin:20px 0}.figures div{background:var(--panel);border:1px solid "
-    "var(--line);border-radius:8px;padding:10px 16px}.figures b{display:block;font-size:24px;line-height:1.2}\n"
+    "@media(prefers-color-scheme:dark){.dense{filter:invert(1) hue-rotate(180deg)}}\n"
     ".gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:14px}\n"
     ".gallery figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:8px}\n"
     ".gallery .pair{display:flex;gap:6px;height:160px;align-items:center;justify-content:center}.gallery "
     "img{max-width:50%;image-rendering:pixelated}\n"
-    "figcaption{font-size:13px;overflow-wrap:anywhere;padding-top:6px}.good{color:var(--good)}.bad{color:var(--bad)}\n"
-    "table{border-collapse:collapse;font-size:13px}td,th{padding:2px 10px 2px 0;text-align:left;font-weight:normal}\n"
-    "th{color:var(--soft)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "figcaption{font-size:13px;overflow-wrap:anywhere;padding-top:6px}\n"
     ".bar{background:var(--line);border-radius:3px;width:220px;height:10px}.bar i{display:block;background:var(--bar);"
     "border-radius:3px;height:10px}\n"
-    ".columns{columns:2 420px}.columns tr{break-inside:avoid}svg{max-width:100%;height:auto}"
-    "svg text{fill:var(--text)}.cell{fill:var(--bar)}.hit{fill:var(--good)}.frame{fill:none;stroke:var(--line)}\n"
+    ".columns{columns:2 420px}.columns tr{break-inside:avoid}"
+    ".cell{fill:var(--bar)}.hit{fill:var(--good)}.frame{fill:none;stroke:var(--line)}\n"
     ".dense{width:100%;max-width:900px;image-rendering:pixelated;border:1px solid var(--line)}\n";
-
-// Text in any encoding as HTML's; what no file may hold becomes U+FFFD.
-static void put(FILE *file, const char *text) {
-    json_t *clean = json_text(text);
-    for (const char *c = clean ? json_string_value(clean) : ""; *c; c++)
-        switch (*c) {
-        case '&': fputs("&amp;", file); break;
-        case '<': fputs("&lt;", file); break;
-        case '>': fputs("&gt;", file); break;
-        case '"': fputs("&quot;", file); break;
-        case '\'': fputs("&#39;", file); break;
-        default:
-            if ((unsigned char)*c < ' ' || *c == 127)
-                fputs("&#xFFFD;", file);
-            else
-                fputc(*c, file);
-        }
-    json_decref(clean);
-}
 
 static void put_class(FILE *file, const struct evaluation *e, int id) {
     char buffer[16];
-    put(file, eval_class_name(e, id, buffer));
-}
-
-static void put_png(FILE *file, const uint8_t *data, int size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    fputs("data:image/png;base64,", file);
-    for (int i = 0; i < size; i += 3) {
-        const uint32_t v = (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0) |
-                           (i + 2 < size ? (uint32_t)data[i + 2] : 0);
-        const char group[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < size ? digits[v >> 6 & 63] : '=',
-                               i + 2 < size ? digits[v & 63] : '='};
-        fwrite(group, 1, 4, file);
-    }
+    page_text(file, eval_class_name(e, id, buffer));
 }
 
 static double share(uint64_t part, uint64_t whole) { return whole ? (double)part / (double)whole : 0; }
@@ -77,19 +37,16 @@ static void put_head(FILE *f, const struct evaluation *e) {
     const struct tally *t = &e->tally;
     int classes;
     const double mean = tally_class_mean(t, &classes);
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-          "img-src data:\">\n<title>",
-          f);
-    put(f, path_name(e->w.model.name));
-    fprintf(f, " &#8211; evaluation</title>\n<style>\n%s</style></head><body>\n<h1>", style);
-    put(f, path_name(e->w.model.name));
+    char title[600];
+    snprintf(title, sizeof title, "%s \xE2\x80\x93 evaluation", path_name(e->w.model.name));
+    page_begin(f, title, (const char *const[]){style, NULL});
+    fputs("<h1>", f);
+    page_text(f, path_name(e->w.model.name));
     fputs("</h1>\n<p class=\"soft\">on ", f);
-    put(f, e->options->list ? e->options->list : e->options->inputs[0]);
+    page_text(f, e->options->list ? e->options->list : e->options->inputs[0]);
     fprintf(f, " &#183; input %d&#215;%d &#183; %s &#183; ", e->w.session_info.height, e->w.session_info.width,
             precision_name(e->w.session_info.precision));
-    put(f, e->w.device_info.name);
+    page_text(f, e->w.device_info.name);
     fputs("</p>\n", f);
     if (e->interrupted)
         fprintf(f, "<p class=\"bad\">Interrupted: these are the figures of %llu of %zu pictures.</p>\n",
@@ -131,9 +88,9 @@ static void put_gallery(FILE *f, const struct evaluation *e, const struct mistak
         fputs("<figure><div class=\"pair\">", f);
         if (m->picture && m->map) {
             fputs("<img alt=\"the picture\" src=\"", f);
-            put_png(f, m->picture, m->picture_size);
+            page_png(f, m->picture, m->picture_size);
             fputs("\"><img alt=\"what spoke for the answer\" src=\"", f);
-            put_png(f, m->map, m->map_size);
+            page_png(f, m->map, m->map_size);
             fputs("\">", f);
         } else {
             fputs("<span class=\"soft\">cannot be read any more</span>", f);
@@ -146,7 +103,7 @@ static void put_gallery(FILE *f, const struct evaluation *e, const struct mistak
         if (item->truth >= 0 && !item->real)
             fprintf(f, " %.1f %%", 100 * (double)r->truth_prob);
         fputs("<br><span class=\"soft\">", f);
-        put(f, item->input.path);
+        page_text(f, item->input.path);
         fputs("</span></figcaption></figure>\n", f);
     }
     fputs("</div>\n", f);
@@ -216,7 +173,7 @@ static bool put_pixels(FILE *f, const struct matrix *m) {
     if (!png)
         return false;
     fputs("<img class=\"dense\" alt=\"confusion matrix\" src=\"", f);
-    put_png(f, png, size);
+    page_png(f, png, size);
     fputs("\">\n", f);
     free(png);
     return true;
@@ -348,6 +305,6 @@ bool html_write(FILE *file, const struct evaluation *e, const struct confusion *
     ok = ok && put_confusions(file, e, pairs, num_pairs);
     ok = ok && put_classes(file, e);
     put_calibration(file, e);
-    fputs("<p class=\"soft\">Written by cardinal eval --report.</p>\n</body></html>\n", file);
+    page_end(file, "cardinal eval --report");
     return ok;
 }

@@ -80,6 +80,9 @@ typedef struct cdl_log {
     cdl_log_level level; // the least severe level that reaches fn
 } cdl_log;
 
+// A hash of all shaders of this build: results of equal ones can be compared. Cheap enough, some 1e6 bytes are read.
+CDL_API uint64_t cdl_shaders_hash(void);
+
 // ---- device. Thread-safety: Safe
 typedef struct cdl_device cdl_device; // a Vulkan device, with what was learned and made on it
 
