@@ -72,6 +72,10 @@ const struct op_case op_cases[] = {
     CONV(1, 4, 5, 8, 16, 1, 1, 1, 1), // padding under a 1x1: a frame of bias
     CONV(1, 6, 5, 24, 24, 1, 1, 0, 3),
     CONV_WITH(RELU, 2, 4, 4, 32, 64, 1, 1, 0, 8),
+    // Workgroups that live through many tiles of pixels: the last tile of pixels and of channels not full.
+    CONV_WITH(RELU COMMA NORM, 2, 19, 17, 64, 136, 1, 1, 0, 1),
+    CONV_WITH(RELU COMMA RES COMMA NORM, 3, 11, 13, 16, 264, 1, 1, 0, 1),
+    CONV_WITH(NORM, 3, 15, 11, 64, 88, 1, 2, 0, 1),
     // ---- 3x3 dense: basic blocks and small-image stems
     CONV(1, 1, 1, 8, 8, 3, 1, 1, 1),
     CONV_WITH(RELU COMMA NORM, 1, 8, 8, 3, 64, 3, 1, 1, 1),
