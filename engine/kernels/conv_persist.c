@@ -1,5 +1,5 @@
-// conv_persist.c - conv_persist.comp: 1x1 convolution in fp16 on matrix units whose workgroups live through all pixels,
-// their weights in registers.
+// conv_persist.c - conv_persist.comp: 1x1 convolutions and stems in fp16 on matrix units whose workgroups live through
+// all pixels, their weights in registers.
 #include "kernels/family.h"
 
 #define CONSTANTS "conv_persist_constants.h"
@@ -18,6 +18,7 @@ static const struct tile tiles[] = {
     {4, 16, 1, 8, 1, 128, 0, 2},  //
     {2, 16, 1, 8, 1, 256, 1, 1},  //
     {2, 16, 1, 16, 1, 256, 1, 1}, //
+    {4, 4, 2, 4, 1, 256, 0, 2},   //
     {4, 8, 1, 8, 1, 256, 0, 2},   //
     {2, 8, 1, 8, 1, 256, 1, 1},   //
     {2, 8, 1, 4, 2, 512, 0, 1},   //
@@ -35,9 +36,20 @@ static uint32_t workgroup_size(const struct tile *t, const struct cdl_caps *caps
     return t->subgroups_m * t->subgroups_n * t->splits * caps->matrix_subgroup;
 }
 
-// Channels in, as the tile takes them.
+// Units of eight products of a sum: channels, or in a stem two taps of four.
+static uint32_t source_units(const struct cdl_shape *s) {
+    return cdl_is_narrow(s) ? (uint32_t)(s->op->kernel_h * ((s->op->kernel_w + 1) / 2)) : (uint32_t)s->src_c4 / 2;
+}
+
+// Products of a sum, as the tile takes them.
 static uint32_t depth_of(const struct cdl_shape *s, const struct tile *t) {
-    return (uint32_t)cdl_align_up((size_t)s->src_c4 * 4, s->caps->matrix_k * t->splits);
+    return (uint32_t)cdl_align_up((size_t)source_units(s) * 8, s->caps->matrix_k * t->splits);
+}
+
+static bool runs(const struct cdl_shape *s) {
+    const struct cdl_op *op = s->op;
+    const bool pointwise = op->kernel_h == 1 && op->kernel_w == 1 && op->padding == 0 && s->src_c4 % 2 == 0;
+    return s->caps->matrix_m && cdl_is_dense_fp16(s) && (pointwise || cdl_is_narrow(s));
 }
 
 // As the shader counts it.
@@ -79,14 +91,13 @@ static int list_stage(const struct cdl_shape *s, bool narrow, struct cdl_kernel 
     const struct cdl_caps *caps = s->caps;
     const struct cdl_op *op = s->op;
     int n = 0;
-    if (!caps->matrix_m || !cdl_is_dense_fp16(s) || cdl_is_narrow(s) || s->src_c4 % 2 || op->kernel_h != 1 ||
-        op->kernel_w != 1 || op->padding != 0)
-        return 0;
-    for (size_t i = 0; i < CDL_COUNT(tiles) && n < cap; i++) {
+    for (size_t i = 0; runs(s) && i < CDL_COUNT(tiles) && n < cap; i++) {
         const struct tile t = scaled(&tiles[i], caps);
         // In fp16 where the device can and a sum is whole.
         if (narrow != (caps->matrix_half_sums && t.splits == 1) || !fits(s, &t, narrow))
             continue;
+        if (t.n >= 2 * (uint32_t)s->dst_c4 * 4)
+            continue; // half of it would be empty
         if (!caps->software && n > 0 && 4 * depth_of(s, &t) <= t.depth)
             continue; // made for much more, and others fit
         out[n] = (struct cdl_kernel){
@@ -97,13 +108,13 @@ static int list_stage(const struct cdl_shape *s, bool narrow, struct cdl_kernel 
                     .constants =
                         {
                             [WORKGROUP] = workgroup_size(&t, caps),
-                            [STRIDE] = (uint32_t)op->stride,
-                            [RELU] = op->relu,
-                            [ADD_RESIDUAL] = op->residual >= 0,
+                            CDL_KERNEL_SIDES(op),
+                            CDL_OP_CONSTANTS(op),
+                            [STEM] = cdl_is_narrow(s),
                             [MATRIX_M] = caps->matrix_m,
                             [MATRIX_N] = caps->matrix_n,
                             [MATRIX_K] = caps->matrix_k,
-                            [SOURCE_UNITS] = (uint32_t)s->src_c4 / 2,
+                            [SOURCE_UNITS] = source_units(s),
                             [TILE_M] = t.m,
                             [TILE_N] = t.n,
                             [SUBGROUPS_M] = t.subgroups_m,
@@ -114,7 +125,7 @@ static int list_stage(const struct cdl_shape *s, bool narrow, struct cdl_kernel 
                         },
                 },
             .half_products = narrow && op->residual >= 0, // a rounded sum is what the residual is added to
-            .weights = {cdl_matrix_weights(s, t.n, depth_of(s, &t), false)},
+            .weights = {cdl_matrix_weights(s, t.n, depth_of(s, &t), cdl_is_narrow(s))},
             .cost = cdl_persistent_cost(s, &(struct cdl_matrix_tile){t.m, t.n, t.subgroups_m, t.subgroups_n, t.splits},
                                         t.resident),
         };

@@ -133,8 +133,8 @@ double cdl_persistent_cost(const struct cdl_shape *s, const struct cdl_matrix_ti
     const double workgroups = fmax(1, floor(resident * processors(s->caps) / columns));
     const double each = resident * ceil(ceil(w.pixels / t->m) / workgroups);
     const double staged = t->m * w.depth, loaded = (double)t->subgroups_n * t->m * w.depth, sums = (double)t->m * t->n;
-    const double weights = resident * w.depth * t->n; // into registers, before the first product
-    const double unknown = t->splits > 1 ? 2.5 : 1;   // never measured: behind what was
+    const double weights = resident * w.depth * t->n;                   // into registers, before the first product
+    const double unknown = t->splits > 1 || cdl_is_narrow(s) ? 2.5 : 1; // never measured: behind what was
     return unknown * (5.4 + 0.17 * w.megabytes + 206e-6 * weights +
                       each * (20e-6 * staged + 2.9e-6 * loaded + 22e-6 * sums + 0.27));
 }

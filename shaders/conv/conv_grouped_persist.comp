@@ -5,9 +5,9 @@
 //   w[o][i][ky][kx])
 //
 // Windows of groups, planes of the source and what lies where in them are conv_grouped_coop.comp's. But a workgroup
-// makes the same CHANNELS channels of one tile of TILE_H x TILE_W pixels after the other: its weights stay in registers,
-// the next tile's source is on its way while this one is multiplied, and sums leave through shared memory, which they
-// share with the source, as whole pixels of CHANNELS channels.
+// makes the same CHANNELS channels of one tile of TILE_H x TILE_W pixels after the other: its weights stay in
+// registers, the next tile's source is on its way while this one is multiplied, and sums leave through shared memory,
+// which they share with the source, as whole pixels of CHANNELS channels.
 //   weights: half[windows][3][3][WINDOW in][WINDOW out]
 //   workgroups: channel tiles * n, channel tiles = ceil(4 dst_c4 / CHANNELS), innermost; any n >= 1. WORKGROUPS, the
 //               most of them, is for the caller.

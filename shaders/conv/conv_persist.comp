@@ -1,7 +1,7 @@
-// conv_persist.comp - 1x1 convolution with few channels in and many pixels, on matrix units
-// (VK_KHR_cooperative_matrix): fp16 products, fp32 sums.
+// conv_persist.comp - dense convolution of few products a sum and many pixels, a 1x1 or a stem of four channels, on
+// matrix units (VK_KHR_cooperative_matrix): fp16 products, fp32 sums.
 //
-//   dst[m][o] = act(bias[o] + residual[m][o] + sum over i of src[pixel(m)][i] w[i][o])
+//   dst[m][o] = act(bias[o] + residual[m][o] + sum over k = (ky, kx, i) of src[pixel(m, ky, kx)][i] w[k][o])
 //
 // Such a layer is bound by memory, and a workgroup that makes one tile and ends leaves memory idle while it starts and
 // while it stores. Here a few workgroups live through all tiles of TILE_M pixels. Each makes TILE_N channels; its
@@ -10,14 +10,17 @@
 // would not fit registers, SPLITS subgroups share a part, each with its share of the channels in; the sums are added up
 // at the end. What is stored goes through shared memory and leaves it in whole units of 16 bytes, pixel by pixel.
 //
-// Sums pass there in fp32; with NARROW_STAGE in fp16, half as many bytes: then a residual is added to a rounded sum.
-// With STAGE_APART they have memory of their own, and a tile takes two barriers; else the source's, and four.
+// k runs over SOURCE_UNITS units of eight: of channels; in a stem, of two taps side by side, row by row of the kernel.
+// Sums pass through shared memory in fp32; with NARROW_STAGE in fp16, half as many bytes: then a residual is added to a
+// rounded sum. With STAGE_APART they have memory of their own, and a tile takes two barriers; else the source's, and
+// four.
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = 8 SOURCE_UNITS rounded up to MATRIX_K * SPLITS, zeros
 //   workgroups: column tiles * n, column tiles = ceil(4 dst_c4 / TILE_N), innermost; any n >= 1. WORKGROUPS, the most
 //               of them, is for the caller.
-// Preconditions: kernel 1x1, groups = 1, padding 0; SOURCE_UNITS = src_c4 / 2; TILE_M / SUBGROUPS_M and TILE_N /
-// SUBGROUPS_N multiples of MATRIX_M and MATRIX_N; workgroup size SUBGROUPS_M * SUBGROUPS_N * SPLITS subgroups, all
-// full. With NARROW_STAGE: SPLITS = 1, and the device has fp16 accumulators of MATRIX_M x MATRIX_N.
+// Preconditions: groups = 1; kernel 1x1, padding 0 and SOURCE_UNITS = src_c4 / 2, or with STEM src_c4 = 1 and
+// SOURCE_UNITS = KERNEL_H * ceil(KERNEL_W / 2); TILE_M / SUBGROUPS_M and TILE_N / SUBGROUPS_N multiples of MATRIX_M and
+// MATRIX_N; workgroup size SUBGROUPS_M * SUBGROUPS_N * SPLITS subgroups, all full. With NARROW_STAGE: SPLITS = 1, and
+// the device has fp16 accumulators of MATRIX_M x MATRIX_N.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "matrix.glsl"
@@ -51,11 +54,24 @@ uvec4 next_a[LOADS_A], residual[ADD_RESIDUAL != 0 ? LOADS_C : 1];
 
 #define SUMS coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
-int source_pixel(int m) {
-    if (STRIDE == 1)
-        return m;
+// Unit `unit` of k of pixel m.
+uvec4 load_unit(int m, int unit) {
     const int area = p.dst_h * p.dst_w;
-    return (m / area * p.src_h + m % area / p.dst_w * STRIDE) * p.src_w + m % p.dst_w * STRIDE;
+    if (STEM != 0) {
+        const int tap_units = (KERNEL_W + 1) / 2;
+        const int y = m % area / p.dst_w * STRIDE - PADDING + unit / tap_units;
+        const int x = m % p.dst_w * STRIDE - PADDING + unit % tap_units * 2;
+        const int row = (m / area * p.src_h + y) * p.src_w;
+        const bool inside = y >= 0 && y < p.src_h;
+        HalfUnits src = HalfUnits(p.src);
+        const uvec2 first = inside && x >= 0 && x < p.src_w ? src.v[row + x] : uvec2(0);
+        const uvec2 second = inside && x + 1 >= 0 && x + 1 < p.src_w ? src.v[row + x + 1] : uvec2(0);
+        return uvec4(first, second);
+    }
+    int pixel = m;
+    if (STRIDE != 1)
+        pixel = (m / area * p.src_h + m % area / p.dst_w * STRIDE) * p.src_w + m % p.dst_w * STRIDE;
+    return Units(p.src).v[pixel * SOURCE_UNITS + unit];
 }
 
 // The row and the unit of it that this invocation takes j-th of a table with so many units a row: the same unit of rows
@@ -72,10 +88,10 @@ int unit_of(int j, int units) {
 // Pixels beyond the last are loaded as the last.
 void load_source(int m0, int pixels) {
     [[unroll]] for (int j = 0; j < LOADS_A; j++) {
-        const int unit = unit_of(j, UNITS), pixel = source_pixel(min(m0 + row_of(j, UNITS), pixels - 1));
+        const int unit = unit_of(j, UNITS), m = min(m0 + row_of(j, UNITS), pixels - 1);
         next_a[j] = uvec4(0);
         if (SOURCE_UNITS == UNITS || unit < SOURCE_UNITS)
-            next_a[j] = Units(p.src).v[pixel * SOURCE_UNITS + unit];
+            next_a[j] = load_unit(m, unit);
     }
 }
 
