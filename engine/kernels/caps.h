@@ -24,9 +24,13 @@ struct cdl_caps {
     // Matrix units (VK_KHR_cooperative_matrix): C[m][n] += A[m][k] B[k][n] by a subgroup of matrix_subgroup, A and B
     // fp16, C fp32. matrix_m 0: none.
     uint32_t matrix_m, matrix_n, matrix_k, matrix_subgroup;
+    bool matrix_half_sums; // C may be fp16, too
     struct cdl_matrix_grain matrix_grains[4];
     int num_matrix_grains;          // 0: no VK_NV_cooperative_matrix2
     uint32_t matrix_reserved_bytes; // of shared memory that a workgroup's matrices take
+    // That run workgroups at a time, each some of them: multiprocessors, compute units, cores. By class of device where
+    // the driver does not tell.
+    uint32_t processors;
     // By class of device, as Vulkan does not tell; 0: unknown. See plan/segment.c.
     uint32_t cache_bytes;  // of memory that stays near the processors from one dispatch to the next
     uint32_t fill_outputs; // a convolution with so many outputs gives every processor something to do

@@ -10,13 +10,18 @@ struct tile {
     uint32_t m, n, k, subgroups_m, subgroups_n, splits;
 };
 
+// Large ones for many pixels; splits for few, where there are more processors than tiles.
 static const struct tile tiles[] = {
-    {8, 8, 2, 4, 2, 1}, //
-    {8, 4, 2, 4, 1, 1}, //
+    {8, 8, 2, 2, 2, 1}, //
+    {8, 8, 2, 2, 4, 1}, //
+    {8, 4, 2, 2, 2, 1}, //
+    {4, 8, 2, 2, 2, 1}, //
     {4, 4, 2, 2, 2, 1}, //
-    {4, 2, 2, 2, 1, 2}, //
+    {4, 2, 2, 2, 1, 4}, //
     {2, 2, 2, 1, 1, 4}, //
-    {1, 2, 2, 1, 1, 4},
+    {1, 4, 2, 1, 2, 4}, //
+    {2, 2, 2, 1, 1, 8}, //
+    {1, 2, 2, 1, 1, 8},
 };
 
 static struct tile scaled(const struct tile *t, const struct cdl_caps *caps) {
@@ -27,13 +32,23 @@ static struct tile scaled(const struct tile *t, const struct cdl_caps *caps) {
     return out;
 }
 
-static size_t shared_bytes(const struct tile *t, const struct cdl_caps *caps) {
+// As the shader counts it, as is the next.
+static size_t stage_bytes(const struct tile *t, uint32_t passes) {
+    return 16 * (size_t)(t->splits * t->m / passes * (t->n / 4 + 1));
+}
+
+static size_t tile_bytes(const struct tile *t) {
     const size_t depth = t->k * t->splits;
-    const size_t tiles_units = t->m * (depth / 8 + 1) + depth * (t->n / 8 + 1);
-    const uint32_t columns = t->n / t->subgroups_n / caps->matrix_n > 1 ? 2 : 1;
-    const size_t stage = (size_t)caps->matrix_m * (columns * caps->matrix_n / 4 + 1);
-    const size_t stages = t->subgroups_m * t->subgroups_n * t->splits * stage;
-    return 16 * (tiles_units > stages ? tiles_units : stages);
+    return 16 * (t->m * (depth / 8 + 1) + depth * (t->n / 8 + 1));
+}
+
+// In how few parts the sums can leave; 0: there is no room.
+static uint32_t passes_of(const struct tile *t, const struct cdl_caps *caps) {
+    const uint32_t rows = t->m / t->subgroups_m / caps->matrix_m;
+    uint32_t passes = 1;
+    while (passes <= rows && stage_bytes(t, passes) > caps->max_shared_bytes)
+        passes *= 2;
+    return passes <= rows && tile_bytes(t) <= caps->max_shared_bytes ? passes : 0;
 }
 
 static uint32_t workgroup_size(const struct tile *t, const struct cdl_caps *caps) {
@@ -43,8 +58,7 @@ static uint32_t workgroup_size(const struct tile *t, const struct cdl_caps *caps
 static bool fits(const struct tile *t, const struct cdl_caps *caps) {
     const uint32_t workgroup = workgroup_size(t, caps), units = t->k * t->splits / 8;
     return workgroup <= caps->max_workgroup_size && t->m * units % workgroup == 0 &&
-           t->k * t->splits * t->n / 8 % workgroup == 0 && workgroup % units == 0 &&
-           shared_bytes(t, caps) <= caps->max_shared_bytes;
+           t->k * t->splits * t->n / 8 % workgroup == 0 && workgroup % units == 0 && passes_of(t, caps);
 }
 
 static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
@@ -77,10 +91,12 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                             [SUBGROUPS_M] = t.subgroups_m,
                             [SUBGROUPS_N] = t.subgroups_n,
                             [SPLITS] = t.splits,
+                            [PASSES] = passes_of(&t, caps),
                         },
                 },
             .weights = {cdl_matrix_weights(s, t.n, t.k * t.splits, cdl_is_narrow(s))},
-            .cost = cdl_tile_cost(s, t.m, t.n, workgroup),
+            .cost = cdl_matrix_cost(s, &(struct cdl_matrix_tile){t.m, t.n, t.subgroups_m, t.subgroups_n, t.splits},
+                                    t.k * t.splits),
         };
     }
     return n;

@@ -10,7 +10,7 @@ struct tile {
     uint32_t h, w, channels;
 };
 
-static struct cdl_kernel describe(const struct cdl_shape *s, const struct tile *t, uint32_t window, int index) {
+static struct cdl_kernel describe(const struct cdl_shape *s, const struct tile *t, uint32_t window) {
     const struct cdl_caps *caps = s->caps;
     return (struct cdl_kernel){
         .program =
@@ -32,7 +32,9 @@ static struct cdl_kernel describe(const struct cdl_shape *s, const struct tile *
                     },
             },
         .weights = {cdl_grouped_weights(s, window)},
-        .cost = cdl_grouped_tile_cost(s, t->h, t->w, t->channels, index),
+        .cost = cdl_grouped_matrix_cost(
+            s, t->h, t->w, window, t->channels,
+            16 * cdl_grouped_source_units(caps, t->h, t->w, (uint32_t)s->op->stride, t->channels)),
     };
 }
 
@@ -53,8 +55,7 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                 cdl_grouped_source_units(caps, h, w, (uint32_t)s->op->stride, channels) + cdl_grouped_stage_units(caps);
             if (channels % window || spare || 16 * units > caps->max_shared_bytes)
                 continue;
-            out[n] = describe(s, &t, window, n);
-            n++;
+            out[n++] = describe(s, &t, window);
         }
     }
     return n;

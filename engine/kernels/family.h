@@ -13,6 +13,7 @@ struct cdl_shape {
     const struct cdl_value *src, *dst;
     int src_c4, dst_c4; // padded channels / 4
     const struct cdl_caps *caps;
+    int images;        // at a time: what a guess at the fastest is for. What is legal does not depend on it
     bool fp16;         // storage of what the shader reads: false where the source is marked fp32
     bool session_fp16; // of whatever is not
 };
@@ -31,10 +32,13 @@ struct cdl_kernel_family {
 
 // rank.c: all families, [*count].
 const struct cdl_kernel_family *const *cdl_families(int *count);
-// rank.c: sets the rank of one family's kernels by their costs; equal ones keep their order.
-void cdl_rank_family(const struct cdl_kernel_family *family, const struct cdl_caps *caps, struct cdl_kernel *kernels,
-                     int count);
+// rank.c: sets the rank of all kernels for some work. Those of families whose best kernels have the same rank are
+// compared by their costs; equal ones keep their order.
+void cdl_rank_kernels(const struct cdl_caps *caps, struct cdl_kernel *kernels, int count);
 
+// Whether an invocation of a kernel for matrix units can keep so many 32-bit words in registers: matrices that are
+// factors, and others.
+bool cdl_matrix_registers_fit(const struct cdl_caps *caps, uint32_t factors, uint32_t others);
 // Whether 64 fp32 sums an invocation, or a tile's weights, outgrow the device's registers.
 bool cdl_few_registers(const struct cdl_caps *caps);
 
@@ -73,12 +77,25 @@ uint32_t cdl_even_side(int size, uint32_t longest);
 // Workgroups of m pixels x n channels each.
 void cdl_launch_tiles(struct cdl_launch *launch, uint32_t m, uint32_t n);
 
-// ---- rank.c: guesses at the time of one image, to compare the kernels of one family with
+// ---- rank.c: guesses at the time of a shape's images, to compare kernels with of families that share a rank
 
 // In tiles of m pixels x n channels by workgroups of `invocations`.
 double cdl_tile_cost(const struct cdl_shape *shape, uint32_t m, uint32_t n, uint32_t invocations);
+// By matrix units in tiles of m pixels x n channels, shared by subgroups_m x subgroups_n subgroups, and by `splits`
+// of k.
+struct cdl_matrix_tile {
+    uint32_t m, n, subgroups_m, subgroups_n, splits;
+};
+// Microseconds; `step`: rows of k at a time.
+double cdl_matrix_cost(const struct cdl_shape *shape, const struct cdl_matrix_tile *tile, uint32_t step);
+// `resident` workgroups a processor pass through all tiles, their weights in registers.
+double cdl_persistent_cost(const struct cdl_shape *shape, const struct cdl_matrix_tile *tile, uint32_t resident);
 // On a CPU driver, `rows` pixels x `columns` blocks of four channels for each lane of a subgroup.
 double cdl_lanes_cost(const struct cdl_shape *shape, uint32_t rows, uint32_t columns);
+// A grouped 3x3 by matrix units, in tiles of h x w pixels x `channels` whose source takes so many bytes of shared
+// memory.
+double cdl_grouped_matrix_cost(const struct cdl_shape *shape, uint32_t h, uint32_t w, uint32_t window,
+                               uint32_t channels, size_t shared_bytes);
 // In tiles of h x w pixels x `channels`; index: of the tile, largest first.
 double cdl_grouped_tile_cost(const struct cdl_shape *shape, uint32_t h, uint32_t w, uint32_t channels, int index);
 

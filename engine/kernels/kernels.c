@@ -32,7 +32,7 @@ void cdl_work_text(const struct cdl_work *work, char out[CDL_WORK_TEXT]) {
 
 // ---- choice
 
-static void describe(const struct cdl_work *work, const struct cdl_caps *caps, bool fp16,
+static void describe(const struct cdl_work *work, int images, const struct cdl_caps *caps, bool fp16,
                      struct cdl_shape out[CDL_MAX_FUSED]) {
     for (int i = 0; i < work->num_ops; i++) {
         const struct cdl_op *op = &work->ops[i];
@@ -44,35 +44,37 @@ static void describe(const struct cdl_work *work, const struct cdl_caps *caps, b
             .src_c4 = cdl_padded_channels(src->channels) / 4,
             .dst_c4 = cdl_padded_channels(dst->channels) / 4,
             .caps = caps,
+            .images = images,
             .fp16 = fp16 && !src->fp32,
             .session_fp16 = fp16,
         };
     }
 }
 
-int cdl_kernels_for(const struct cdl_work *work, const struct cdl_caps *caps, bool fp16, struct cdl_kernel *out) {
+int cdl_kernels_for(const struct cdl_work *work, int images, const struct cdl_caps *caps, bool fp16,
+                    struct cdl_kernel *out) {
     struct cdl_shape shapes[CDL_MAX_FUSED];
     int n = 0, num_families;
     const struct cdl_kernel_family *const *families = cdl_families(&num_families);
-    describe(work, caps, fp16, shapes);
+    describe(work, images, caps, fp16, shapes);
     for (int i = 0; i < num_families; i++) {
         const struct cdl_kernel_family *family = families[i];
         if (family->kind != work->ops[0].kind || family->num_ops != work->num_ops)
             continue;
-        const int first = n, count = family->list(shapes, out + n, CDL_MAX_KERNELS - n);
-        n += count;
+        const int first = n;
+        n += family->list(shapes, out + n, CDL_MAX_KERNELS - n);
         for (int j = first; j < n; j++) {
             out[j].family = family;
             out[j].program.shader = &family->shader;
         }
-        cdl_rank_family(family, caps, out + first, count);
-        for (int j = first; j < n; j++) { // by rank, in the families' order among equals
-            const struct cdl_kernel k = out[j];
-            int at = j;
-            for (; at > 0 && out[at - 1].rank > k.rank; at--)
-                out[at] = out[at - 1];
-            out[at] = k;
-        }
+    }
+    cdl_rank_kernels(caps, out, n);
+    for (int j = 1; j < n; j++) { // by rank, in the families' order among equals
+        const struct cdl_kernel k = out[j];
+        int at = j;
+        for (; at > 0 && out[at - 1].rank > k.rank; at--)
+            out[at] = out[at - 1];
+        out[at] = k;
     }
     return n;
 }
@@ -93,6 +95,12 @@ void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count) {
     launch->groups[0] = (uint32_t)((count + rows - 1) / rows);
 }
 
+void cdl_launch_persistent(struct cdl_launch *launch, uint64_t tiles, uint32_t columns, uint32_t most) {
+    const uint32_t rows = most > columns ? most / columns : 1;
+    launch->groups[0] = (uint32_t)(tiles < rows ? tiles : rows) * columns;
+    launch->groups[1] = 1;
+}
+
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count) {
     cdl_launch_workgroups(launch, (count + CDL_POINTWISE_SIZE - 1) / CDL_POINTWISE_SIZE);
 }
@@ -100,7 +108,7 @@ void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count) {
 void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_work *work, int images,
                        const struct cdl_addresses *at, struct cdl_launch *out) {
     struct cdl_shape shapes[CDL_MAX_FUSED];
-    describe(work, NULL, kernel->program.fp16, shapes);
+    describe(work, images, NULL, kernel->program.fp16, shapes);
     memset(out, 0, sizeof *out);
     kernel->family->launch(kernel, shapes, images, at, out);
 }

@@ -12,7 +12,7 @@
 #include "kernels/program.h"
 #include "kernels/weight_layout.h"
 
-enum { CDL_MAX_KERNELS = 32, CDL_MAX_FUSED = 2 };
+enum { CDL_MAX_KERNELS = 48, CDL_MAX_FUSED = 2 };
 
 // What one kernel does: consecutive operations of a graph. Of two, the second reads what the first makes, nobody else
 // does, and that value is never in memory.
@@ -47,9 +47,10 @@ struct cdl_addresses {
     uint64_t weights[CDL_MAX_FUSED]; // of each operation of the work
 };
 
-// Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device first; returns their number: for one operation
-// 1 or more, for two often 0. fp16: storage of values that are not marked fp32.
-int cdl_kernels_for(const struct cdl_work *work, const struct cdl_caps *caps, bool fp16, struct cdl_kernel *out);
+// Writes up to CDL_MAX_KERNELS legal kernels, best guess for the device and so many images at a time first; returns
+// their number: for one operation 1 or more, for two often 0. fp16: storage of values that are not marked fp32.
+int cdl_kernels_for(const struct cdl_work *work, int images, const struct cdl_caps *caps, bool fp16,
+                    struct cdl_kernel *out);
 
 // Push constants and workgroup counts for `images` images.
 void cdl_kernel_launch(const struct cdl_kernel *kernel, const struct cdl_work *work, int images,

@@ -24,6 +24,9 @@ struct cdl_launch {
 
 // Workgroups for `count` workgroups or more, in rows of at most 65535 (Vulkan's guaranteed limit).
 void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count);
+// For a shader whose workgroups pass through `tiles` tiles of each of `columns`: not many more than `most`, as many for
+// each column, and none that has nothing to do. In one row.
+void cdl_launch_persistent(struct cdl_launch *launch, uint64_t tiles, uint32_t columns, uint32_t most);
 // Workgroups for `count` invocations or more, in workgroups of CDL_POINTWISE_SIZE.
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count);
 

@@ -8,6 +8,8 @@
 enum {
     CDL_FEW_REGISTERS = 1, // 64 fp32 sums an invocation outgrow the registers
     CDL_SMALL_TILES = 2,   // many sums an invocation, which reuse what was loaded, do not pay
+    CDL_FACTORS_TWICE = 4, // a subgroup's registers hold each factor of a product of matrices twice
+    CDL_128_REGISTERS = 8, // of 32 bits has an invocation of the subgroups that matrix units want
 };
 
 // Vulkan's registered numbers, VkDriverId and VkPhysicalDeviceProperties.vendorID, of those that the table names.
@@ -17,11 +19,13 @@ enum {
     CDL_DRIVER_NVK = 24,
     CDL_DRIVER_HONEYKRISP = 26,
     CDL_DRIVER_KOSMICKRISP = 28,
+    CDL_VENDOR_AMD = 0x1002,
     CDL_VENDOR_IMAGINATION = 0x1010,
     CDL_VENDOR_APPLE = 0x106B,
     CDL_VENDOR_ARM = 0x13B5,
     CDL_VENDOR_BROADCOM = 0x14E4,
     CDL_VENDOR_QUALCOMM = 0x5143,
+    CDL_VENDOR_INTEL = 0x8086,
 };
 
 struct cdl_workaround {

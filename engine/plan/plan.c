@@ -50,7 +50,7 @@ static void fuse_last(struct cdl_plan *plan, const struct cdl_plan_params *param
     if (first->num_ops + second->num_ops != 2 || second->src != first->dst || !read_once(&plan->graph, first->dst))
         return;
     const struct cdl_work work = {&plan->graph, &plan->graph.ops[first->first_op], 2};
-    const int count = cdl_kernels_for(&work, params->caps, plan->fp16, kernels);
+    const int count = cdl_kernels_for(&work, plan->max_batch, params->caps, plan->fp16, kernels);
     const int chosen = count > 0 ? params->choose(params->choose_ctx, &work, kernels, count) : -1;
     if (chosen < 0 || chosen >= count)
         return;
@@ -65,7 +65,7 @@ static cdl_result choose_steps(struct cdl_plan *plan, const struct cdl_plan_para
         params->prepare(params->choose_ctx, g);
     for (int i = 0; i < g->num_ops; i++) {
         const struct cdl_work work = {g, &g->ops[i], 1};
-        const int count = cdl_kernels_for(&work, params->caps, plan->fp16, kernels);
+        const int count = cdl_kernels_for(&work, plan->max_batch, params->caps, plan->fp16, kernels);
         const int chosen = params->choose ? params->choose(params->choose_ctx, &work, kernels, count) : 0;
         if (chosen < 0 || chosen >= count)
             return cdl_fail(log, CDL_ERR_UNSUPPORTED, "%s: none of its %d kernels works on this device in %s",

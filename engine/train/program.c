@@ -82,7 +82,7 @@ bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, 
     const struct cdl_work work = {graph, &graph->ops[op], 1};
     if (d->result != CDL_OK)
         return false;
-    const int count = cdl_kernels_for(&work, d->params->caps, false, kernels);
+    const int count = cdl_kernels_for(&work, d->params->batch, d->params->caps, false, kernels);
     const int chosen = d->params->choose ? d->params->choose(d->params->choose_ctx, &work, kernels, count) : 0;
     if (chosen < 0 || chosen >= count)
         return !cdl_derive_failed(d, cdl_fail(d->log, CDL_ERR_UNSUPPORTED,

@@ -4,8 +4,6 @@
 
 #include "tune/tuner.h"
 
-enum { QUICK_CANDIDATES = 3 }; // the ranks are good guesses
-
 // The kernel that an earlier tuning found; count: it found that two operations stay apart; -1: nothing that helps.
 static int recall(struct cdl_tuner *t, const char *key, const struct cdl_kernel *kernels, int count) {
     struct cdl_finding found;
@@ -67,7 +65,7 @@ static int choose_for_one(struct cdl_tuner *t, const struct cdl_work *work, cons
     chosen = -1;
     if (cdl_tuner_may_measure(t)) {
         double ns = 0;
-        chosen = measure_all(t, work, kernels, count, t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : count, &ns);
+        chosen = measure_all(t, work, kernels, count, t->mode == CDL_TUNE_QUICK ? CDL_QUICK_CANDIDATES : count, &ns);
         if (chosen >= 0 && ns > 0)
             remember(t, key, &kernels[chosen], ns);
         *(ns > 0 ? &t->num_timed : &t->num_ranked) += 1;
@@ -89,7 +87,7 @@ static const struct cdl_kernel *own_kernel(struct cdl_tuner *t, const struct cdl
     cdl_work_key(key, alone, t->batch, t->fp16);
     if (!cdl_findings_recall(t->dev, key, &found) || found.kind != CDL_FOUND_KERNEL)
         return NULL;
-    const int i = cdl_kernel_by_id(list, cdl_kernels_for(alone, &t->dev->caps, t->fp16, list), found.kernel);
+    const int i = cdl_kernel_by_id(list, cdl_kernels_for(alone, t->batch, &t->dev->caps, t->fp16, list), found.kernel);
     return i >= 0 ? &list[i] : NULL;
 }
 
@@ -133,14 +131,14 @@ int cdl_tuner_choose(void *tuner, const struct cdl_work *work, const struct cdl_
 static int foresee(struct cdl_tuner *t, const struct cdl_work *work, struct cdl_program *out, int cap) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     char key[CDL_FINDING_KEY];
-    const int count = cdl_kernels_for(work, &t->dev->caps, t->fp16, kernels);
+    const int count = cdl_kernels_for(work, t->batch, &t->dev->caps, t->fp16, kernels);
     int first = 0, wanted = 1;
     if (work->ops[0].kind == CDL_OP_CONV) {
         cdl_work_key(key, work, t->batch, t->fp16);
         first = recall(t, key, kernels, count);
         if (first < 0 || first == count) {
             first = 0;
-            wanted = t->mode == CDL_TUNE_FULL ? count : t->mode == CDL_TUNE_QUICK ? QUICK_CANDIDATES : 1;
+            wanted = t->mode == CDL_TUNE_FULL ? count : t->mode == CDL_TUNE_QUICK ? CDL_QUICK_CANDIDATES : 1;
         }
     }
     int n = 0;

@@ -63,7 +63,7 @@ static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struc
                                   .map = RESULT,
                                   .features = RESULT};
     const struct cdl_work work = work_of(t);
-    const int count = cdl_kernels_for(&work, caps, kernel->program.fp16, list);
+    const int count = cdl_kernels_for(&work, IMAGES, caps, kernel->program.fp16, list);
     const int found = cdl_kernel_by_id(list, count, cdl_program_id(&kernel->program));
     if (found >= 0)
         t->kernel = list[found];

@@ -8,6 +8,8 @@
 #include "vulkan/memory.h"
 #include "vulkan/one_shot.h"
 
+enum { CDL_QUICK_CANDIDATES = 4 }; // kernels of an operation that CDL_TUNE_QUICK measures: the ranks are good guesses
+
 struct cdl_tuner {
     struct cdl_device *dev;
     cdl_tune mode;

@@ -11,9 +11,9 @@ _Static_assert(CDL_DRIVER_NVK == (int)VK_DRIVER_ID_MESA_NVK, "as Vulkan numbers 
 
 // Larger is better; 0: of no use here. Shapes as deep as 16 keep NVIDIA's and AMD's units busy with one instruction
 // each.
-static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *p) {
+static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *p, VkComponentTypeKHR sums) {
     const bool types = p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                       p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
+                       p->CType == sums && p->ResultType == sums;
     const bool sizes =
         (p->MSize == 8 || p->MSize == 16) && (p->NSize == 8 || p->NSize == 16) && (p->KSize == 8 || p->KSize == 16);
     return types && sizes && p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation
@@ -36,12 +36,16 @@ static void read_matrix_shapes(struct cdl_device *dev) {
     if (list(dev->physical, &count, shapes) < 0)
         count = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (shape_value(&shapes[i]) > best) {
-            best = shape_value(&shapes[i]);
+        if (shape_value(&shapes[i], VK_COMPONENT_TYPE_FLOAT32_KHR) > best) {
+            best = shape_value(&shapes[i], VK_COMPONENT_TYPE_FLOAT32_KHR);
             dev->caps.matrix_m = shapes[i].MSize;
             dev->caps.matrix_n = shapes[i].NSize;
             dev->caps.matrix_k = shapes[i].KSize;
         }
+    for (uint32_t i = 0; i < count; i++)
+        if (shape_value(&shapes[i], VK_COMPONENT_TYPE_FLOAT16_KHR) && shapes[i].MSize == dev->caps.matrix_m &&
+            shapes[i].NSize == dev->caps.matrix_n && shapes[i].KSize == dev->caps.matrix_k)
+            dev->caps.matrix_half_sums = true;
     free(shapes);
 }
 
@@ -108,10 +112,31 @@ static void read_subgroup_sizes(struct cdl_device *dev, const struct cdl_feature
     }
 }
 
+// Vulkan itself does not count them.
+static void read_processors(struct cdl_device *dev) {
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV nvidia = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV};
+    VkPhysicalDeviceShaderCoreProperties2AMD amd = {.sType =
+                                                        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    struct cdl_extensions offered = cdl_device_extensions(&dev->instance, dev->physical);
+    if (cdl_extensions_have(&offered, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME))
+        properties.pNext = &nvidia;
+    else if (cdl_extensions_have(&offered, VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME))
+        properties.pNext = &amd;
+    free(offered.items);
+    if (properties.pNext)
+        dev->instance.vki.GetPhysicalDeviceProperties2(dev->physical, &properties);
+    const uint32_t counted = nvidia.shaderSMCount ? nvidia.shaderSMCount : amd.activeComputeUnitCount;
+    if (counted)
+        dev->caps.processors = counted;
+}
+
 static void guess_size(struct cdl_caps *caps, enum cdl_device_type type) {
     // The last level of cache is 16 to 96 MB on discrete GPUs since 2020 (A100 40, H100 50, Ada 24 to 72, RDNA 2 to 4
     // 16 to 128), and some 128 processors work on tiles of 64x128 outputs. Integrated ones share 4 MB or more, and are
     // an eighth as wide.
+    caps->processors = type == CDL_DEVICE_CPU ? 4 : type == CDL_DEVICE_INTEGRATED ? 16 : 128;
     if (type == CDL_DEVICE_DISCRETE || type == CDL_DEVICE_VIRTUAL) {
         caps->cache_bytes = 32u << 20;
         caps->fill_outputs = 128 * 64 * 128;
@@ -176,6 +201,7 @@ void cdl_read_capabilities(struct cdl_device *dev, const struct cdl_features *f)
         .max_shared_bytes = limits->maxComputeSharedMemorySize,
     };
     guess_size(&dev->caps, dev->info.type);
+    read_processors(dev);
     read_subgroup_sizes(dev, f, &subgroups, &sizes);
     if (dev->caps.matrix_subgroup)
         read_matrix_shapes(dev);

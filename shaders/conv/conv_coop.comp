@@ -12,8 +12,8 @@
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = k's extent rounded up to TILE_K * SPLITS with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
 // Preconditions: groups = 1; every size a power of two; TILE_M / SUBGROUPS_M and TILE_N / SUBGROUPS_N multiples of
-// MATRIX_M and MATRIX_N; workgroup size SUBGROUPS_M * SUBGROUPS_N * SPLITS subgroups, all full; it divides both
-// TILE_M * UNITS and DEPTH * TILE_N / 8, and UNITS divides it.
+// MATRIX_M and MATRIX_N; PASSES divides TILE_M / SUBGROUPS_M / MATRIX_M; workgroup size SUBGROUPS_M * SUBGROUPS_N *
+// SPLITS subgroups, all full; it divides both TILE_M * UNITS and DEPTH * TILE_N / 8, and UNITS divides it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "matrix.glsl"
@@ -30,12 +30,12 @@ const int LOADS_A = TILE_M * UNITS / WORKGROUP, LOADS_B = DEPTH * (TILE_N / 8) /
 // A unit of padding after each row: the eight rows that a matrix load reads at a time then lie in different banks.
 const int PITCH_A = UNITS + 1, PITCH_B = TILE_N / 8 + 1;
 const int TILE_B = TILE_M * PITCH_A; // where b begins
-// The epilogue takes STAGE_COLUMNS matrices of each subgroup at a time through the same memory, in fp32.
-const int STAGE_COLUMNS = COLUMNS > 1 ? 2 : 1;
-const int STAGE_UNITS = STAGE_COLUMNS * MATRIX_N / 8;
-const int STAGE_PITCH = 2 * STAGE_UNITS + 1; // in vec4
-const int STAGE = MATRIX_M * STAGE_PITCH;
-const int STAGES = PARTS * SPLITS * STAGE, TILES = TILE_B + DEPTH * PITCH_B;
+// Sums leave through the same memory, in fp32, the tile's rows in PASSES parts: of each subgroup as many.
+const int PASS_ROWS = ROWS / PASSES, PASS_M = TILE_M / PASSES;
+const int STAGE_PITCH = TILE_N / 4 + 1; // in vec4
+const int STAGES = SPLITS * PASS_M * STAGE_PITCH, TILES = TILE_B + DEPTH * PITCH_B;
+const int PASS_UNITS = PASS_M * (TILE_N / 8);
+const int TOGETHER = PASS_UNITS >= 4 * WORKGROUP ? 4 : 1; // units that an invocation stores at a time
 
 const bool POINTWISE = KERNEL_H == 1 && KERNEL_W == 1 && PADDING == 0 && NARROW == 0;
 const int TAP_COLUMNS = NARROW != 0 ? (KERNEL_W + 1) / 2 : KERNEL_W; // in units
@@ -67,22 +67,37 @@ void stage_step() {
     }
 }
 
-// Stores the strip that the subgroups just staged: STAGE_COLUMNS matrices of each, the first part's at pixel m0,
-// channel n0.
-void finish_strip(int m0, int n0, int pixels) {
-    for (int i = int(gl_LocalInvocationID.x); i < PARTS * MATRIX_M * STAGE_UNITS; i += WORKGROUP) {
-        const int part = i / (MATRIX_M * STAGE_UNITS), row = i / STAGE_UNITS % MATRIX_M, unit = i % STAGE_UNITS;
-        const int pixel = m0 + part / SUBGROUPS_N * PART_M + row;
-        const int dst_unit = (n0 + part % SUBGROUPS_N * PART_N) / 8 + unit;
-        if (pixel >= pixels || dst_unit >= p.dst_c4 / 2)
-            continue;
-        vec4 low = vec4(0), high = vec4(0);
-        [[unroll]] for (int s = 0; s < SPLITS; s++) {
-            const int at = (s * PARTS + part) * STAGE + row * STAGE_PITCH + 2 * unit;
-            low += uintBitsToFloat(staged[at]);
-            high += uintBitsToFloat(staged[at + 1]);
+// The pixel of unit i of a pass.
+int pass_pixel(int i, int pass, int m0) {
+    const int row = i / (TILE_N / 8), rows = PASS_ROWS * MATRIX_M;
+    return m0 + row / rows * PART_M + pass * rows + row % rows;
+}
+
+// Stores what the subgroups staged of the tile whose first pixel and unit of channels are m0 and first_unit.
+void finish_pass(int pass, int m0, int first_unit, int pixels) {
+    for (int base = int(gl_LocalInvocationID.x); base < PASS_UNITS; base += WORKGROUP * TOGETHER) {
+        uvec4 residual[TOGETHER];
+        bool stored[TOGETHER];
+        [[unroll]] for (int j = 0; j < TOGETHER; j++) {
+            const int i = base + WORKGROUP * j, unit = first_unit + i % (TILE_N / 8), pixel = pass_pixel(i, pass, m0);
+            stored[j] = i < PASS_UNITS && pixel < pixels && unit < p.dst_c4 / 2;
+            residual[j] = uvec4(0);
+            if (ADD_RESIDUAL != 0 && stored[j])
+                residual[j] = Units(p.residual).v[pixel * (p.dst_c4 / 2) + unit];
         }
-        store_unit(low, high, pixel, dst_unit, ADD_RESIDUAL != 0, RELU != 0);
+        [[unroll]] for (int j = 0; j < TOGETHER; j++) {
+            const int i = base + WORKGROUP * j, column = i % (TILE_N / 8), pixel = pass_pixel(i, pass, m0);
+            if (!stored[j])
+                continue;
+            vec4 low = vec4(0), high = vec4(0);
+            [[unroll]] for (int s = 0; s < SPLITS; s++) {
+                const int at = (s * PASS_M + i / (TILE_N / 8)) * STAGE_PITCH + 2 * column;
+                low += uintBitsToFloat(staged[at]);
+                high += uintBitsToFloat(staged[at + 1]);
+            }
+            store_sums(low, high, residual[j], pixel * (p.dst_c4 / 2) + first_unit + column, first_unit + column,
+                       ADD_RESIDUAL != 0, RELU != 0);
+        }
     }
 }
 
@@ -129,13 +144,20 @@ void main() {
         barrier();
     }
 
-    [[unroll]] for (int r = 0; r < ROWS; r++)
-    [[unroll]] for (int c = 0; c < COLUMNS; c += STAGE_COLUMNS) {
-        [[unroll]] for (int i = 0; i < STAGE_COLUMNS; i++)
-            coopMatStore(sum[r * COLUMNS + c + i], staged, subgroup * STAGE + i * (MATRIX_N / 4), STAGE_PITCH,
-                         gl_CooperativeMatrixLayoutRowMajor);
+    const int stage = (split * PASS_M + part / SUBGROUPS_N * PASS_ROWS * MATRIX_M) * STAGE_PITCH +
+                      part % SUBGROUPS_N * (PART_N / 4);
+    for (int pass = 0; pass < PASSES; pass++) {
+        if (pass > 0)
+            barrier();
+        // The pass picks its sums by branches: an index would put all of them into memory, where a compiler does not
+        // unroll a loop around barriers (NVIDIA's).
+        [[unroll]] for (int r = 0; r < ROWS; r++)
+            if (r / PASS_ROWS == pass)
+                [[unroll]] for (int c = 0; c < COLUMNS; c++)
+                    coopMatStore(sum[r * COLUMNS + c], staged,
+                                 stage + r % PASS_ROWS * MATRIX_M * STAGE_PITCH + c * (MATRIX_N / 4), STAGE_PITCH,
+                                 gl_CooperativeMatrixLayoutRowMajor);
         barrier();
-        finish_strip(m0 + r * MATRIX_M, n_tile * TILE_N + c * MATRIX_N, pixels);
-        barrier();
+        finish_pass(pass, m0, n_tile * (TILE_N / 8), pixels);
     }
 }

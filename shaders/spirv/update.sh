@@ -9,14 +9,19 @@
 set -eu
 cd "$(dirname "$0")/.."
 source_of() { echo */"$1.comp"; }
-shaders="conv_coop conv_coop2 conv_grouped_coop conv_pair_coop peak_matrix"
+shaders="conv_coop conv_coop2 conv_grouped_coop conv_grouped_persist conv_pair_coop conv_persist peak_matrix"
+# compile FILE SHADER TARGET [DEFINITION...]
+compile() {
+    file=$1 shader=$2 target=$3; shift 3
+    ${GLSLANG:-glslangValidator} -V --target-env "$target" -Iinclude -DSTORAGE_FP16 "$@" -o "spirv/$file.spv" "$(source_of "$shader")"
+}
 for shader in $shaders; do
     case $shader in
-    *2) target=vulkan1.3 ;; # VK_NV_cooperative_matrix2
-    *) target=vulkan1.2 ;;
+    *2) compile $shader $shader vulkan1.3 ;; # VK_NV_cooperative_matrix2
+    *) compile $shader $shader vulkan1.2 ;;
     esac
-    ${GLSLANG:-glslangValidator} -V --target-env $target -Iinclude -DSTORAGE_FP16 -o "spirv/$shader.spv" "$(source_of $shader)"
 done
+compile conv_persist_narrow conv_persist vulkan1.2 -DNARROW_STAGE
 {
     for shader in $shaders; do sha256sum "$(source_of $shader)" "include/${shader}_constants.h"; done
     cd include

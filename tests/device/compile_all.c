@@ -113,7 +113,7 @@ static bool compile_network(struct cdl_device *dev, const char *arch) {
             for (int fp16 = 0; fp16 < 2; fp16++) {
                 for (int num_ops = 1; num_ops <= CDL_MAX_FUSED && i + num_ops <= g.num_ops; num_ops++) {
                     const struct cdl_work work = {&g, &g.ops[i], num_ops};
-                    const int count = cdl_kernels_for(&work, &dev->caps, fp16, kernels);
+                    const int count = cdl_kernels_for(&work, 1, &dev->caps, fp16, kernels);
                     for (int k = 0; k < count; k++)
                         compile(dev, &kernels[k].program);
                 }

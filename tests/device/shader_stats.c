@@ -153,7 +153,7 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
             cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, graph.ops[i].name);
             for (int num_ops = 1; num_ops <= CDL_MAX_FUSED && i + num_ops <= graph.num_ops; num_ops++) {
                 const struct cdl_work work = {&graph, &graph.ops[i], num_ops};
-                const int count = cdl_kernels_for(&work, &dev->caps, fp16, kernels);
+                const int count = cdl_kernels_for(&work, 1, &dev->caps, fp16, kernels);
                 for (int k = 0; k < count; k++)
                     add(dev, &kernels[k].program, layer, only);
             }

@@ -55,8 +55,8 @@ static void check_case(const struct pair_case *c, struct cdl_once *once) {
         .ops = ops, .values = values, .num_ops = 2, .num_values = 4, .output = 3, .map = 3, .features = 3};
     const struct cdl_work work = {&graph, ops, 2};
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    assert_int_equal(cdl_kernels_for(&work, &harness.dev->caps, false, kernels), 0);
-    const int count = cdl_kernels_for(&work, &harness.dev->caps, true, kernels);
+    assert_int_equal(cdl_kernels_for(&work, 1, &harness.dev->caps, false, kernels), 0);
+    const int count = cdl_kernels_for(&work, 1, &harness.dev->caps, true, kernels);
     assert_true(count >= 0 && count <= CDL_MAX_KERNELS); // no assert_in_range: see op_instance.c
     for (int i = 0; i < count; i++) {
         char name[CDL_PROGRAM_NAME];
@@ -93,7 +93,7 @@ static int choose_pairs(const cdl_session *s, int which) {
     int pairs = 0;
     for (int i = 0; i + 1 < g->num_ops; i++) {
         const struct cdl_work work = {g, &g->ops[i], 2};
-        const int count = cdl_kernels_for(&work, &harness.dev->caps, s->plan.fp16, kernels);
+        const int count = cdl_kernels_for(&work, 1, &harness.dev->caps, s->plan.fp16, kernels);
         if (count == 0 || g->ops[i + 1].src != g->ops[i].dst)
             continue;
         struct cdl_finding found = {.kind = CDL_FOUND_KERNEL, .mode = CDL_TUNE_QUICK, .ns = 1};

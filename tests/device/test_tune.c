@@ -130,7 +130,7 @@ static void test_findings_are_used(void **state) {
     cdl_session *s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
     const struct cdl_work work = {&s->plan.graph, s->plan.graph.ops, 1};
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    const int count = cdl_kernels_for(&work, &dev->caps, false, kernels);
+    const int count = cdl_kernels_for(&work, 1, &dev->caps, false, kernels);
     assert_true(count > 1);
     cdl_work_key(found.key, &work, BATCH, false);
     cdl_session_destroy(&s);
@@ -228,7 +228,7 @@ static void test_failing_kernel(void **state) {
     run(s, expected);
     struct cdl_work work = {&s->plan.graph, s->plan.graph.ops, 1}; // the first convolution that has another kernel
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    while (work.ops->kind != CDL_OP_CONV || cdl_kernels_for(&work, &harness.dev->caps, false, kernels) < 2)
+    while (work.ops->kind != CDL_OP_CONV || cdl_kernels_for(&work, 1, &harness.dev->caps, false, kernels) < 2)
         work.ops++;
     const struct cdl_program program = s->plan.steps[work.ops - s->plan.graph.ops].kernel.program;
     cdl_program_text(&program, failing);
@@ -290,7 +290,7 @@ static void test_checks(void **state) {
         for (int fp16 = 0; g->ops[i].kind == CDL_OP_CONV && fp16 < 2; fp16++) {
             const struct cdl_work work = {g, &g->ops[i], 1};
             struct cdl_kernel kernels[CDL_MAX_KERNELS];
-            const int count = cdl_kernels_for(&work, &harness.dev->caps, fp16, kernels);
+            const int count = cdl_kernels_for(&work, 1, &harness.dev->caps, fp16, kernels);
             for (int k = 0; k < count; k++) {
                 char name[CDL_PROGRAM_NAME];
                 bool passed;

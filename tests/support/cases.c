@@ -72,6 +72,11 @@ const struct op_case op_cases[] = {
     CONV(1, 4, 5, 8, 16, 1, 1, 1, 1), // padding under a 1x1: a frame of bias
     CONV(1, 6, 5, 24, 24, 1, 1, 0, 3),
     CONV_WITH(RELU, 2, 4, 4, 32, 64, 1, 1, 0, 8),
+    // Workgroups that live through many tiles of pixels: the last tile of pixels and of channels not full.
+    CONV_WITH(RELU COMMA NORM, 2, 19, 17, 64, 136, 1, 1, 0, 1),
+    CONV_WITH(RELU COMMA RES COMMA NORM, 3, 11, 13, 16, 264, 1, 1, 0, 1),
+    CONV_WITH(NORM, 3, 15, 11, 64, 88, 1, 2, 0, 1),
+    CONV_WITH(RELU COMMA NORM, 2, 15, 13, 3, 40, 3, 2, 1, 1), // such a stem
     // ---- 3x3 dense: basic blocks and small-image stems
     CONV(1, 1, 1, 8, 8, 3, 1, 1, 1),
     CONV_WITH(RELU COMMA NORM, 1, 8, 8, 3, 64, 3, 1, 1, 1),
@@ -93,6 +98,7 @@ const struct op_case op_cases[] = {
     CONV_WITH(RELU COMMA NORM, 1, 14, 14, 128, 128, 3, 1, 1, 32),
     CONV_WITH(RELU COMMA NORM, 2, 13, 11, 128, 128, 3, 2, 1, 32),
     CONV_WITH(RELU COMMA NORM, 5, 7, 7, 64, 64, 3, 1, 1, 16),
+    CONV_WITH(RELU, 9, 4, 5, 32, 32, 3, 1, 1, 8), // more images than workgroups that live through many tiles
     CONV(1, 33, 47, 8, 8, 3, 1, 1, 2),
     CONV(1, 6, 7, 24, 24, 3, 1, 1, 4),
     CONV(1, 5, 5, 36, 18, 3, 1, 1, 6), // 6 in, 3 out per group

@@ -129,25 +129,27 @@ struct cdl_work op_work(const struct op_instance *i) {
 }
 
 int legal_kernels(const struct op_instance *instance, const struct cdl_caps *caps, struct cdl_kernel *out) {
-    struct cdl_kernel found[2][CDL_MAX_KERNELS];
+    enum { TURNS = 3 };
+    struct cdl_kernel found[TURNS][CDL_MAX_KERNELS];
     const struct cdl_work work = op_work(instance);
-    int count[2], n = 0;
-    for (int turn = 0; turn < 2; turn++) {
+    int count[TURNS], n = 0;
+    for (int turn = 0; turn < TURNS; turn++) {
         struct cdl_caps variant = *caps;
         variant.software = caps->software != (turn == 1);
-        count[turn] = cdl_kernels_for(&work, &variant, instance->fp16, found[turn]);
+        variant.matrix_half_sums = caps->matrix_half_sums && turn != 2;
+        count[turn] = cdl_kernels_for(&work, instance->c->images, &variant, instance->fp16, found[turn]);
         assert_true(count[turn] >= 1 &&
                     count[turn] <=
                         CDL_MAX_KERNELS); // no assert_in_range: cmocka 2 lacks its symbol, and the lab has that
     }
-    for (int i = 0; i < 2 * CDL_MAX_KERNELS; i++) {
+    for (int i = 0; i < TURNS * CDL_MAX_KERNELS; i++) {
         int same = 0;
-        if (i / 2 >= count[i % 2])
+        if (i / TURNS >= count[i % TURNS])
             continue;
-        while (same < n && !same_kernel(&out[same], &found[i % 2][i / 2]))
+        while (same < n && !same_kernel(&out[same], &found[i % TURNS][i / TURNS]))
             same++;
-        if (same == n)
-            out[n++] = found[i % 2][i / 2];
+        if (same == n && n < 2 * CDL_MAX_KERNELS)
+            out[n++] = found[i % TURNS][i / TURNS];
     }
     return n;
 }

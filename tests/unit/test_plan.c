@@ -619,7 +619,7 @@ static void test_kernels_fit_devices(void **state) {
         for (int i = 0; i < g.num_ops; i++)
             for (int fp16 = 0; fp16 < 2; fp16++) {
                 const struct cdl_work work = {&g, &g.ops[i], 1};
-                const int count = cdl_kernels_for(&work, caps[c], fp16, kernels);
+                const int count = cdl_kernels_for(&work, 1, caps[c], fp16, kernels);
                 assert_in_range(count, 1, CDL_MAX_KERNELS);
                 for (int k = 0; k < count; k++) {
                     const struct cdl_program *program = &kernels[k].program;

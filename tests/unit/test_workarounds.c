@@ -21,14 +21,14 @@ static void test_flags(void **state) {
         {CDL_VENDOR_ARM, PANVK, CDL_FEW_REGISTERS},
         {CDL_VENDOR_IMAGINATION, 7, CDL_FEW_REGISTERS},
         {GOOGLE, CDL_DRIVER_SWIFTSHADER, CDL_SMALL_TILES},
-        // 32 KiB of shared memory, and registers enough
-        {AMD, AMD_PROPRIETARY, 0},
-        {AMD, AMD_OPEN, 0},
-        {AMD, MOLTENVK, 0}, // in an older Mac
-        {AMD, RADV, 0},
+        // 64 sums fit the registers
+        {AMD, AMD_PROPRIETARY, CDL_FACTORS_TWICE},
+        {AMD, AMD_OPEN, CDL_FACTORS_TWICE},
+        {AMD, MOLTENVK, CDL_FACTORS_TWICE}, // in an older Mac
+        {AMD, RADV, CDL_FACTORS_TWICE},
         {NVIDIA, NVIDIA_OWN, 0},
         {NVIDIA, CDL_DRIVER_NVK, 0},
-        {INTEL, ANV, 0},
+        {INTEL, ANV, CDL_128_REGISTERS},
         {MESA, CDL_DRIVER_LAVAPIPE, 0},
         {0, 0, 0}, // a device that nothing is known of
     };

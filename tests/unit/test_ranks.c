@@ -1,0 +1,158 @@
+// test_ranks.c - the guesses at the fastest kernel (engine/kernels/rank.c) beside what was measured on an H200.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/family.h"
+#include "support/harness.h"
+#include "tune/tuner.h"
+
+enum { MAX_RECORDS = 512 };
+
+static const struct cdl_caps h200 = {
+    .vendor_id = 0x10DE,
+    .driver_id = 4,
+    .subgroup_size = 32,
+    .subgroup_shuffle = true,
+    .int64 = true,
+    .fp16_arithmetic = true,
+    .max_workgroup_size = 1024,
+    .max_shared_bytes = 49152,
+    .matrix_m = 16,
+    .matrix_n = 16,
+    .matrix_k = 16,
+    .matrix_subgroup = 32,
+    .matrix_half_sums = true,
+    .processors = 132,
+    .cache_bytes = 32u << 20,
+};
+
+struct layer {
+    int images, side, kernel, stride, groups, channels, dst_channels, residual;
+};
+
+struct record {
+    struct layer layer;
+    double us;
+    char kernel[CDL_PROGRAM_NAME];
+};
+
+static struct record records[MAX_RECORDS];
+static int num_records;
+
+static void read_records(void) {
+    char line[256];
+    FILE *f = fopen(CDL_GOLDEN_DIR "/tuning/h200.txt", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        assert_true(num_records < MAX_RECORDS);
+        struct record *r = &records[num_records];
+        struct layer *l = &r->layer;
+        int at = 0;
+        if (line[0] == '#')
+            continue;
+        if (sscanf(line, "%d %d %d %d %d %d %d %d %lf %n", &l->images, &l->side, &l->kernel, &l->stride, &l->groups,
+                   &l->channels, &l->dst_channels, &l->residual, &r->us, &at) != 9 ||
+            !at)
+            fail_msg("not a record: %s", line);
+        line[strcspn(line, "\r\n")] = 0;
+        snprintf(r->kernel, sizeof r->kernel, "%s", line + at);
+        num_records++;
+    }
+    fclose(f);
+}
+
+// Microseconds of the layer by that kernel; 0: it was not measured.
+static double recorded(const struct layer *layer, const char *kernel) {
+    for (int i = 0; i < num_records; i++)
+        if (!memcmp(&records[i].layer, layer, sizeof *layer) && !strcmp(records[i].kernel, kernel))
+            return records[i].us;
+    return 0;
+}
+
+static int kernels_of(const struct layer *l, struct cdl_kernel kernels[CDL_MAX_KERNELS]) {
+    const int side = l->side * l->stride;
+    struct cdl_value values[] = {{side, side, l->channels, false},
+                                 {l->side, l->side, l->dst_channels, false},
+                                 {l->side, l->side, l->dst_channels, false}};
+    struct cdl_op op = {
+        .kind = CDL_OP_CONV,
+        .name = "layer",
+        .src = 0,
+        .residual = l->residual ? 1 : -1,
+        .dst = 2,
+        .relu = true,
+        .kernel_h = l->kernel,
+        .kernel_w = l->kernel,
+        .stride = l->stride,
+        .padding = l->kernel / 2,
+        .groups = l->groups,
+    };
+    const struct cdl_graph graph = {
+        .ops = &op, .values = values, .num_ops = 1, .num_values = 3, .output = 2, .map = 2, .features = 2};
+    const struct cdl_work work = {&graph, &op, 1};
+    return cdl_kernels_for(&work, l->images, &h200, true, kernels);
+}
+
+// Of the layer that record `first` begins: the best of the first kernels that a quick tuning measures is within 3 % of
+// the best there is, and each recorded kernel is one that the engine has. Returns the time of its first kernel beside
+// the best.
+static double check_layer(int first) {
+    const struct layer *layer = &records[first].layer;
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    const int count = kernels_of(layer, kernels);
+    double best = 0, quick = 0, guess = 0;
+    for (int i = 0; i < num_records; i++) {
+        bool known = false;
+        if (memcmp(&records[i].layer, layer, sizeof *layer))
+            continue;
+        best = best <= 0 || records[i].us < best ? records[i].us : best;
+        for (int k = 0; k < count && !known; k++) {
+            char name[CDL_PROGRAM_NAME];
+            cdl_program_name(&kernels[k].program, name);
+            known = !strcmp(name, records[i].kernel);
+        }
+        if (!known)
+            fail_msg("%s is no kernel for a %dx%d of %d to %d channels", records[i].kernel, layer->kernel,
+                     layer->kernel, layer->channels, layer->dst_channels);
+    }
+    for (int k = 0; k < count && k < CDL_QUICK_CANDIDATES; k++) {
+        char name[CDL_PROGRAM_NAME];
+        cdl_program_name(&kernels[k].program, name);
+        const double us = recorded(layer, name);
+        quick = us > 0 && (quick <= 0 || us < quick) ? us : quick;
+        guess = k == 0 ? us : guess;
+        print_message("  %s%.1f us by %s\n", k ? "" : "first ", us, name);
+    }
+    print_message("%d images of %dx%d, %dx%d stride %d, %d groups, %d to %d channels%s: %.1f us at best, quick %.1f\n",
+                  layer->images, layer->side, layer->side, layer->kernel, layer->kernel, layer->stride, layer->groups,
+                  layer->channels, layer->dst_channels, layer->residual ? ", residual" : "", best, quick);
+    if (!(quick > 0 && quick <= 1.03 * best))
+        fail_msg("the first %d kernels take %.1f us at best, the best %.1f", CDL_QUICK_CANDIDATES, quick, best);
+    assert_true(guess > 0); // the first of all was measured
+    return guess / best;
+}
+
+static void test_h200(void **state) {
+    (void)state;
+    int layers = 0, best = 0;
+    read_records();
+    for (int i = 0; i < num_records; i++) {
+        bool begins = true;
+        for (int j = 0; j < i; j++)
+            begins = begins && memcmp(&records[j].layer, &records[i].layer, sizeof records[i].layer) != 0;
+        if (!begins)
+            continue;
+        const double slower = check_layer(i);
+        layers++;
+        best += slower <= 1.03;
+        assert_true(slower <= 1.12); // without any tuning
+    }
+    print_message("%d layers, %d of them with the best kernel, within 3 %%, first\n", layers, best);
+    assert_true(layers >= 28 && 4 * best >= 3 * layers);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h200)};
+    return cmocka_run_group_tests_name("ranks", tests, NULL, NULL);
+}
