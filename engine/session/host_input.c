@@ -91,16 +91,15 @@ cdl_result cdl_check_input(const struct cdl_device *dev, const struct cdl_vk_inp
     CDL_EXPECT(log,
                part.x >= 0 && part.y >= 0 && part.width >= 1 && part.height >= 1 && part.width <= in->width - part.x &&
                    part.height <= in->height - part.y,
-               "inputs[%d].crop: %dx%d at %d,%d does not lie inside the picture's %dx%d", index, part.width, part.height,
-               part.x, part.y, in->width, in->height);
+               "inputs[%d].crop: %dx%d at %d,%d does not lie inside the picture's %dx%d", index, part.width,
+               part.height, part.x, part.y, in->width, in->height);
     CDL_EXPECT(log, in->orientation >= 0 && in->orientation <= 8, "inputs[%d].orientation is %d; 0 to 8 are possible",
                index, in->orientation);
     CDL_EXPECT(log, (in->view != VK_NULL_HANDLE) != (in->buffer != VK_NULL_HANDLE),
                "inputs[%d]: one of view and buffer is needed, and not both", index);
     if (in->buffer)
         return check_buffer(dev, in, index);
-    CDL_EXPECT(log,
-               in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL,
+    CDL_EXPECT(log, in->layout == VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL || in->layout == VK_IMAGE_LAYOUT_GENERAL,
                "inputs[%d].layout is %d; SHADER_READ_ONLY_OPTIMAL and GENERAL are possible", index, (int)in->layout);
     return check_making(log, in, index);
 }

@@ -72,8 +72,7 @@ static void test_secondary(void **state) {
             HOST_VK(vkAllocateCommandBuffers(rig.host.device, &allocate, &all[i]));
             HOST_VK(vkBeginCommandBuffer(all[i], &begin));
             harness_expect_ok(
-                cdl_vk_record(s, all[i],
-                              cdl_vk_run(.inputs = &input, .count = 1, .slice = i, .num_slices = slices)),
+                cdl_vk_record(s, all[i], cdl_vk_run(.inputs = &input, .count = 1, .slice = i, .num_slices = slices)),
                 "record");
             rig_end(all[i]);
             vkCmdExecuteCommands(primary, 1, &all[i]);
@@ -108,8 +107,8 @@ static uint32_t find_compute_family(void) {
 }
 
 static VkCommandPool pool_of(VkDevice device, uint32_t family) {
-    const VkCommandPoolCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = family};
+    const VkCommandPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .queueFamilyIndex = family};
     VkCommandPool pool;
     HOST_VK(vkCreateCommandPool(device, &info, NULL, &pool));
     return pool;
