@@ -61,12 +61,12 @@ int main(int argc, char **argv) {
     cdl_model *model;
     cdl_session *session;
     struct cdl_class best;
-    check(cdl_vk_import(
-        &cardinal, cdl_vk_import_params(.log = log, .instance = d.instance, .phys_device = d.physical,
-                                        .device = d.device, .get_proc_addr = vkGetInstanceProcAddr,
-                                        .features = &d.features, .queue = d.queue, .queue_family = d.queue_family,
-                                        .api_version = d.api_version, .extensions = d.enabled.extensions,
-                                        .num_extensions = d.enabled.num_extensions)));
+    check(cdl_vk_import(&cardinal,
+                        cdl_vk_import_params(.log = log, .instance = d.instance, .phys_device = d.physical,
+                                             .device = d.device, .get_proc_addr = vkGetInstanceProcAddr,
+                                             .features = &d.features, .queue = d.queue, .queue_family = d.queue_family,
+                                             .api_version = d.api_version, .extensions = d.enabled.extensions,
+                                             .num_extensions = d.enabled.num_extensions)));
     check(cdl_model_load_file(&model, argv[1], cdl_model_params(.log = log)));
     check(cdl_session_create(&session, cardinal, model, NULL));
     run_frame(&d, &scene, cmd, session);

@@ -207,7 +207,7 @@ static cdl_result stage_inputs(struct cdl_stage *stage, const struct cdl_vk_run 
 static void begin_label(struct cdl_device *dev, VkCommandBuffer commands, const struct cdl_vk_run *run) {
     char text[64];
     const VkDebugUtilsLabelEXT label = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = text};
-    if (!dev->vkd.CmdBeginDebugUtilsLabelEXT)
+    if (!dev->vkd.CmdBeginDebugUtilsLabelEXT || !dev->vkd.CmdEndDebugUtilsLabelEXT)
         return;
     cdl_format_text(text, sizeof text, "Cardinal: slot %d, slice %d of %d", run->slot, run->slice + 1,
                     num_slices_of(run));
@@ -241,7 +241,7 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         if (run->probs)
             s->dev->vkd.CmdCopyBuffer(commands, s->arena.handle, run->probs, 1, &region);
     }
-    if (s->dev->vkd.CmdBeginDebugUtilsLabelEXT)
+    if (s->dev->vkd.CmdBeginDebugUtilsLabelEXT && s->dev->vkd.CmdEndDebugUtilsLabelEXT)
         s->dev->vkd.CmdEndDebugUtilsLabelEXT(commands);
     slot->num_images = run->count;
     slot->num_slices = run->num_slices;
