@@ -108,7 +108,7 @@ struct cdl_vk_input {
     // Optional: what `view` and its image were made from. Vulkan does not let a library ask, so only with these is a
     // view of integers, samples, another size or without usage SAMPLED refused, rather than read wrongly.
     const VkImageCreateInfo *image_info;
-    const VkImageViewCreateInfo *view_info;
+    const VkImageViewCreateInfo *view_info; // see image_info
 
     // Without a view: pixels of 4 bytes, usage STORAGE_BUFFER. Rows of `stride` bytes, a multiple of 4; 0: tight.
     VkBuffer buffer;
