@@ -11,8 +11,9 @@
 //   4. once the frame's fence is signalled: cdl_vk_retire, and the
 //      result is there                                                    take_result
 //
-//   host MODEL PICTURE [--frames N] [--slices N] [--check] [--validate] [--png FILE]
+//   host MODEL PICTURE [--frames N] [--slices N] [--secondary] [--check] [--validate] [--png FILE]
 //     --slices N   spreads one run over N frames, for a network that would cost one frame too much
+//     --secondary  records the classifier into secondary command buffers, as engines do that record on several threads
 //     --check      reads the classified frames back, classifies the same pixels from host memory, and compares to the
 //     bit --validate   with the Khronos validation layer and its synchronization checks; any message fails the program
 //     --png FILE   writes the last frame, to look at
@@ -38,11 +39,11 @@ enum { IN_FLIGHT = 2, FRAME_BYTES = SCENE_WIDTH * SCENE_HEIGHT * 4 };
 struct options {
     const char *model, *picture, *png;
     int frames, slices;
-    bool check, validate;
+    bool check, validate, secondary;
 };
 
 struct frame { // what belongs to one frame in flight
-    VkCommandBuffer cmd;
+    VkCommandBuffer cmd, secondary;
     VkFence done;
     bool recorded;
     int finishes;               // the run whose last slice it has; -1: none
@@ -129,13 +130,25 @@ static void record_classifier(struct host *h, struct frame *frame, int index) {
         .linear = true,
         .layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL,
     };
+    const VkCommandBufferInheritanceInfo inherits = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO};
+    const VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .pInheritanceInfo = &inherits,
+    };
+    if (h->options.secondary)
+        HOST_VK(vkBeginCommandBuffer(frame->secondary, &begin));
     const double start = now_us();
-    const cdl_result r = cdl_vk_record(h->session, frame->cmd,
+    const cdl_result r = cdl_vk_record(h->session, h->options.secondary ? frame->secondary : frame->cmd,
                                        cdl_vk_run(.slot = run % IN_FLIGHT, .inputs = &input, .count = 1, .slice = slice,
                                                   .num_slices = h->options.slices));
     h->recording_us[index] = now_us() - start;
     if (r != CDL_OK) // nothing was recorded: the frame is good, there is no run in it
         exit(1);
+    if (h->options.secondary) {
+        HOST_VK(vkEndCommandBuffer(frame->secondary));
+        vkCmdExecuteCommands(frame->cmd, 1, &frame->secondary);
+    }
     frame->finishes = slice == h->options.slices - 1 ? run : -1;
 }
 
@@ -246,8 +259,11 @@ static void create_frames(struct host *h) {
         .commandPool = h->pool,
         .commandBufferCount = 1,
     };
+    VkCommandBufferAllocateInfo secondary = cmd;
+    secondary.level = VK_COMMAND_BUFFER_LEVEL_SECONDARY;
     for (int i = 0; i < IN_FLIGHT; i++) {
         HOST_VK(vkAllocateCommandBuffers(h->device.device, &cmd, &h->frames[i].cmd));
+        HOST_VK(vkAllocateCommandBuffers(h->device.device, &secondary, &h->frames[i].secondary));
         HOST_VK(vkCreateFence(h->device.device, &fence, NULL, &h->frames[i].done));
         scene_buffer_create(&h->frames[i].pixels, &h->device, FRAME_BYTES, VK_BUFFER_USAGE_TRANSFER_DST_BIT);
         h->checked[i] = malloc(FRAME_BYTES);
@@ -294,6 +310,8 @@ static bool parse(struct options *out, int argc, char **argv) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--check"))
             out->check = true;
+        else if (!strcmp(argv[i], "--secondary"))
+            out->secondary = true;
         else if (!strcmp(argv[i], "--validate"))
             out->validate = true;
         else if (!strcmp(argv[i], "--frames") && (out->frames = atoi(value)) > 0)
@@ -315,7 +333,8 @@ static bool parse(struct options *out, int argc, char **argv) {
 int main(int argc, char **argv) {
     static struct host h;
     if (!parse(&h.options, argc, argv)) {
-        fprintf(stderr, "usage: host MODEL PICTURE [--frames N] [--slices N] [--check] [--validate] [--png FILE]\n");
+        fprintf(stderr, "usage: host MODEL PICTURE [--frames N] [--slices N] [--secondary] [--check] [--validate] "
+                        "[--png FILE]\n");
         return 2;
     }
     bool ok = run(&h);

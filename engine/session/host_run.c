@@ -208,7 +208,7 @@ static cdl_result stage_inputs(struct cdl_stage *stage, const struct cdl_vk_run 
 static void begin_label(struct cdl_device *dev, VkCommandBuffer commands, const struct cdl_vk_run *run) {
     char text[64];
     const VkDebugUtilsLabelEXT label = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = text};
-    if (!dev->vkd.CmdBeginDebugUtilsLabelEXT)
+    if (!dev->vkd.CmdBeginDebugUtilsLabelEXT || !dev->vkd.CmdEndDebugUtilsLabelEXT)
         return;
     cdl_format_text(text, sizeof text, "Cardinal: slot %d, slice %d of %d", run->slot, run->slice + 1,
                     num_slices_of(run));
@@ -243,7 +243,7 @@ static cdl_result record(struct cdl_session *s, VkCommandBuffer commands, const 
         if (run->probs)
             s->dev->vkd.CmdCopyBuffer(commands, s->arena.handle, run->probs, 1, &region);
     }
-    if (s->dev->vkd.CmdBeginDebugUtilsLabelEXT)
+    if (s->dev->vkd.CmdBeginDebugUtilsLabelEXT && s->dev->vkd.CmdEndDebugUtilsLabelEXT)
         s->dev->vkd.CmdEndDebugUtilsLabelEXT(commands);
     slot->num_images = run->count;
     slot->num_slices = run->num_slices;
@@ -260,8 +260,10 @@ static void record_progress(struct cdl_session *s, struct cdl_slot *slot, VkComm
                 VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     dev->vkd.CmdFillBuffer(commands, slot->readback.handle, s->results.progress, sizeof slot->recordings,
                            slot->recordings);
-    cdl_barrier(dev, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
-                VK_ACCESS_HOST_READ_BIT);
+    // Between slices nothing is lost if the host sees it late.
+    if (slot->state == CDL_SLOT_RECORDED)
+        cdl_barrier(dev, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                    VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
 cdl_result cdl_vk_record(cdl_session *s, VkCommandBuffer cmd, const struct cdl_vk_run *given) {

@@ -143,9 +143,12 @@ static void load_extensions(struct cdl_device *dev) {
     struct cdl_vk_device_table *vkd = &dev->vkd;
     vkd->GetBufferDeviceAddress = (PFN_vkGetBufferDeviceAddress)find(
         dev->handle, dev->version < VK_API_VERSION_1_2 ? "vkGetBufferDeviceAddressKHR" : "vkGetBufferDeviceAddress");
-    vkd->CmdBeginDebugUtilsLabelEXT =
-        (PFN_vkCmdBeginDebugUtilsLabelEXT)find(dev->handle, "vkCmdBeginDebugUtilsLabelEXT");
-    vkd->CmdEndDebugUtilsLabelEXT = (PFN_vkCmdEndDebugUtilsLabelEXT)find(dev->handle, "vkCmdEndDebugUtilsLabelEXT");
+    // The instance's extension; drivers have the functions without it, too, and they may not be called then.
+    if (dev->instance.vkg.GetInstanceProcAddr(dev->instance.handle, "vkCmdBeginDebugUtilsLabelEXT")) {
+        vkd->CmdBeginDebugUtilsLabelEXT =
+            (PFN_vkCmdBeginDebugUtilsLabelEXT)find(dev->handle, "vkCmdBeginDebugUtilsLabelEXT");
+        vkd->CmdEndDebugUtilsLabelEXT = (PFN_vkCmdEndDebugUtilsLabelEXT)find(dev->handle, "vkCmdEndDebugUtilsLabelEXT");
+    }
 }
 
 cdl_result cdl_device_finish(struct cdl_device *dev, const struct cdl_features *features, const char *off,

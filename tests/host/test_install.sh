@@ -103,9 +103,7 @@ export PKG_CONFIG_PATH=$libraries/pkgconfig
     quietly cc -std=c11 -o pc_c hosts/use.c $(pkg-config --cflags --libs cardinal)
     quietly c++ -std=c++17 -o pc_cpp hosts/use.cpp $(pkg-config --cflags --libs cardinal)
     quietly cc -std=c11 -o own_vulkan_shared hosts/own_vulkan.c $(pkg-config --cflags --libs cardinal)
-    # The shared one away, or the linker would prefer it
-    mkdir static && cp -r "$prefix/." static && rm static/"${libraries#"$prefix/"}"/libcardinal.so*
-    export PKG_CONFIG_PATH=$tmp/static/${libraries#"$prefix/"}/pkgconfig
+    # The shared one lies beside it
     quietly cc -std=c11 -o pc_static_c hosts/use.c $(pkg-config --static --cflags --libs cardinal)
     quietly c++ -std=c++17 -o pc_static_cpp hosts/use.cpp $(pkg-config --static --cflags --libs cardinal)
     quietly cc -std=c11 -o own_vulkan hosts/own_vulkan.c $(pkg-config --static --cflags --libs cardinal)
@@ -118,6 +116,10 @@ LD_LIBRARY_PATH=$libraries expect ./pc_c
 LD_LIBRARY_PATH=$libraries expect ./pc_cpp
 expect ./pc_static_c
 expect ./pc_static_cpp
+for program in pc_static_c pc_static_cpp own_vulkan; do
+    ! readelf -d $program | grep 'NEEDED.*libcardinal' || fail "pkg-config --static: $program wants the shared library"
+done
+[ "$(readelf -d pc_c | grep -c 'NEEDED.*libcardinal')" = 1 ] || fail "pkg-config without --static gave the static library"
 
 echo "== a host with Vulkan functions of its own"
 [ "$(./own_vulkan)" = listed ] || fail "own_vulkan"

@@ -108,7 +108,7 @@ struct cdl_vk_input {
     // Optional: what `view` and its image were made from. Vulkan does not let a library ask, so only with these is a
     // view of integers, samples, another size or without usage SAMPLED refused, rather than read wrongly.
     const VkImageCreateInfo *image_info;
-    const VkImageViewCreateInfo *view_info;
+    const VkImageViewCreateInfo *view_info; // see image_info
 
     // Without a view: pixels of 4 bytes, usage STORAGE_BUFFER. Rows of `stride` bytes, a multiple of 4; 0: tight.
     VkBuffer buffer;
@@ -136,10 +136,10 @@ struct cdl_vk_run {                     // of cdl_vk_record and cdl_vk_submit
 #define cdl_vk_run(...) (&(struct cdl_vk_run){.struct_size = sizeof(struct cdl_vk_run), __VA_ARGS__})
 #endif
 
-// Appends a run, or a slice of it, to `cmd`: primary, recording, outside a render pass, of the device's queue family.
-// Allocates nothing, submits nothing, never blocks (but after a run that was given up, see cdl_vk_retire). Replaces the
-// bound compute pipeline, compute descriptor set 0 (which disturbs the host's compute sets above it where pipeline
-// layouts differ) and push constants, nothing else.
+// Appends a run, or a slice of it, to `cmd`: primary or secondary, recording, outside a render pass, of the device's
+// queue family. Allocates nothing, submits nothing, never blocks (but after a run that was given up, see
+// cdl_vk_retire). Replaces the bound compute pipeline, compute descriptor set 0 (which disturbs the host's compute sets
+// above it where pipeline layouts differ) and push constants, nothing else.
 //   Before: the host has made the inputs visible to COMPUTE_SHADER / SHADER_READ.
 //   After:  `probs` was written by TRANSFER / TRANSFER_WRITE; the host synchronizes. Inputs may be reused when `cmd` is
 //   done.
