@@ -9,7 +9,7 @@ import sys
 
 # What can be called wrongly only by a pointer that leads nowhere.
 NOTHING_TO_MISUSE = {
-    "cdl_version", "cdl_version_number", "cdl_device_get_info", "cdl_model_get_info", "cdl_session_get_info", "cdl_vk_get_handles",
+    "cdl_version", "cdl_version_number", "cdl_shaders_hash", "cdl_device_get_info", "cdl_model_get_info", "cdl_session_get_info", "cdl_vk_get_handles",
     "cdl_trainer_get_info", "cdl_train_order",
 }
 

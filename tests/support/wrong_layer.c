@@ -1,4 +1,4 @@
-// wrong_layer.c - a Vulkan layer that makes a driver wrong: of every command buffer with many dispatches, one is left out.
+// wrong_layer.c - a Vulkan layer that makes a driver wrong: of command buffers with many dispatches it leaves one out.
 //
 // What is checked before it is used, a kernel in a short command buffer of its own, stays right; the network does not.
 // tests/cli/test_bench.py loads it by VK_ADD_LAYER_PATH and VK_INSTANCE_LAYERS. For one instance and one device.

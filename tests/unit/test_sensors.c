@@ -1,4 +1,4 @@
-// test_sensors.c - clocks and the like, from trees of files as Linux's drivers have them and from a library as NVIDIA's.
+// test_sensors.c - clocks and the like, from trees of files as Linux's drivers have them and a library as NVIDIA's.
 #include <math.h>
 
 #include "bench/sensors.h"

@@ -17,7 +17,9 @@ const char *arguments_nearest(const char *word, const char *(*name)(const void *
         // A beginning of the name, or the name with an ending, is likelier than any slip.
         const size_t shorter = length < strlen(candidate) ? length : strlen(candidate);
         const int d = shorter >= 3 && !strncmp(word, candidate, shorter) ? 1 : edit_distance(word, candidate);
-        if (d < best) {
+        // Of two as near, the one that begins alike: the first letter is seldom the wrong one.
+        const bool likelier = found && d == best && word[0] == candidate[0] && word[0] != found[0];
+        if (d < best || likelier) {
             best = d;
             found = candidate;
         }

@@ -197,20 +197,19 @@ static void put_table(FILE *f, const struct comparison *c) {
             " A ratio's interval is of %.2f %%, so that all hold together with 95 %%; same: 1 lies in it. Bold: the "
             "highest of a row.",
             100 * c->level);
-    fputs(
-        "</p>\n<div class=\"scroll\"><table><tr><th>network</th><th class=\"n\">batch</th><th>precision</th><th>input</th>",
-        f);
+    fputs("</p>\n<div class=\"scroll\"><table><tr><th>network</th><th "
+          "class=\"n\">batch</th><th>precision</th><th>input</th>",
+          f);
     for (int k = 0; k < r->num_columns; k++) {
         fprintf(f, "<th class=\"n\">%s%simages/s</th>", alone ? "" : r->columns[k].label, alone ? "" : " ");
         if (k > 0)
             fprintf(f, "<th class=\"n\">%s/A</th>", r->columns[k].label);
     }
-    fputs(
-        alone
-            ? "<th class=\"n\">p50 ms</th><th class=\"n\">p99 ms</th><th class=\"n\">device ms</th><th class=\"n\">clock "
-              "%</th></tr>\n"
-            : "</tr>\n",
-        f);
+    fputs(alone ? "<th class=\"n\">p50 ms</th><th class=\"n\">p99 ms</th><th class=\"n\">device "
+                  "ms</th><th class=\"n\">clock "
+                  "%</th></tr>\n"
+                : "</tr>\n",
+          f);
     for (int i = 0; i < c->num_lines; i++) {
         const struct result_line *line = &c->lines[i];
         fputs("<tr><td>", f);

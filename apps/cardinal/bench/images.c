@@ -15,8 +15,8 @@ struct sides {
     int width, height;
 };
 
-// Preprocessing resizes the short side to the recipe's, in proportion to the input's, and the other with it: pictures of
-// that size are not resized.
+// Preprocessing resizes the short side to the recipe's, in proportion to the input's, and the other with it: pictures
+// of that size are not resized.
 static struct sides picture_sides(const struct cdl_model_info *info, int width, int height) {
     const int short_side = width < height ? width : height;
     const int recipe_side = info->input_width < info->input_height ? info->input_width : info->input_height;

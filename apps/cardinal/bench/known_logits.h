@@ -1,5 +1,5 @@
-// known_logits.h - what the seeded networks of the suites answer to the benchmark's pictures, computed in fp64 by another
-// program: a driver that computes nonsense is told from one that is fast.
+// known_logits.h - what the seeded networks of the suites answer to the benchmark's pictures, computed in fp64 by
+// another program: a driver that computes nonsense is told from one that is fast.
 #ifndef CARDINAL_KNOWN_LOGITS_H_
 #define CARDINAL_KNOWN_LOGITS_H_
 

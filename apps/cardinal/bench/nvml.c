@@ -1,5 +1,5 @@
-// nvml.c - NVIDIA's management library, loaded at run time; see sensors.h. Its functions and numbers are as in nvml.h of
-// NVIDIA's driver, whose interface does not change.
+// nvml.c - NVIDIA's management library, loaded at run time; see sensors.h. Its functions and numbers are as in nvml.h
+// of NVIDIA's driver, whose interface does not change.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -263,11 +263,11 @@ void page_put_rooflines(FILE *f, const struct results *r) {
         if (!is_shown(r, &r->rows[i]))
             continue;
         if (!any)
-            fputs(
-                "<h2>Roofline</h2>\n<p class=\"soft\">Every layer: how much it computes for a byte that it must move, and "
-                "how fast. Dashed: what small shaders reach on the device, by memory and by arithmetic. Names appear "
-                "where the pointer rests.</p>\n<div class=\"plots\">\n",
-                f);
+            fputs("<h2>Roofline</h2>\n<p class=\"soft\">Every layer: how much it computes for a byte "
+                  "that it must move, and "
+                  "how fast. Dashed: what small shaders reach on the device, by memory and by arithmetic. Names appear "
+                  "where the pointer rests.</p>\n<div class=\"plots\">\n",
+                  f);
         any = true;
         put_roofline(f, r, &r->rows[i], &kinds);
     }
@@ -326,12 +326,12 @@ void page_put_kinds(FILE *f, const struct results *r) {
         if (!is_shown(r, &r->rows[i]))
             continue;
         if (!any)
-            fprintf(
-                f,
-                "<h2>Layers by kind</h2>\n<p class=\"soft\">The device's time of an image, by kind of layer; layers kept "
-                "apart.</p>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th class=\"n\">batch</th>"
-                "<th>precision</th><th></th><th class=\"n\">an image</th></tr>\n",
-                r->num_columns > 1 ? "<th>machine</th>" : "");
+            fprintf(f,
+                    "<h2>Layers by kind</h2>\n<p class=\"soft\">The device's time of an image, by kind "
+                    "of layer; layers kept "
+                    "apart.</p>\n<div class=\"scroll\"><table><tr>%s<th>network</th><th class=\"n\">batch</th>"
+                    "<th>precision</th><th></th><th class=\"n\">an image</th></tr>\n",
+                    r->num_columns > 1 ? "<th>machine</th>" : "");
         any = true;
         put_kind_bar(f, r, &r->rows[i], &kinds, most * r->rows[i].batch);
     }

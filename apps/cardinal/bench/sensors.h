@@ -1,7 +1,7 @@
 // sensors.h - clock, power, temperature and memory of a device, as its driver tells them.
 //
-// NVIDIA's through NVML, which is loaded at run time; amdgpu, xe and i915 through sysfs and hwmon; a CPU driver's through
-// cpufreq. What cannot be read is negative.
+// NVIDIA's through NVML, which is loaded at run time; amdgpu, xe and i915 through sysfs and hwmon; a CPU driver's
+// through cpufreq. What cannot be read is negative.
 #ifndef CARDINAL_SENSORS_H_
 #define CARDINAL_SENSORS_H_
 
@@ -29,7 +29,8 @@ struct sensors_places {
     const char *sysfs; // NULL: "/sys"
     const char *nvml;  // NULL: the library where NVIDIA's driver puts it
 };
-// Always gives one, which may know nothing; NULL for want of memory, which the others take. `places` NULL: the system's.
+// Always gives one, which may know nothing; NULL for want of memory, which the others take. `places` NULL: the
+// system's.
 struct sensors *sensors_open(const struct cdl_device_info *device, const struct sensors_places *places);
 void sensors_close(struct sensors **s);
 void sensors_read(struct sensors *s, struct sensor_values *out);

@@ -37,7 +37,8 @@ int suite_count(const struct suite *s);                                  // of i
 // docs/results/llvmpipe.md's, which runs ResNeXt-50 32x4d 4 times a second, and other networks as fast by their
 // multiply-adds.
 #define SCORE_REFERENCE \
-    "llvmpipe of Mesa 22.3.6 on two cores of an AMD EPYC: 4 images/s of ResNeXt-50 32x4d (batch 1, fp32, from pixels), " \
+    "llvmpipe of Mesa 22.3.6 on two cores of an AMD EPYC: 4 images/s of ResNeXt-50 32x4d (batch 1, " \
+    "fp32, from pixels), " \
     "other networks by their multiply-adds"
 double score_reference(const char *network); // images a second; 0: none
 

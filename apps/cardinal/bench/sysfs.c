@@ -1,6 +1,7 @@
 // sysfs.c - clocks and the like of Linux's drivers, from the files of sysfs; see sensors.h.
 //
-// amdgpu: Documentation/gpu/amdgpu/thermal.rst of the kernel; xe and i915: Documentation/ABI/testing/sysfs-driver-intel-*.
+// amdgpu: Documentation/gpu/amdgpu/thermal.rst of the kernel; xe and i915:
+// Documentation/ABI/testing/sysfs-driver-intel-*.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -59,18 +59,18 @@ static void put_tick(const struct plot *p, bool vertical, double value) {
     number(text, value);
     if (vertical) {
         const double y = plot_y(p, value);
-        fprintf(
-            p->file,
-            "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"axis\" x=\"%d\" y=\"%.1f\" "
-            "text-anchor=\"end\">%s</text>\n",
-            LEFT, p->width - RIGHT, y, y, LEFT - 6, y + 4, text);
+        fprintf(p->file,
+                "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"axis\" "
+                "x=\"%d\" y=\"%.1f\" "
+                "text-anchor=\"end\">%s</text>\n",
+                LEFT, p->width - RIGHT, y, y, LEFT - 6, y + 4, text);
     } else {
         const double x = plot_x(p, value);
-        fprintf(
-            p->file,
-            "<line class=\"grid\" y1=\"%d\" y2=\"%d\" x1=\"%.1f\" x2=\"%.1f\"/><text class=\"axis\" y=\"%d\" x=\"%.1f\" "
-            "text-anchor=\"middle\">%s</text>\n",
-            TOP, p->height - BOTTOM, x, x, p->height - BOTTOM + 16, x, text);
+        fprintf(p->file,
+                "<line class=\"grid\" y1=\"%d\" y2=\"%d\" x1=\"%.1f\" x2=\"%.1f\"/><text class=\"axis\" "
+                "y=\"%d\" x=\"%.1f\" "
+                "text-anchor=\"middle\">%s</text>\n",
+                TOP, p->height - BOTTOM, x, x, p->height - BOTTOM + 16, x, text);
     }
 }
 
