@@ -15,6 +15,7 @@
 
 #include <unistd.h>
 
+#include "cdl/cdl_train.h"
 #include "support/heap.h"
 #include "tune/tuner.h"
 
@@ -491,6 +492,46 @@ static cdl_result create_session(const struct attempt *a) {
     return r;
 }
 
+// A trainer that makes a step, gives its weights, and saves and loads its state.
+static cdl_result train(const struct attempt *a) {
+    static const float pixels[3 * 7 * 11];
+    const struct cdl_train_picture picture = {
+        .pixels = {.data = pixels, .width = 7, .height = 11, .format = CDL_FORMAT_TENSOR_F32}};
+    struct cdl_train_result result;
+    cdl_trainer *trainer;
+    cdl_model *model = NULL;
+    char path[sizeof t.folder + 8], note[8];
+    snprintf(path, sizeof path, "%s/state", t.folder);
+    cdl_result r = cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
+                                      cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1));
+    assert_true((r == CDL_OK) == (trainer != NULL));
+    if (r == CDL_OK)
+        r = cdl_trainer_step(trainer, &picture, 1, 0, 0.1f);
+    if (r == CDL_OK)
+        r = cdl_trainer_result(trainer, true, &result);
+    if (r == CDL_OK) {
+        r = cdl_trainer_model(trainer, &model);
+        assert_true((r == CDL_OK) == (model != NULL));
+    }
+    if (r == CDL_OK)
+        r = cdl_trainer_save_state(trainer, path, "here");
+    if (r == CDL_OK)
+        r = cdl_trainer_load_state(trainer, path, note, sizeof note);
+    cdl_model_destroy(&model);
+    cdl_trainer_destroy(&trainer);
+    remove(path);
+    return r;
+}
+
+static void test_trainer(void **state) {
+    (void)state;
+    cdl_model *model = harness_load("basic_3x3");
+    const struct attempt attempt = {.what = "trainer", .run = train, .input = model, .forgiving = true};
+    assert_int_equal(train(&attempt), CDL_OK); // from now on all kernels are known
+    exhaust(&attempt);
+    cdl_model_destroy(&model);
+}
+
 static void test_devices_and_sessions(void **state) {
     (void)state;
     live_once(t.logits);
@@ -541,7 +582,7 @@ int main(int argc, char **argv) { // [PATTERN]: only tests whose name matches
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_files),     cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_other_models),    cmocka_unit_test(test_devices_and_sessions),
-        cmocka_unit_test(test_vulkan_failures),
+        cmocka_unit_test(test_vulkan_failures), cmocka_unit_test(test_trainer),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
