@@ -200,6 +200,7 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
     if (!t)
         return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
     t->dev = dev;
+    cdl_device_enter(dev);
     const struct cdl_network_change change = {p.num_classes, p.labels, p.initialise, p.seed};
     r = cdl_network_copy(&t->model, model, &change, &dev->log);
     if (r == CDL_OK) {
@@ -244,6 +245,7 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
     free(t->pipelines);
     free(t->tables);
     free(t);
+    cdl_device_leave(dev);
 }
 
 void cdl_trainer_get_info(const cdl_trainer *t, struct cdl_trainer_info *out) {

@@ -79,7 +79,8 @@ cdl_result cdl_vk_failed(struct cdl_device *dev, VkResult result, const char *wh
         } \
     } while (0)
 
-// A session begins and ends. The last one to leave takes a device along whose cdl_device_destroy came too early.
+// A session or a trainer begins and ends. The last one to leave takes a device along whose cdl_device_destroy came too
+// early.
 void cdl_device_enter(struct cdl_device *dev);
 void cdl_device_leave(struct cdl_device *dev);
 
