@@ -5,7 +5,7 @@
 #include "bench/suite.h"
 #include "support/harness.h"
 
-static void near(double got, double expected, double bound) {
+static void check_near(double got, double expected, double bound) {
     if (!(fabs(got - expected) <= bound))
         fail_msg("%.9g, not %.9g", got, expected);
 }
@@ -17,31 +17,31 @@ static void test_student(void **state) { // two-sided; NIST/SEMATECH e-Handbook 
                  {0.90, 3, 2.353},  {0.99, 4, 4.604}, {0.99, 30, 2.750}, {0.998, 8, 4.501}, {0.95, 1e6, 1.960}};
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        near(student_quantile(table[i].level, table[i].degrees), table[i].t, 6e-4);
+        check_near(student_quantile(table[i].level, table[i].degrees), table[i].t, 6e-4);
 }
 
 static void test_blocks(void **state) {
     struct blocks b = {.count = 0};
     (void)state;
-    near(estimate_half_width(&(struct estimate){.mean = 5}), -1, 0);
+    check_near(estimate_half_width(&(struct estimate){.mean = 5}), -1, 0);
     blocks_add(&b, 10, 0);
     struct estimate e = blocks_estimate(&b);
-    near(e.mean, 10, 0);
-    near(e.degrees, 0, 0); // one block tells nothing of its error
+    check_near(e.mean, 10, 0);
+    check_near(e.degrees, 0, 0); // one block tells nothing of its error
     blocks_add(&b, 12, 0);
     blocks_add(&b, 0, 0); // no rate
     blocks_add(&b, NAN, 0);
     e = blocks_estimate(&b);
-    near(e.mean, 11, 1e-12);
-    near(e.error, 1, 1e-12);
-    near(e.degrees, 1, 0);
-    near(estimate_half_width(&e), 12.706 / 11, 1e-4);
+    check_near(e.mean, 11, 1e-12);
+    check_near(e.error, 1, 1e-12);
+    check_near(e.degrees, 1, 0);
+    check_near(estimate_half_width(&e), 12.706 / 11, 1e-4);
     // A visit of one block at 20: the visits' means, 11 and 20, count alike, and differ more than the blocks do.
     blocks_add(&b, 20, 1);
     e = blocks_estimate(&b);
-    near(e.mean, 15.5, 1e-12);
-    near(e.error, 4.5, 1e-12);
-    near(e.degrees, 1, 0);
+    check_near(e.mean, 15.5, 1e-12);
+    check_near(e.error, 4.5, 1e-12);
+    check_near(e.degrees, 1, 0);
 }
 
 // Visits that are alike are no surer than their blocks.
@@ -53,22 +53,22 @@ static void test_blocks_count_where_visits_agree(void **state) {
         blocks_add(&b, 11, visit);
     }
     const struct estimate e = blocks_estimate(&b);
-    near(e.degrees, 5, 0);
-    near(e.error, sqrt(6.0 / 5 / 6), 1e-12);
+    check_near(e.degrees, 5, 0);
+    check_near(e.error, sqrt(6.0 / 5 / 6), 1e-12);
 }
 
 static void test_ratio(void **state) {
-    const struct estimate a = {100, 1, 9}, b = {103, 1, 9}, far = {150, 1, 9}, unsure = {150, 0, 0};
+    const struct estimate a = {100, 1, 9}, b = {103, 1, 9}, distant = {150, 1, 9}, unsure = {150, 0, 0};
     (void)state;
     struct ratio r = estimate_ratio(&b, &a, 0.95);
-    near(r.value, 1.03, 1e-12);
+    check_near(r.value, 1.03, 1e-12);
     assert_true(r.known && r.low > 1.0 && r.high < 1.062); // t of 18 degrees, 2.101, times 1.39 %
     r = estimate_ratio(&b, &a, 1 - 0.05 / 20);
     assert_true(r.low < 1 && r.high > 1.05); // of twenty comparisons
-    r = estimate_ratio(&far, &a, 0.95);
+    r = estimate_ratio(&distant, &a, 0.95);
     assert_true(r.low > 1.4);
     assert_false(estimate_ratio(&unsure, &a, 0.95).known);
-    near(estimate_ratio(&(struct estimate){0}, &a, 0.95).value, 0, 0);
+    check_near(estimate_ratio(&(struct estimate){0}, &a, 0.95).value, 0, 0);
 }
 
 static double normal(struct random *r) { // by Box and Muller
@@ -105,11 +105,11 @@ static void test_geometric_mean(void **state) {
     const double scale[2] = {1, 10};
     (void)state;
     const struct estimate mean = estimate_geometric_mean(e, scale, 2);
-    near(mean.mean, sqrt(10 * 100), 1e-9);
-    near(mean.error / mean.mean, 0.01, 1e-12); // which both may have in common
-    near(mean.degrees, 5, 0);
+    check_near(mean.mean, sqrt(10 * 100), 1e-9);
+    check_near(mean.error / mean.mean, 0.01, 1e-12); // which both may have in common
+    check_near(mean.degrees, 5, 0);
     const struct estimate unsure[2] = {{10, 0.1, 5}, {1000, 0, 0}};
-    near(estimate_geometric_mean(unsure, NULL, 2).degrees, 0, 0);
+    check_near(estimate_geometric_mean(unsure, NULL, 2).degrees, 0, 0);
 }
 
 static void test_suites(void **state) {
@@ -129,7 +129,7 @@ static void test_suites(void **state) {
             assert_true(s->sustain_s == 0 || sustained > 0);
         }
     assert_int_equal(suite_count(suite_find(SUITE_STANDARD, false)), 32);
-    near(score_reference("resnet9000"), 0, 0);
+    check_near(score_reference("resnet9000"), 0, 0);
 }
 
 int main(void) {
