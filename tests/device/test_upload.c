@@ -3,7 +3,7 @@
 #include "support/harness.h"
 #include "vulkan/one_shot.h"
 
-enum { SIZE = 100000 };
+enum { BYTES = 100000 };
 
 // What lies in a buffer of the device, copied out and read.
 static void read_back(uint64_t size, VkBuffer from, uint8_t *out) {
@@ -28,11 +28,11 @@ static void test_only_results_can_be_read(void **state) {
     static const enum cdl_memory_use written[] = {CDL_MEMORY_DEVICE, CDL_MEMORY_SHARED, CDL_MEMORY_UPLOAD};
     struct cdl_buffer b;
     for (size_t i = 0; i < CDL_COUNT(written); i++) {
-        harness_expect_ok(cdl_buffer_create(&b, harness.dev, SIZE, written[i], "a buffer"), "buffer");
+        harness_expect_ok(cdl_buffer_create(&b, harness.dev, BYTES, written[i], "a buffer"), "buffer");
         assert_null(b.mapped);
         cdl_buffer_destroy(&b, harness.dev);
     }
-    harness_expect_ok(cdl_buffer_create(&b, harness.dev, SIZE, CDL_MEMORY_READBACK, "a buffer"), "buffer");
+    harness_expect_ok(cdl_buffer_create(&b, harness.dev, BYTES, CDL_MEMORY_READBACK, "a buffer"), "buffer");
     assert_non_null(b.mapped);
     cdl_buffer_destroy(&b, harness.dev);
 }
@@ -42,23 +42,23 @@ static void test_once(void **state) {
     (void)state;
     struct random r = random_of(1);
     struct cdl_buffer b;
-    uint8_t expected[SIZE], found[SIZE];
-    harness_expect_ok(cdl_buffer_create(&b, harness.dev, SIZE, CDL_MEMORY_DEVICE, "a buffer"), "buffer");
+    uint8_t expected[BYTES], found[BYTES];
+    harness_expect_ok(cdl_buffer_create(&b, harness.dev, BYTES, CDL_MEMORY_DEVICE, "a buffer"), "buffer");
     for (int copied = 0; copied < 2; copied++) {
         const bool before = harness.dev->copies_uploads;
         harness.dev->copies_uploads = copied;
-        for (size_t i = 0; i < SIZE; i++)
+        for (size_t i = 0; i < BYTES; i++)
             expected[i] = (uint8_t)random_below(&r, 256);
-        harness_expect_ok(cdl_upload_now(harness.dev, &b, 0, expected, SIZE), "all");
+        harness_expect_ok(cdl_upload_now(harness.dev, &b, 0, expected, BYTES), "all");
         for (int i = 0; i < 20; i++) {
-            const size_t at = (size_t)random_below(&r, SIZE), most = SIZE - at < 5000 ? SIZE - at : 5000;
+            const size_t at = (size_t)random_below(&r, BYTES), most = BYTES - at < 5000 ? BYTES - at : 5000;
             const size_t bytes = (size_t)random_below(&r, (uint32_t)most + 1);
             for (size_t k = 0; k < bytes; k++)
                 expected[at + k] ^= 0x5a;
             harness_expect_ok(cdl_upload_now(harness.dev, &b, at, expected + at, bytes), "a piece");
         }
-        read_back(SIZE, b.handle, found);
-        assert_memory_equal(found, expected, SIZE);
+        read_back(BYTES, b.handle, found);
+        assert_memory_equal(found, expected, BYTES);
         harness.dev->copies_uploads = before;
     }
     cdl_buffer_destroy(&b, harness.dev);
