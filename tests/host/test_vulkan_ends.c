@@ -134,7 +134,7 @@ static void test_destroy_waits(void **state) {
         const struct cdl_pixels pixels = {.data = t.bytes[0], .width = 30, .height = 40, .format = CDL_FORMAT_RGBA8};
         cdl_session *s = open_session();
         VkCommandBuffer cmd = begin_gated();
-        thread_handle thread;
+        thread_handle thread = {0};
         if (way == 0)
             record(s, cmd, 0, 0, 0, 1);
         if (way == 1 || way == 2)
@@ -264,7 +264,7 @@ static void test_given_up_in_flight(void **state) {
         rig_expect_refusal(cdl_vk_submit(s, run, NULL, 0, NULL, 0), CDL_ERR_INVALID, "slot 0", "submitted again");
         rig_expect_refusal(cdl_session_submit(s, 0, &pixels, 1), CDL_ERR_INVALID, "slot 0", "other pixels");
         // Soon done, it is waited for.
-        thread_handle thread;
+        thread_handle thread = {0};
         t.dev->patience_ns = CDL_VK_PATIENCE;
         assert_true(thread_create(&thread, open_later, NULL));
         record(s, cmd, 0, 1, 0, 1);
