@@ -3,7 +3,8 @@
 //
 //   test_kernels [PART]     only cases and kernels whose description contains PART
 //   CARDINAL_TEST_ALL=1     every legal kernel on every case. Without, each case runs on the first choices for this
-//                           device, and on a quarter of the others: another quarter for another seed.
+//                           device, and on a quarter of the others: another quarter for another seed. Of
+//                           those that a CPU driver compiles for long, a sixteenth.
 #include <math.h>
 
 #include "support/device_batch.h"
@@ -156,11 +157,17 @@ static size_t upload(const struct op_instance *op, int value, const float *data)
     return at;
 }
 
+// Whose products are all unrolled: a CPU driver takes up to ten seconds for each.
+static bool compiles_for_long(const struct cdl_kernel *kernel) {
+    return harness.info.software && strstr(kernel->program.shader->name, "persist");
+}
+
 // The kernels of a case that this run tests, moved to the front.
 static int select_kernels(struct cdl_kernel *kernels, int count, int index) {
     int n = 0;
     for (int i = 0; i < count; i++)
-        if (t.all || t.only || i < 2 || ((uint64_t)(i + index) + harness_seed()) % 4 == 0)
+        if (t.all || t.only || (i < 2 && !compiles_for_long(&kernels[i])) ||
+            ((uint64_t)(i + index) + harness_seed()) % (compiles_for_long(&kernels[i]) ? 16 : 4) == 0)
             kernels[n++] = kernels[i];
     return n;
 }
