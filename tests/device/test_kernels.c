@@ -2,9 +2,9 @@
 // within a stated bound, nothing written outside the output, nothing unwritten inside it.
 //
 //   test_kernels [PART]     only cases and kernels whose description contains PART
-//   CARDINAL_TEST_ALL=1     every legal kernel on every case. Without, each case runs on the first choices for this
-//                           device, and on a quarter of the others: another quarter for another seed. Of
-//                           those that a CPU driver compiles for long, a sixteenth.
+//   CARDINAL_TEST_PART=N    each case runs on the first choices for this device, and on one in N of the others, N being
+//                           4 by default; on others for another seed. Of those that a CPU driver compiles for long, on
+//                           one in 4 N. 1: every legal kernel on every case.
 #include <math.h>
 
 #include "support/device_batch.h"
@@ -37,7 +37,7 @@ static struct {
     int num_pending, num_prepared;
     int num_checked, num_failed, num_legal;
     const char *only;
-    bool all;
+    uint64_t part; // see CARDINAL_TEST_PART
 } t;
 
 static const char *describe(const struct pending *p) {
@@ -166,8 +166,8 @@ static bool compiles_for_long(const struct cdl_kernel *kernel) {
 static int select_kernels(struct cdl_kernel *kernels, int count, int index) {
     int n = 0;
     for (int i = 0; i < count; i++)
-        if (t.all || t.only || (i < 2 && !compiles_for_long(&kernels[i])) ||
-            ((uint64_t)(i + index) + harness_seed()) % (compiles_for_long(&kernels[i]) ? 16 : 4) == 0)
+        if (t.part == 1 || t.only || (i < 2 && !compiles_for_long(&kernels[i])) ||
+            ((uint64_t)(i + index) + harness_seed()) % (compiles_for_long(&kernels[i]) ? 4 * t.part : t.part) == 0)
             kernels[n++] = kernels[i];
     return n;
 }
@@ -557,7 +557,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_import),   cmocka_unit_test(test_preprocess),
     };
     t.only = argc > 1 ? argv[1] : NULL;
-    t.all = getenv("CARDINAL_TEST_ALL") != NULL;
+    const char *part = getenv("CARDINAL_TEST_PART");
+    t.part = part && atoi(part) > 0 ? (uint64_t)atoi(part) : 4;
     setvbuf(stdout, NULL, _IOLBF, 0);
     return cmocka_run_group_tests_name("kernels", tests, harness_open, harness_close);
 }
