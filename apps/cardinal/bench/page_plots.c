@@ -465,7 +465,7 @@ void page_put_sustained(FILE *f, const struct results *r) {
             index++;
         for (size_t i = 0; i < json_array_size(all); i++) {
             const json_t *s = json_array_get(all, i);
-            if ((int)json_number_or(s, "device_index", 0) != index ||
+            if (json_number_or(s, "device_index", 0) != (double)index ||
                 json_array_size(json_object_get(s, "samples")) == 0)
                 continue;
             fputs(any ? "" : "<h2>Sustained</h2>\n", f);
