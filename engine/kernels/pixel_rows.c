@@ -88,3 +88,21 @@ void cdl_write_pixels(const struct cdl_pixels *p, struct cdl_rectangle r,
             put(to, at, as_it_is ? row : converted, 4 * (size_t)part);
         }
 }
+
+void cdl_preprocess_launch(struct cdl_launch *out, const struct cdl_recipe *recipe, uint64_t jobs, int num_jobs,
+                           int width, int max_rows) {
+    *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
+    out->push.preprocess = (struct preprocess_params){
+        .jobs = jobs,
+        .num_jobs = num_jobs,
+        .dst_w = width,
+        .max_rows = max_rows,
+        .mean_r = recipe->mean[0],
+        .mean_g = recipe->mean[1],
+        .mean_b = recipe->mean[2],
+        .std_r = recipe->std[0],
+        .std_g = recipe->std[1],
+        .std_b = recipe->std[2],
+    };
+    cdl_launch_invocations(out, (uint64_t)num_jobs * (uint64_t)max_rows * (uint64_t)width);
+}

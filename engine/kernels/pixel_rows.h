@@ -3,6 +3,7 @@
 #ifndef CDL_PIXEL_ROWS_H_
 #define CDL_PIXEL_ROWS_H_
 
+#include "kernels/kernels.h"
 #include "kernels/preprocess.h"
 
 struct cdl_rectangle {
@@ -20,6 +21,10 @@ struct cdl_rectangle cdl_stored_rectangle(int orientation, int width, int height
 // at, ...) from `at` on: line by line and in order, as memory for uploads is to be written.
 void cdl_write_pixels(const struct cdl_pixels *p, struct cdl_rectangle r,
                       void (*put)(void *to, size_t at, const void *data, size_t bytes), void *to, size_t at);
+
+// The dispatch of the preprocess kernel: num_jobs jobs at the address `jobs`, of at most max_rows rows, `width` wide.
+void cdl_preprocess_launch(struct cdl_launch *out, const struct cdl_recipe *recipe, uint64_t jobs, int num_jobs,
+                           int width, int max_rows);
 
 // Whether one row of a format's pixels takes `stride` bytes or less; 0: tight.
 bool cdl_stride_fits(cdl_format format, int width, size_t stride);

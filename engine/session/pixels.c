@@ -136,21 +136,8 @@ static void stage_band(struct cdl_stage *st, const struct cdl_pixels *pixels, co
 }
 
 void cdl_stage_launch(const struct cdl_stage *st, int first, int count, struct cdl_launch *out) {
-    const struct cdl_recipe *recipe = &st->s->model->recipe;
-    *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
-    out->push.preprocess = (struct preprocess_params){
-        .jobs = cdl_upload_address(st->slot->staging) + (uint64_t)first * sizeof(struct preprocess_job),
-        .num_jobs = count,
-        .dst_w = st->s->info.width,
-        .max_rows = st->max_rows,
-        .mean_r = recipe->mean[0],
-        .mean_g = recipe->mean[1],
-        .mean_b = recipe->mean[2],
-        .std_r = recipe->std[0],
-        .std_g = recipe->std[1],
-        .std_b = recipe->std[2],
-    };
-    cdl_launch_invocations(out, (uint64_t)count * (uint64_t)st->max_rows * (uint64_t)st->s->info.width);
+    const uint64_t jobs = cdl_upload_address(st->slot->staging) + (uint64_t)first * sizeof(struct preprocess_job);
+    cdl_preprocess_launch(out, &st->s->model->recipe, jobs, count, st->s->info.width, st->max_rows);
 }
 
 cdl_result cdl_stage_pictures(struct cdl_stage *st, const struct cdl_pixels *images, int count, int *image, int *row) {

@@ -132,21 +132,8 @@ cdl_result cdl_train_stage_pictures(struct cdl_train_stage *st, const struct cdl
 }
 
 void cdl_train_stage_launch(const struct cdl_train_stage *st, struct cdl_launch *out) {
-    const struct cdl_recipe *recipe = &st->t->model->recipe;
-    *out = (struct cdl_launch){.push_bytes = sizeof out->push.preprocess};
-    out->push.preprocess = (struct preprocess_params){
-        .jobs = cdl_upload_address(st->slot->staging) + st->t->jobs_at,
-        .num_jobs = st->num_jobs,
-        .dst_w = st->t->sight.width,
-        .max_rows = st->max_rows,
-        .mean_r = recipe->mean[0],
-        .mean_g = recipe->mean[1],
-        .mean_b = recipe->mean[2],
-        .std_r = recipe->std[0],
-        .std_g = recipe->std[1],
-        .std_b = recipe->std[2],
-    };
-    cdl_launch_invocations(out, (uint64_t)st->num_jobs * (uint64_t)st->max_rows * (uint64_t)st->t->sight.width);
+    const uint64_t jobs = cdl_upload_address(st->slot->staging) + st->t->jobs_at;
+    cdl_preprocess_launch(out, &st->t->model->recipe, jobs, st->num_jobs, st->t->sight.width, st->max_rows);
 }
 
 void cdl_train_stage_tensors(struct cdl_train_stage *st, const struct cdl_train_picture *pictures, int count, int *next,
