@@ -8,6 +8,7 @@
 //   workgroups: ceil(images / IMAGES) * ceil(dst_c4 / BLOCKS)
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 
 #include "constants.glsl"
@@ -29,13 +30,13 @@ void main() {
     Storage4 weights = Storage4(p.weights);
 
     vec4 sum[IMAGES];
-    for (int i = 0; i < IMAGES; i++)
+    [[unroll]] for (int i = 0; i < IMAGES; i++)
         sum[i] = vec4(0);
     for (int c = slice; c < p.src_c4; c += SLICES) {
         const int at = (group * p.src_c4 + c) * 4 * BLOCKS + block;
         const vec4 w0 = unpack4(weights.v[at]), w1 = unpack4(weights.v[at + BLOCKS]);
         const vec4 w2 = unpack4(weights.v[at + 2 * BLOCKS]), w3 = unpack4(weights.v[at + 3 * BLOCKS]);
-        for (int i = 0; i < IMAGES; i++)
+        [[unroll]] for (int i = 0; i < IMAGES; i++)
             if (i < count) {
                 const vec4 v = src.v[(first + i) * p.src_c4 + c];
                 sum[i] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
@@ -43,17 +44,18 @@ void main() {
     }
 
     const int out_block = group * BLOCKS + block;
-    for (int i = 0; i < IMAGES; i++) {
-        if (i >= count)
-            break;
-        barrier(); // the sums of the picture before are read
-        scratch[t] = sum[i];
-        for (int half_size = SLICES / 2; half_size > 0; half_size /= 2) {
-            barrier();
-            if (slice < half_size)
-                scratch[t] += scratch[t + half_size * BLOCKS];
+    // Written so that compilers unroll both loops, whose sums then stay in registers: no break, and a shift where a
+    // division would hide how often the inner one runs.
+    [[unroll]] for (int i = 0; i < IMAGES; i++)
+        if (i < count) {
+            barrier(); // the sums of the picture before are read
+            scratch[t] = sum[i];
+            for (int half_size = SLICES / 2; half_size > 0; half_size >>= 1) {
+                barrier();
+                if (slice < half_size)
+                    scratch[t] += scratch[t + half_size * BLOCKS];
+            }
+            if (slice == 0 && out_block < p.dst_c4)
+                Floats4(p.dst).v[(first + i) * p.dst_c4 + out_block] = Floats4(p.bias).v[out_block] + scratch[t];
         }
-        if (slice == 0 && out_block < p.dst_c4)
-            Floats4(p.dst).v[(first + i) * p.dst_c4 + out_block] = Floats4(p.bias).v[out_block] + scratch[t];
-    }
 }
