@@ -6,6 +6,7 @@ usage: seeds.py NAME FOLDER      writes fuzz_NAME's seeds into FOLDER
 A fuzzer without an entry in SEEDS starts from found/NAME alone.
 """
 import glob
+import json
 import os
 import struct
 import subprocess
@@ -57,6 +58,19 @@ def exif_blocks():
             yield data[at + 4:at + 4 + struct.unpack(">I", data[at - 4:at])[0]]
 
 
+def results():
+    """Machines' files with all but two rows, layers and samples cut off."""
+    for path in sorted(glob.glob(os.path.join(HERE, "../../docs/results/machines/*.json"))):
+        with open(path, encoding="utf-8") as f:
+            document = json.load(f)
+        document["rows"] = document["rows"][:2]
+        for row in document["rows"]:
+            for name, value in row.items():
+                if isinstance(value, list):
+                    row[name] = value[:2]
+        yield json.dumps(document).encode()
+
+
 FINDINGS = (b"kernel\tquick\t12345\t00000000deadbeef\tconv 3x3 s1 g32 64 64 56 56 batch 1 fp32\n"
             b"kernel\tfull\t0\t0000000000000000\ta pair\nsegment\tfull\t7\t4\ta plan\nsegment\tquick\t0\t0\tanother\n"
             b"check\tpassed\tconv_direct 8x8\ncheck\tfailed\tconv_coop 64x32x32 2x1\n")
@@ -76,6 +90,7 @@ SEEDS = {
     "labels": lambda: [b"tench\ngoldfish\n", b"\xef\xbb\xbfa\r\nb\r\n", b'["a", "b"]', b'{"0": "a", "1": "b"}', b'{"0": ["n01440764", "a"]}',
                        b'{"a": 0, "b": 1}', b"n01440764 tench, Tinca tinca\nn01443537 goldfish\n"],
     "findings": lambda: [FINDINGS, *FINDINGS.splitlines(True)],
+    "results": results,
     "cache": lambda: [b"\0\0\0\0\0" + FINDINGS, b"\0\x10\0\0\0x", b"\1" + bytes(120)],
 }
 
