@@ -47,7 +47,7 @@ cdl_log diagnostics_log(struct diagnostics *d) { return (cdl_log){on_log, d, d->
 
 const char *const precision_names[3] = {"auto", "fp32", "fp16"};
 const char *const tune_names[3] = {"off", "quick", "full"};
-const char *const input_names[3] = {"pixels", "tensor", "device"};
+const char *const input_names[4] = {"pixels", "tensor", "device", "training"};
 
 const char *precision_name(cdl_precision p) { return precision_names[p]; }
 

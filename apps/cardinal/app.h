@@ -52,7 +52,7 @@ struct options {
     struct decimal lr, lr_gamma, momentum, weight_decay, norm_weight_decay, label_smoothing;
     int epochs, lr_step, warmup, log_every, schedule, augment; // the last two: words, from 1
     bool resume_training, no_shuffle;
-    bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated;
+    bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated, train;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='
     int num_metadata;
     bool any_metadata;         // keys without a meaning are taken: convert keeps them
@@ -90,7 +90,7 @@ enum exit_status open_device(cdl_device **out, const struct options *options, st
 enum exit_status status_of(cdl_result r); // of a failed device or session call
 
 // As --precision, --tune and --input take them, by the values of their enumerations.
-extern const char *const precision_names[3], *const tune_names[3], *const input_names[3];
+extern const char *const precision_names[3], *const tune_names[3], *const input_names[4];
 const char *precision_name(cdl_precision p); // "fp32"
 
 int command_bench(const struct options *options);

@@ -317,6 +317,8 @@ const struct option cardinal_options[] = {
     {"suite", 0, "standard|quick", BENCH, FIELD(suite), &value_suite,
      "a fixed set of rows with a score, to compare machines: standard (under 5 minutes on a GPU) or quick (under one); "
      "CPU drivers get smaller ones"},
+    {"train", 0, NULL, BENCH, FIELD(train), NULL,
+     "training instead: steps of --batch pictures, forward, backward and update"},
     {"sustain", 0, "SECONDS", BENCH, FIELD(sustain_ms), &value_seconds,
      "then run the last row for long, and tell the first 10 seconds from the last 10: throttling"},
     {"fail-below", 0, "RATIO", COMPARE, FIELD(fail_below), &value_ratio,

@@ -10,6 +10,11 @@ static void compute_barrier(struct cdl_device *dev, VkCommandBuffer commands, Vk
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
+static void timestamp(struct cdl_device *dev, const struct cdl_train_slot *slot, uint32_t query) {
+    if (slot->queries)
+        dev->vkd.CmdWriteTimestamp(slot->network, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, query);
+}
+
 // Every step of the program for so many images, and the copy of its result.
 static cdl_result record_network(struct cdl_trainer *t, struct cdl_train_slot *slot, int images) {
     struct cdl_device *dev = t->dev;
@@ -27,11 +32,16 @@ static cdl_result record_network(struct cdl_trainer *t, struct cdl_train_slot *s
     struct cdl_launch launch;
     slot->recorded_images = 0;
     CDL_VK(dev, BeginCommandBuffer(slot->network, &begin));
+    if (slot->queries)
+        dev->vkd.CmdResetQueryPool(slot->network, slot->queries, 0, 1 + (uint32_t)p->num_steps);
     for (int i = 0; i < p->num_steps; i++) {
-        if (i == 0 || p->steps[i].barrier_before) // before the first: the pictures
+        if (i == 0 || p->steps[i].barrier_before || slot->queries) // before the first: the pictures
             compute_barrier(dev, slot->network, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+        if (i == 0)
+            timestamp(dev, slot, 0);
         cdl_train_launch(p, i, images, rooms, &launch);
         cdl_dispatch(dev, slot->network, t->pipelines[i], &launch);
+        timestamp(dev, slot, 1 + (uint32_t)i);
     }
     cdl_barrier(dev, slot->network, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
@@ -155,6 +165,8 @@ cdl_result cdl_trainer_result(cdl_trainer *t, bool wait, struct cdl_train_result
     cdl_result r = wait_slot(t, oldest, wait ? UINT64_MAX : 0);
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&oldest->readback, t->dev);
+    if (r == CDL_OK)
+        r = cdl_train_timings_take(t, oldest);
     if (r != CDL_OK)
         return r;
     float result[2];

@@ -211,6 +211,8 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
         r = create_pipelines(t);
     if (r == CDL_OK)
         r = create_memory(t, p.staging_bytes);
+    if (r == CDL_OK && p.timings)
+        r = cdl_train_timings_create(t);
     if (r == CDL_OK)
         r = fill_memory(t);
     if (r == CDL_OK)
@@ -234,6 +236,7 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
         if (t->slots[i].done)
             dev->vkd.DestroyFence(dev->handle, t->slots[i].done, dev->allocator);
     }
+    cdl_train_timings_destroy(t);
     if (t->pool)
         dev->vkd.DestroyCommandPool(dev->handle, t->pool, dev->allocator);
     cdl_once_destroy(&t->once);

@@ -1,5 +1,6 @@
 // trainer.h - a network that learns on a device: trainer.c makes one, step.c runs its steps on what stage.c put into
-// staging memory, weights.c moves parameters between host and device, and to and from files.
+// staging memory, weights.c moves parameters between host and device, and to and from files, timings.c tells where a
+// step's time went.
 #ifndef CDL_TRAINER_H_
 #define CDL_TRAINER_H_
 
@@ -18,6 +19,7 @@ struct cdl_train_slot {
     struct cdl_buffer readback; // float[2]: mean loss, how many are right
     VkCommandBuffer preprocess, network;
     VkFence done;        // of the last submission
+    VkQueryPool queries; // with timings: before the first dispatch, and behind each
     bool in_flight;      // it was not waited for yet
     int recorded_images; // of `network`
     int images;          // of the step whose result was not taken; 0: there is none
@@ -38,6 +40,9 @@ struct cdl_trainer {
     VkCommandPool pool;
     int32_t *tables; // room to make a picture's coefficient tables in: staging_bytes
     struct cdl_train_slot slots[CDL_TRAIN_SLOTS];
+    uint64_t *ticks;  // [1 + num_steps] of the step whose result was taken last; NULL: without timings
+    int timed_images; // of that step; 0: there was none
+    char (*kernel_names)[CDL_PROGRAM_NAME];   // [num_steps], with ticks
     size_t staging_bytes, jobs_at, pixels_at; // of each slot
     uint64_t step;                            // so far
 };
@@ -64,6 +69,12 @@ void cdl_train_stage_tensors(struct cdl_train_stage *stage, const struct cdl_tra
 // ---- step.c
 
 cdl_result cdl_train_wait(struct cdl_trainer *t); // for all steps
+
+// ---- timings.c
+
+cdl_result cdl_train_timings_create(struct cdl_trainer *t);
+void cdl_train_timings_destroy(struct cdl_trainer *t);
+cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot); // of a finished step
 
 // ---- weights.c: waits for all steps and blocks
 

@@ -169,6 +169,21 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(row["layers_sum_ms"], total, places=4)
         self.positive(row["layers_run_ms"], "layers_run_ms")
 
+    def test_training(self):
+        status, out, _ = bench("--train", "--model", TINY, "--batch", "1,3", "--format", "json")
+        self.assertEqual(status, DONE)
+        report = self.by_schema(finite(out))
+        for row in report["rows"]:
+            self.assertEqual(row["input"], "training")
+            self.check_row(row)
+            phases = [layer["operation"].split(":")[0] for layer in row["layers"]]
+            if phases:
+                self.assertEqual(phases, sorted(phases, key=["forward", "backward", "update"].index))
+                self.assertEqual(set(phases), {"forward", "backward", "update"})
+        for option in (("--input", "tensor"), ("--no-fold",), ("--tune", "quick"), ("--start",), ("--sustain", "1"), ("--suite", "quick")):
+            status, _, err = bench("--train", *option)
+            self.assertEqual((status, len(err.splitlines())), (USAGE, 1), option)
+
     def test_sustained(self):
         status, out, _ = bench("--model", TINY, "--sustain", "3", "--format", "json")
         self.assertEqual(status, DONE)

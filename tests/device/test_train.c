@@ -322,6 +322,38 @@ static void the_last_layer_begins_anew(void **state) {
     cdl_trainer_destroy(&t);
 }
 
+// Times of all dispatches, phase by phase, of steps that give what those of a trainer without timings give.
+static void a_step_tells_where_its_time_went(void **state) {
+    (void)state;
+    cdl_trainer *plain = make_trainer("bottleneck_g2", cdl_trainer_params(.batch = IMAGES)),
+                *timed = make_trainer("bottleneck_g2", cdl_trainer_params(.batch = IMAGES, .timings = true));
+    struct batch batch = make_batch(timed);
+    run_steps(plain, &batch, 3);
+    run_steps(timed, &batch, 3);
+    expect_same(plain, timed);
+    struct cdl_train_timing timings[512];
+    int num, of_phase[3] = {0};
+    harness_expect_ok(cdl_trainer_timings(timed, timings, 512, &num), "timings");
+    assert_int_equal(num, timed->slots[0].queries ? timed->program.num_steps : 0);
+    assert_in_range(num, 0, 512);
+    uint64_t ns = 0, flops = 0;
+    for (int i = 0; i < num; i++) {
+        assert_int_equal(i > 0 && timings[i].phase < timings[i - 1].phase, 0);
+        assert_true(timings[i].bytes > 0 && timings[i].layer[0] && timings[i].operation[0] && timings[i].kernel[0]);
+        of_phase[timings[i].phase]++;
+        ns += timings[i].gpu_ns;
+        flops += timings[i].flops;
+    }
+    if (num) {
+        assert_true(ns > 0 && flops > 0);
+        for (int phase = 0; phase < 3; phase++)
+            assert_true(of_phase[phase] > 0);
+    }
+    free(batch.pixels);
+    cdl_trainer_destroy(&plain);
+    cdl_trainer_destroy(&timed);
+}
+
 // misuse: cdl_trainer_create
 // misuse: cdl_trainer_destroy
 // misuse: cdl_trainer_step
@@ -329,13 +361,23 @@ static void the_last_layer_begins_anew(void **state) {
 // misuse: cdl_trainer_model
 // misuse: cdl_trainer_save_state
 // misuse: cdl_trainer_load_state
+// misuse: cdl_trainer_timings
 static void mistakes_are_refused(void **state) {
     (void)state;
     cdl_trainer *t = make_trainer("basic_3x3", cdl_trainer_params(.batch = IMAGES)), *none;
     struct batch batch = make_batch(t);
     cdl_model *model = harness_load("basic_3x3");
     struct cdl_train_result result;
+    struct cdl_train_timing timing;
+    int num;
     assert_int_equal(cdl_trainer_result(t, true, &result), CDL_NOT_READY);
+    harness_expect_failure(cdl_trainer_timings(t, &timing, 1, &num), CDL_ERR_INVALID, "a trainer without timings");
+    cdl_trainer *timed = make_trainer("basic_3x3", cdl_trainer_params(.batch = 1, .timings = true));
+    harness_expect_failure(cdl_trainer_timings(timed, &timing, 1, NULL), CDL_ERR_INVALID, "timings without a count");
+    harness_expect_failure(cdl_trainer_timings(timed, NULL, 1, &num), CDL_ERR_INVALID, "timings to nowhere");
+    if (timed->slots[0].queries)
+        harness_expect_failure(cdl_trainer_timings(timed, &timing, 1, &num), CDL_ERR_INVALID, "timings of no step");
+    cdl_trainer_destroy(&timed);
     harness_expect_failure(cdl_trainer_step(t, batch.pictures, IMAGES + 1, 0, 0.1f), CDL_ERR_INVALID, "too many");
     batch.pictures[1].label = 2;
     harness_expect_failure(cdl_trainer_step(t, batch.pictures, 2, 0, 0.1f), CDL_ERR_INVALID, "a label beyond the last");
@@ -414,10 +456,15 @@ static void pictures_are_prepared(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_step_is_pytorchs),         cmocka_unit_test(two_runs_are_alike),
-        cmocka_unit_test(a_saved_state_goes_on),        cmocka_unit_test(frozen_layers_stay),
-        cmocka_unit_test(gradients_pass_frozen_layers), cmocka_unit_test(the_last_layer_begins_anew),
-        cmocka_unit_test(mistakes_are_refused),         cmocka_unit_test(pictures_are_prepared),
+        cmocka_unit_test(one_step_is_pytorchs),
+        cmocka_unit_test(two_runs_are_alike),
+        cmocka_unit_test(a_saved_state_goes_on),
+        cmocka_unit_test(frozen_layers_stay),
+        cmocka_unit_test(gradients_pass_frozen_layers),
+        cmocka_unit_test(the_last_layer_begins_anew),
+        cmocka_unit_test(mistakes_are_refused),
+        cmocka_unit_test(pictures_are_prepared),
+        cmocka_unit_test(a_step_tells_where_its_time_went),
     };
     return cmocka_run_group_tests(tests, harness_open, harness_close);
 }

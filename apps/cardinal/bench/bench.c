@@ -71,13 +71,31 @@ static bool suite_stands_alone(const struct options *o) {
     const struct {
         const char *name;
         bool given;
-    } others[] = {{"--model", o->model},          {"--arch", o->arch},       {"--seed", o->seed},
-                  {"--batch", o->batches.count},  {"--size", o->width},      {"--precision", o->precisions.count},
-                  {"--input", o->bench_input},    {"--no-fold", o->no_fold}, {"--duration", o->duration_ms},
-                  {"--metadata", o->num_metadata}};
+    } others[] = {{"--model", o->model},           {"--arch", o->arch},       {"--seed", o->seed},
+                  {"--batch", o->batches.count},   {"--size", o->width},      {"--precision", o->precisions.count},
+                  {"--input", o->bench_input},     {"--no-fold", o->no_fold}, {"--duration", o->duration_ms},
+                  {"--metadata", o->num_metadata}, {"--train", o->train}};
     for (size_t i = 0; o->suite && i < sizeof others / sizeof *others; i++)
         if (others[i].given) {
             complain("--suite has rows of its own, and does not take %s", others[i].name);
+            return false;
+        }
+    return true;
+}
+
+// What a training has no use for.
+static bool training_stands(const struct options *o) {
+    const struct {
+        const char *name;
+        bool given;
+    } others[] = {{"--input", o->bench_input},
+                  {"--no-fold", o->no_fold},
+                  {"--tune", o->tune},
+                  {"--start", o->start},
+                  {"--sustain", o->sustain_ms}};
+    for (size_t i = 0; o->train && i < sizeof others / sizeof *others; i++)
+        if (others[i].given) {
+            complain("--train does not take %s", others[i].name);
             return false;
         }
     return true;
@@ -87,7 +105,7 @@ static enum exit_status read_options(struct bench *b, const struct options *opti
     struct options *o = &b->options;
     *o = *options;
     b->diagnostics.level = o->verbose ? CDL_LOG_DEBUG : CDL_LOG_WARN;
-    if (!suite_stands_alone(o))
+    if (!suite_stands_alone(o) || !training_stands(o))
         return EXIT_USAGE;
     if (!o->arch && !o->model)
         o->arch = "resnext50_32x4d";
@@ -201,7 +219,7 @@ static enum exit_status add_rows(struct bench *b) {
         for (int i = 0; i < o->precisions.count; i++)
             for (int j = 0; j < o->batches.count; j++)
                 ok = ok && add_row(b, n, o->batches.items[j], (cdl_precision)o->precisions.items[i],
-                                   (enum bench_input)o->bench_input);
+                                   o->train ? BENCH_TRAINING : (enum bench_input)o->bench_input);
     }
     return ok ? EXIT_ALL_DONE : EXIT_SOME_FAILED;
 }
@@ -269,9 +287,12 @@ static enum exit_status recover(struct bench *b, cdl_result r, const char *devic
 }
 
 static enum exit_status visit(struct bench *b, int index, const char *device) {
+    struct bench_row *row = &b->rows[index];
+    const int ms = b->suite ? b->suite->visit_ms : b->options.duration_ms;
     b->target.model = &b->models[b->model_of[index]];
-    return recover(
-        b, bench_measure(&b->rows[index], &b->target, b->suite ? b->suite->visit_ms : b->options.duration_ms), device);
+    const cdl_result r =
+        row->input == BENCH_TRAINING ? bench_measure_training(row, &b->target, ms) : bench_measure(row, &b->target, ms);
+    return recover(b, r, device);
 }
 
 // What is measured once: layers, and starts.
@@ -279,7 +300,9 @@ static enum exit_status finish_row(struct bench *b, int index, const char *devic
     struct bench_row *row = &b->rows[index];
     cdl_result r = CDL_OK;
     b->target.model = &b->models[b->model_of[index]];
-    if (bench_row_is_ok(row) && (!b->suite || row->input == BENCH_DEVICE))
+    if (bench_row_is_ok(row) && row->input == BENCH_TRAINING)
+        r = bench_measure_training_layers(row, &b->target, b->options.duration_ms);
+    else if (bench_row_is_ok(row) && (!b->suite || row->input == BENCH_DEVICE))
         r = bench_measure_layers(row, &b->target, b->suite ? b->suite->visit_ms : b->options.duration_ms);
     if (bench_row_is_ok(row) && wants_start(b, row))
         measure_start(b, row);

@@ -1,7 +1,8 @@
 // bench.h - what `cardinal bench` measures, and the files it is made of.
 //
 // bench.c goes through the rows, one by one or as a suite (suite.h) in several rounds; measure.c visits a row once and
-// adds to what earlier visits found; layers.c, start.c and sustain.c measure one thing each. document.c writes all of
+// adds to what earlier visits found, training.c does so for one that learns; layers.c, start.c and sustain.c measure one
+// thing each. document.c writes all of
 // it as JSON, the one form in which results are kept; results.h reads that back, and everything but the text that is
 // printed while a bench runs is made of what was read: so a page of one machine and a comparison of many are one.
 #ifndef CARDINAL_BENCH_H_
@@ -15,7 +16,7 @@
 #include "bench/suite.h"
 
 struct bench_layer {
-    char layer[64], operation[32], kernel[128];
+    char layer[64], operation[48], kernel[128];
     double us; // median over the timed runs, within whole runs that keep layers apart
     uint64_t flops, bytes;
 };
@@ -32,6 +33,8 @@ struct bench_clock {
     double readings[MAX_BLOCKS];
     int num_readings;
 };
+
+enum { BENCH_LOSSES = 3 }; // of a training's first steps
 
 enum known_result { KNOWN_NOT_COMPARED, KNOWN_RIGHT, KNOWN_WRONG };
 
@@ -50,7 +53,9 @@ struct bench_row {
     struct blocks rate;        // images a second with two runs in flight
     struct blocks device_rate; // the same of the device alone; empty: no timestamps
     enum known_result known;
-    double known_error; // the largest difference from the known logits, over the largest logit
+    double known_error;         // the largest difference from the known logits, over the largest logit
+    float losses[BENCH_LOSSES]; // of a row that learns, the same at every visit
+    bool has_losses;
     struct cdl_session_info memory;
     uint64_t device_bytes; // weights, activations, and staging and results of one slot
     struct bench_layer *layers;
@@ -65,6 +70,9 @@ struct bench_row {
 };
 void bench_row_free(struct bench_row *row);
 bool bench_row_is_ok(const struct bench_row *row);
+bool bench_row_add_run(struct bench_row *row, double ms, double gpu_ms, double preprocess_ms); // false: no memory
+// What became of a visit, into row->status; reason: what the library or the measurement said, or "".
+void bench_row_judge(struct bench_row *row, cdl_result r, const char *reason);
 double bench_percentile(double *values, int n, double p); // by nearest rank; sorts them
 
 struct bench_target {
@@ -113,11 +121,14 @@ cdl_result bench_session_run(struct bench_session *s);
 // Works until the rate is steady, at most half a second: a device that idled comes to its clock.
 cdl_result bench_session_settle(struct bench_session *s);
 // What became of a visit, into row->status.
-void bench_session_judge(const struct bench_session *s, cdl_result r);
+void bench_session_judge(struct bench_session *s, cdl_result r);
 
 // Visits a row once: latency, throughput and clock, each measurement for duration_ms. row->status says what went wrong.
 // On CDL_ERR_DEVICE_LOST the device can no longer be used.
 cdl_result bench_measure(struct bench_row *row, const struct bench_target *target, int duration_ms);
+// training.c: the same of a row that learns
+cdl_result bench_measure_training(struct bench_row *row, const struct bench_target *target, int duration_ms);
+cdl_result bench_measure_training_layers(struct bench_row *row, const struct bench_target *target, int duration_ms);
 // layers.c
 cdl_result bench_measure_layers(struct bench_row *row, const struct bench_target *target, int duration_ms);
 

@@ -45,7 +45,7 @@ static bool grow(double **values, int capacity) {
     return grown != NULL;
 }
 
-static bool add_run(struct bench_row *row, double ms, double gpu_ms, double preprocess_ms) {
+bool bench_row_add_run(struct bench_row *row, double ms, double gpu_ms, double preprocess_ms) {
     if (row->runs == row->capacity) {
         const int capacity = row->capacity ? 2 * row->capacity : 256;
         if (!grow(&row->ms, capacity) || !grow(&row->gpu_ms, capacity) || !grow(&row->preprocess_ms, capacity))
@@ -81,7 +81,7 @@ static cdl_result measure_latency(struct visit *v) {
         r = bench_session_run(&v->s);
         const double after = now_ms(), gpu_ms = (double)cdl_session_gpu_ns(v->s.session, 0) / 1e6;
         if (r == CDL_OK &&
-            !add_run(row, after - before, gpu_ms, (double)cdl_session_preprocess_ns(v->s.session, 0) / 1e6))
+            !bench_row_add_run(row, after - before, gpu_ms, (double)cdl_session_preprocess_ns(v->s.session, 0) / 1e6))
             r = CDL_ERR_NOMEM;
         block_gpu_ms += gpu_ms;
         block_runs++;

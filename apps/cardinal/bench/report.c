@@ -87,7 +87,7 @@ static void print_shares(FILE *file, const struct bench_row *row, double total_u
     double total_bytes = 0;
     for (int i = 0; i < row->num_layers; i++)
         total_bytes += (double)row->layers[i].bytes;
-    fprintf(file, "\n%-24s %6s %11s %7s %9s %8s %14s\n", "operation", "layers", "us", "time %", "GFLOP/s", "GB/s",
+    fprintf(file, "\n%-34s %6s %11s %7s %9s %8s %14s\n", "operation", "layers", "us", "time %", "GFLOP/s", "GB/s",
             "moved bytes %");
     for (int i = 0; i < row->num_layers; i++) {
         bool seen = false;
@@ -106,7 +106,7 @@ static void print_shares(FILE *file, const struct bench_row *row, double total_u
             bytes += (double)l->bytes;
             count++;
         }
-        fprintf(file, "%-24s %6d %11.1f %7.1f %9.1f %8.2f %14.1f\n", row->layers[i].operation, count, us,
+        fprintf(file, "%-34s %6d %11.1f %7.1f %9.1f %8.2f %14.1f\n", row->layers[i].operation, count, us,
                 percent(us, total_us), rate(flops, us), rate(bytes, us), percent(bytes, total_bytes));
     }
     fputc('\n', file);
@@ -115,25 +115,29 @@ static void print_shares(FILE *file, const struct bench_row *row, double total_u
 void bench_print_layers(FILE *file, const struct bench_row *row, const struct bench_target *t) {
     const double roof = bench_compute_roof(t, row->precision);
     double total = 0;
-    for (int i = 0; i < row->num_layers; i++)
+    int width = 12;
+    for (int i = 0; i < row->num_layers; i++) {
+        const int length = (int)strlen(row->layers[i].operation);
         total += row->layers[i].us;
+        width = length > width ? length : width;
+    }
     if (total <= 0)
         return;
     fprintf(file, "\n%s, batch %d, %s: layers within whole runs, kept apart; %% of the measured peaks\n",
             path_name(row->network), row->batch, precision_name(row->precision));
-    fprintf(file, "%-24s %-12s %11s %6s %9s %5s %8s %5s  %s\n", "layer", "operation", "us", "time %", "GFLOP/s", "%",
-            "GB/s", "%", "kernel");
+    fprintf(file, "%-24s %-*s %11s %6s %9s %5s %8s %5s  %s\n", "layer", width, "operation", "us", "time %", "GFLOP/s",
+            "%", "GB/s", "%", "kernel");
     for (int i = 0; i < row->num_layers; i++) {
         const struct bench_layer *l = &row->layers[i];
         const double gflops = rate((double)l->flops, l->us), gbytes = rate((double)l->bytes, l->us);
-        fprintf(file, "%-24s %-12s %11.1f %6.1f %9.1f %5.1f %8.2f %5.1f  %s\n", l->layer, l->operation, l->us,
+        fprintf(file, "%-24s %-*s %11.1f %6.1f %9.1f %5.1f %8.2f %5.1f  %s\n", l->layer, width, l->operation, l->us,
                 percent(l->us, total), gflops, percent(gflops, roof), gbytes, percent(gbytes, t->peaks.memory_gbytes),
                 l->kernel);
     }
-    fprintf(file, "%-24s %-12s %11.1f", "sum", "", total);
+    fprintf(file, "%-24s %-*s %11.1f", "sum", width, "", total);
     const double run_us = 1e3 * row->layers_run_ms, part = percent(total, run_us);
     fprintf(file, "  %.1f %% of the run of %.1f us that they were timed in%s\n", part, run_us,
-            part < 95 ? "; the rest is softmax, order and results" : "");
+            part < 95 && row->input != BENCH_TRAINING ? "; the rest is softmax, order and results" : "");
     print_shares(file, row, total);
 }
 

@@ -151,30 +151,37 @@ cdl_result bench_session_settle(struct bench_session *s) {
     return r;
 }
 
-void bench_session_judge(const struct bench_session *s, cdl_result r) {
-    struct bench_row *row = s->row;
-    const char *reason = s->reason[0] ? s->reason : cdl_result_str(r);
+void bench_row_judge(struct bench_row *row, cdl_result r, const char *reason) {
     char why[sizeof row->reason] = "";
     if (!strncmp(row->status, "failed", 6))
         return; // at an earlier visit
-    if (r == CDL_ERR_UNSUPPORTED) {
-        snprintf(row->status, sizeof row->status, "unsupported");
-        snprintf(row->reason, sizeof row->reason, "%s", reason);
-        return;
-    }
-    if (r != CDL_OK)
-        snprintf(why, sizeof why, "%s", reason);
-    else if (s->not_finite)
-        snprintf(why, sizeof why, "the outputs are not finite");
-    else if (row->known == KNOWN_WRONG)
-        snprintf(why, sizeof why,
-                 "wrong outputs: %.2g of the largest logit away from what is known; at most %.2g may be",
-                 row->known_error, known_bounds[row->precision]);
-    else if (s->differs)
-        snprintf(why, sizeof why, "outputs of a timed run differ from those before it");
+    if (r != CDL_OK && !reason[0])
+        reason = cdl_result_str(r);
+    snprintf(why, sizeof why, "%s", reason);
     snprintf(row->reason, sizeof row->reason, "%s", why);
-    if (why[0])
+    if (r == CDL_ERR_UNSUPPORTED)
+        snprintf(row->status, sizeof row->status, "unsupported");
+    else if (why[0])
         snprintf(row->status, sizeof row->status, "failed: %.480s", why);
     else
         snprintf(row->status, sizeof row->status, "ok");
+}
+
+static void find_fault(struct bench_session *s) {
+    const struct bench_row *row = s->row;
+    s->reason[0] = 0;
+    if (s->not_finite)
+        snprintf(s->reason, sizeof s->reason, "the outputs are not finite");
+    else if (row->known == KNOWN_WRONG)
+        snprintf(s->reason, sizeof s->reason,
+                 "wrong outputs: %.2g of the largest logit away from what is known; at most %.2g may be",
+                 row->known_error, known_bounds[row->precision]);
+    else if (s->differs)
+        snprintf(s->reason, sizeof s->reason, "outputs of a timed run differ from those before it");
+}
+
+void bench_session_judge(struct bench_session *s, cdl_result r) {
+    if (r == CDL_OK)
+        find_fault(s);
+    bench_row_judge(s->row, r, s->reason);
 }

@@ -9,7 +9,7 @@
 
 #include "cdl/cdl.h"
 
-enum bench_input { BENCH_PIXELS, BENCH_TENSOR, BENCH_DEVICE };
+enum bench_input { BENCH_PIXELS, BENCH_TENSOR, BENCH_DEVICE, BENCH_TRAINING }; // the last: pixels, to learn from
 enum suite_choice { SUITE_NONE, SUITE_STANDARD, SUITE_QUICK };
 enum { SUITE_VERSION = 1, SUITE_ROUNDS = 3, SUITE_MAX_ROWS = 64, SUITE_MAX_GROUPS = 4 };
 

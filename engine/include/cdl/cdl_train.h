@@ -42,6 +42,7 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
     const char *const *labels; // [num_classes or the model's]; NULL: the model's own, none where the number differs
     bool initialise;           // all weights begin anew, as torchvision's do, rather than with the model's
     size_t staging_bytes;      // pixels under way to the device, twice; 0: 64 MiB. One picture's crop must fit.
+    bool timings; // time every dispatch, for cdl_trainer_timings; keeps them apart, so that a step is slower
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_trainer_params(.batch = 64)
@@ -87,6 +88,25 @@ CDL_API cdl_result cdl_trainer_save_state(cdl_trainer *trainer, const char *path
 // note[note_size]: the caller's text; CDL_ERR_FORMAT when the file is damaged, of another network or of another format,
 // CDL_ERR_INVALID when the note does not fit. On failure the trainer is as it was.
 CDL_API cdl_result cdl_trainer_load_state(cdl_trainer *trainer, const char *path, char *note, size_t note_size);
+
+typedef enum cdl_train_phase {
+    CDL_TRAIN_PHASE_FORWARD,
+    CDL_TRAIN_PHASE_BACKWARD,
+    CDL_TRAIN_PHASE_UPDATE
+} cdl_train_phase;
+// One dispatch of a step. Texts live as long as the trainer.
+struct cdl_train_timing {
+    cdl_train_phase phase; // the loss counts as forward
+    const char *layer;     // PyTorch's module path; "all" where it is of the whole network
+    const char *operation; // "dW", "batch norm sums"
+    const char *kernel;    // shader, its constants, storage
+    uint64_t gpu_ns;       // time on the device
+    uint64_t flops;        // of products with weights; a multiply-add is two; 0 where a dispatch makes none
+    uint64_t bytes;        // what it reads and writes, once each, for a whole batch
+};
+// Of the step whose result was taken last; the trainer was created with `timings`. *num is 0 where the device has no
+// timestamps. Writes up to `cap` entries, stores the full count in *num.
+CDL_API cdl_result cdl_trainer_timings(const cdl_trainer *trainer, struct cdl_train_timing *out, int cap, int *num);
 
 struct cdl_trainer_info {                     // what a trainer is and holds
     int batch, width, height, num_classes;    // as parameters, defaults filled in
