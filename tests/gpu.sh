@@ -3,10 +3,10 @@
 #
 # For a machine without network that is at hand for minutes: BUILD is a build, or what gpu/pack.sh made of one. Run from
 # anywhere in the repository. The most wanted comes first, and what does not fit into six minutes is left out, with a
-# note. Into FOLDER come report.md (the table of ratios), bench.json, torch.json, kernels.txt (every kernel's time for
-# every layer, by the tuner), clocks.csv (twice a second, by nvidia-smi), tests.txt and log.txt.
+# note. Into FOLDER come report.md (the tables of ratios), bench.json, torch.json, torch-train.json, kernels.txt (every
+# kernel's time for every layer, by the tuner), clocks.csv (twice a second, by nvidia-smi), tests.txt and log.txt.
 #
-#   GPU_SECTIONS    of "main torch tests kernels rest", in this order; default all. Each can be run alone
+#   GPU_SECTIONS    of "main torch tests train kernels rest", in this order; default all. Each can be run alone
 #   GPU_SECONDS     for all, default 360
 #   GPU_QUICK=1     small settings: a rehearsal on a CPU driver
 set -u
@@ -17,7 +17,7 @@ fi
 build=$(cd "$1" && pwd)
 mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 2
 cd "$(dirname "$0")/.." || exit 2
-sections=${GPU_SECTIONS:-main torch tests kernels rest}
+sections=${GPU_SECTIONS:-main torch tests train kernels rest}
 work=$(mktemp -d) || exit 2
 clocks=
 # shellcheck disable=SC2317
@@ -45,10 +45,10 @@ limit() {
 }
 
 if [ -n "${GPU_QUICK-}" ]; then
-    networks="resnext50_32x4d" batches=1,2 rest_batches=3 settings=(--size 64 --duration 0.1)
+    networks="resnext50_32x4d" batches=1,2 rest_batches=3 train_batches=2 settings=(--size 64 --duration 0.1)
     bench_limit=150 torch_limit=60 test_limit=100 programs="test_session"
 else
-    networks="resnext50_32x4d resnext101_32x8d" batches=128,1 rest_batches=8,32 settings=(--duration 0.7)
+    networks="resnext50_32x4d resnext101_32x8d" batches=128,1 rest_batches=8,32 train_batches=64 settings=(--duration 0.7)
     bench_limit=60 torch_limit=100 test_limit=90
     programs="test_kernels test_layers test_upload test_session test_pairs test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
 fi
@@ -122,6 +122,20 @@ torch() {
     # shellcheck disable=SC2086
     limit $((torch_limit + 20)) python3 tests/gpu/pytorch.py --budget $torch_limit --networks "${networks// /,}" --batches "$batches,$rest_batches" \
         ${GPU_QUICK:+--size 64} "$out/torch.json" || note "PyTorch: exit status $?"
+}
+
+# ---- training: steps, beside PyTorch's
+train() {
+    local network=${networks%% *} precision
+    for precision in fp16 fp32; do
+        say "training $network $precision"
+        limit $bench_limit "$build/cardinal" bench --train --arch "$network" --batch $train_batches --precision $precision "${settings[@]}" \
+            --layers --format json --output "$work/train-$precision.json" || note "training $network $precision: exit status $?"
+    done
+    say "PyTorch's training"
+    # shellcheck disable=SC2086
+    limit $((torch_limit / 2 + 20)) python3 tests/gpu/pytorch.py --train --budget $((torch_limit / 2)) --networks "$network" --batches $train_batches \
+        ${GPU_QUICK:+--size 64} "$out/torch-train.json" || note "PyTorch's training: exit status $?"
 }
 
 # ---- the test suite on this driver

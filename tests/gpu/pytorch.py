@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The same networks in PyTorch on this machine's GPU, for gpu.sh.
 
-usage: gpu_torch.py [--budget SECONDS] [--networks A,B] [--batches 1,8] [--size PIXELS] OUT.json
+usage: pytorch.py [--train] [--budget SECONDS] [--networks A,B] [--batches 1,8] [--size PIXELS] OUT.json
 
 Times are the device's, by CUDA events around back-to-back runs with the input already there; the median. Modes:
 eager (channels_last), compiled (torch.compile, channels_last), and at batch 1 also CUDA graphs of the first and
-torch.compile's mode "reduce-overhead"; fp16, and fp32 with TF32 off and on. The file is written anew after every
+torch.compile's mode "reduce-overhead"; fp16, and fp32 with TF32 off and on. With --train, steps of training instead:
+forward, backward and SGD's update with momentum, in fp32 (TF32 off) and with automatic mixed precision ("fp16"), whose
+loss is scaled. The file is written anew after every
 measurement, so that nothing is lost when time runs out. Exit status 0 also where there is no CUDA: the file says so.
 """
 import argparse
@@ -98,8 +100,40 @@ def measure(torch, network, item, size):
     return {"ms": ms, "images_per_s": 1e3 * batch / ms}
 
 
+def training_plan(networks, batches):
+    return [(name, batch, precision, mode) for mode in ("eager", "compiled") for name in networks
+            for precision in ("fp16", "fp32") for batch in sorted(batches, reverse=True)]
+
+
+def measure_training(torch, network, item, size):
+    name, batch, precision, mode = item
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    model = network(name).train().to("cuda", memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+    mixed = precision == "fp16"
+    scaler = torch.amp.GradScaler("cuda", enabled=mixed)
+    x = torch.randn(batch, 3, size, size, device="cuda").to(memory_format=torch.channels_last)
+    labels = torch.arange(batch, device="cuda") % 4
+    torch._dynamo.reset()
+    forward = torch.compile(model) if mode == "compiled" else model
+
+    def step():
+        with torch.autocast("cuda", torch.float16, enabled=mixed):
+            loss = torch.nn.functional.cross_entropy(forward(x).float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    torch.cuda.reset_peak_memory_stats()
+    ms = median_ms(torch, step)
+    return {"ms": ms, "images_per_s": 1e3 * batch / ms, "peak_bytes": torch.cuda.max_memory_allocated()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", action="store_true")
     parser.add_argument("--budget", type=float, default=150)
     parser.add_argument("--networks", default="resnext50_32x4d,resnext101_32x8d")
     parser.add_argument("--batches", default="1,8,32,128")
@@ -129,14 +163,15 @@ def main():
         return torch_networks.Network(stages, 1000, 64, groups, stem_kernel=7, stem_stride=2, stem_pool=True).eval()
 
     failed = 0
-    for item in plan(args.networks.split(","), [int(b) for b in args.batches.split(",")]):
+    measure_item, plan_of = (measure_training, training_plan) if args.train else (measure, plan)
+    for item in plan_of(args.networks.split(","), [int(b) for b in args.batches.split(",")]):
         row = dict(zip(("network", "batch", "precision", "mode"), item))
         needed = 45 if item[3].startswith("compiled") else 5 # a compilation is not cut off half way
         if end - time.monotonic() < needed:
             row["status"] = "not measured: out of time"
         else:
             try:
-                row.update(measure(torch, network, item, args.size), status="ok")
+                row.update(measure_item(torch, network, item, args.size), status="ok")
             except Exception as e: # one mode that fails must not take the others along
                 row["status"] = f"failed: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"[:300]
                 failed += 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """FOLDER/report.md and FOLDER/bench.json from what gpu.sh measured.
 
-usage: gpu_report.py FOLDER BENCH.json...     FOLDER/torch.json is read where it is
+usage: report.py FOLDER BENCH.json...     FOLDER/torch.json and torch-train.json are read where they are
 """
 import json
 import os
@@ -59,6 +59,26 @@ def ratio_rows(rows, torch_rows):
     return table(heads, out)
 
 
+def training_rows(rows, torch_rows):
+    """Whole steps, from pixels to new weights, beside PyTorch's, whose input lies on the device."""
+    modes = list(dict.fromkeys(t["mode"] for t in torch_rows))
+    heads = ["network", "batch", "precision", "step ms", "images/s", "device MB"] + [f"PyTorch {m}, images/s (ratio; MB)" for m in modes]
+    out = []
+    for row in rows:
+        ok = row["status"] == "ok"
+        cells = [row["network"], row["batch"], row["precision"], number(row["p50_ms"], 1) if ok else row["status"].split(":")[0],
+                 number(row["images_per_s"], 1) if ok else "-", number(row["device_bytes"] / 1e6, 0) if ok else "-"]
+        for mode in modes:
+            t = next((t for t in torch_rows if all(t[k] == row[k] for k in ("network", "batch", "precision")) and t["mode"] == mode), None)
+            if not t or t["status"] != "ok":
+                cells.append(t["status"].split(":")[0] if t else "")
+            else:
+                ratio = f"{row['images_per_s'] / t['images_per_s']:.2f}; " if ok else ""
+                cells.append(f"{number(t['images_per_s'], 0)} ({ratio}{number(t['peak_bytes'] / 1e6, 0)})")
+        out.append(cells)
+    return table(heads, out)
+
+
 def layer_rows(row, count=12):
     layers = sorted(row["layers"], key=lambda l: -l["us"])[:count]
     total = sum(l["us"] for l in row["layers"]) or 1
@@ -94,6 +114,7 @@ def start_lines(row):
 def main():
     folder, runs = sys.argv[1], [r for r in map(load, sys.argv[2:]) if r]
     torch = load(os.path.join(folder, "torch.json")) or {"torch": None, "note": "not run", "rows": []}
+    torch_train = load(os.path.join(folder, "torch-train.json")) or {"rows": []}
     merged = {"environment": {}, "peaks": {}, "rows": []}
     lines = ["# Cardinal on this machine", ""]
     for run in runs:
@@ -112,11 +133,16 @@ def main():
               "ratio is Cardinal's GPU rate over PyTorch's.", ""]
     order = {"fp16": 0, "fp32": 1}
     rows = sorted(merged["rows"], key=lambda r: (r["network"], order.get(r["precision"], 2), r["batch"]))
-    lines += ratio_rows(rows, torch["rows"])
+    training, rows_of_runs = [[r for r in rows if (r["input"] == "training") == t] for t in (True, False)]
+    lines += ratio_rows(rows_of_runs, torch["rows"])
+    if training:
+        lines += ["## Training", ""] + training_rows(training, torch_train["rows"])
     if starts:
         lines += ["## Start", ""] + [line for row in starts for line in start_lines(row)] + [""]
     for row in rows:
-        if row["layers"] and row["batch"] in (min(r["batch"] for r in rows), max(r["batch"] for r in rows)):
+        if row["layers"] and row["input"] == "training":
+            lines += [f"## {row['network']}, batch {row['batch']}, {row['precision']}: the slowest dispatches of a step", ""] + layer_rows(row) + shares(row)
+        elif row["layers"] and row["batch"] in (min(r["batch"] for r in rows), max(r["batch"] for r in rows)):
             lines += [f"## {row['network']}, batch {row['batch']}, {row['precision']}: the slowest layers", ""] + layer_rows(row) + shares(row)
     for row in rows:
         if row["status"] != "ok":
