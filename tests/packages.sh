@@ -22,7 +22,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 fail() { echo "FAILED: $*"; exit 1; }
-quietly() { "$@" >"$tmp/log" 2>&1 || { tail -40 "$tmp/log"; fail "$*"; }; }
+quietly() { [ -z "${PACKAGES_TRACE-}" ] || date +%T; "$@" >"$tmp/log" 2>&1 || { tail -40 "$tmp/log"; fail "$*"; }; }
 
 release=$(. /etc/os-release && echo "${ID/debian/deb}${VERSION_ID-}")
 debs=("$packages"/*~"$release"_*.deb)
@@ -88,12 +88,16 @@ check_hosts() { # where they are built
 
 check_classify() { # PROGRAM PICTURE
     local got
-    got=$(in_root "$bare" "CARDINAL_CACHE=/tmp '$1' classify --quiet --topk 1 --format csv '$2'" 2>"$tmp/log") || { cat "$tmp/log"; fail "$1 classify"; }
+    got=$(in_root "$bare" "'$1' classify --quiet --topk 1 --format csv '$2'" 2>"$tmp/log") || { cat "$tmp/log"; fail "$1 classify"; }
     [[ $got == *,cat,* ]] || fail "$1 classify printed '$got'"
     [ "$(in_root "$bare" "'$1' --version")" = "cardinal $version" ] || fail "$1 --version"
 }
 
-files() { find "$bare" -xdev -not -path "$bare/tmp/*" -not -path "$bare/var/lib/dpkg/*" -not -path "$bare/var/cache/*" -not -path "$bare/var/log/*" -not -path "$bare/var/lib/apt/*" | sort; }
+# All but what is mounted, and what apt, dpkg and the loader keep of themselves
+files() {
+    find "$bare" \( -path "$bare/proc" -o -path "$bare/dev" -o -path "$bare/tmp" -o -path "$bare$root" -o -path "$bare/var/cache" -o -path "$bare/var/log" \
+        -o -path "$bare/var/lib/dpkg" -o -path "$bare/var/lib/apt" \) -prune -o -printf '%P\n' | sort
+}
 
 # check_root SUITE DEB...
 check_root() {
@@ -114,7 +118,7 @@ check_root() {
     check_classify cardinal /usr/share/cardinal/pictures/chelsea.png
     if [[ " ${names[*]} " == *" cardinal-demo "* ]]; then
         [ "$(in_root "$bare" "cardinal-demo --version")" = "cardinal-demo $version" ] || fail "cardinal-demo --version"
-        quietly in_root "$bare" "CARDINAL_CACHE=/tmp cardinal-demo --size 640x360 --frames 5 --screenshot /tmp/demo.png /usr/share/cardinal/pictures"
+        quietly in_root "$bare" "cardinal-demo --size 640x360 --frames 5 --screenshot /tmp/demo.png /usr/share/cardinal/pictures"
         [ "$(head -c 4 "$bare/tmp/demo.png" | tail -c 3)" = PNG ] || fail "cardinal-demo wrote no screenshot"
     fi
     check_hosts "$suite's packages"

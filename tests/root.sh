@@ -54,8 +54,8 @@ make_root() {
     mount --bind "$store/packages-$suite" "$at/var/cache/apt/archives"
 }
 
-in_root() { # FOLDER COMMAND: a line for its bash, with an environment of its own
-    env -i HOME=/root DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+in_root() { # FOLDER COMMAND: a line for its bash, with an environment of its own; programs' caches are in /tmp
+    env -i HOME=/root XDG_CACHE_HOME=/tmp/caches DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         chroot "$1" /bin/bash -c "$2" </dev/null
 }
 

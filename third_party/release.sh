@@ -72,7 +72,7 @@ left_out windows || {
 }
 
 echo "== checks"
-tests/packages.sh "$out"
+tests/packages.sh "$out" build
 tests/recipes.sh
 for file in homebrew/cardinal.rb aur/PKGBUILD; do
     third_party/fill_recipe.sh "third_party/recipes/$file.in" "${CARDINAL_URL-file://$out/cardinal-$version.tar.xz}" \
