@@ -79,6 +79,7 @@ echo "== aur"
 bash -n "$tmp/PKGBUILD" || fail PKGBUILD
 (
     . "$tmp/PKGBUILD"
+    # shellcheck disable=SC2154
     [ "$pkgver" = "$version" ] && [ ${#source[@]} = ${#sha256sums[@]} ] && declare -F build package >/dev/null
 ) || fail "PKGBUILD lacks something"
 if command -v makepkg >/dev/null; then

@@ -2,7 +2,7 @@
 # one archive. package.sh calls it.
 #
 # Components: library, development, programs, demo; python, where something is installed into it. An install rule that
-# names none belongs to its folder's, by CMAKE_INSTALL_DEFAULT_COMPONENT_NAME. What is in no component is in no package.
+# names none belongs to its folder's, by CMAKE_INSTALL_DEFAULT_COMPONENT_NAME. One that has no package here is an error.
 set(CPACK_PACKAGE_NAME cardinal)
 set(CPACK_PACKAGE_VENDOR "Cardinal contributors")
 set(CARDINAL_MAINTAINER "Cardinal contributors <cardinal@example.org>" CACHE STRING "Who answers for the packages: name and address")
@@ -14,7 +14,6 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_THREADS 0) # xz on all processors
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 get_cmake_property(CPACK_COMPONENTS_ALL COMPONENTS)
-list(REMOVE_ITEM CPACK_COMPONENTS_ALL Unspecified)
 
 # ---- Debian
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -80,4 +79,11 @@ set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "libcardinal${soversion} ${exactly}, pyt
 set(CPACK_COMPONENT_PYTHON_DESCRIPTION "ResNeXt image classifiers on any Vulkan GPU - Python package
 NumPy arrays and pictures into ResNeXt networks that run through Vulkan
 compute, by libcardinal.")
+foreach(component IN LISTS CPACK_COMPONENTS_ALL)
+  string(TOUPPER ${component} upper)
+  if(NOT DEFINED CPACK_DEBIAN_${upper}_PACKAGE_NAME)
+    message(FATAL_ERROR "The component '${component}' of an install rule has no package: give it one in third_party/cpack.cmake, or "
+                        "name a component that has")
+  endif()
+endforeach()
 include(CPack)
