@@ -1,7 +1,7 @@
 #!/bin/bash
-# windows.sh BUILD - checks what third_party/windows.sh built into BUILD: the library's exports, hosts built against an
-# installation, and, with Wine, the tests that need no device, and the program; with an X server too (Wine's Vulkan wants
-# one; Xvfb will do), device tests and the program on lavapipe.
+# windows.sh BUILD - checks what third_party/windows.sh built into BUILD: the library's exports, hosts built against the
+# archive that third_party/package.sh makes of it, and, with Wine, the tests that need no device, and the archive's program;
+# with an X server too (Wine's Vulkan wants one; Xvfb will do), device tests and the program on lavapipe.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
@@ -30,8 +30,10 @@ for file in libcardinal.dll cardinal.exe; do
 done
 
 echo "== hosts"
-quietly cmake --install "$build" --prefix "$tmp/first"
-mv "$tmp/first" "$tmp/prefix"
+quietly "$root/third_party/package.sh" zip "$build" "$tmp"
+mkdir "$tmp/unpacked"
+(cd "$tmp/unpacked" && cmake -E tar xf "$tmp"/cardinal-*.zip)
+mv "$tmp"/unpacked/* "$tmp/prefix"
 prefix=$tmp/prefix
 cp -r "$root/tests/host/install" "$tmp/hosts"
 cd "$tmp"

@@ -39,7 +39,7 @@ endif()
 
 if(CARDINAL_APPS OR CARDINAL_TESTS)
   find_package(PkgConfig REQUIRED)
-  find_path(CARDINAL_STB_INCLUDE_DIR stb/stb_image.h)
+  find_path(CARDINAL_STB_INCLUDE_DIR stb/stb_image.h PATHS ${PROJECT_SOURCE_DIR}/headers) # there in a release's source archive
   mark_as_advanced(CARDINAL_STB_INCLUDE_DIR)
   if(NOT CARDINAL_STB_INCLUDE_DIR)
     message(FATAL_ERROR "stb/stb_image.h not found: install libstb-dev")

@@ -15,6 +15,8 @@ packages_wine="wine wine64 xvfb" # runs what was built for Windows; Wine's Vulka
 packages_ci="clang clang-format-14 libclang-rt-dev doxygen python3-torch python3-torchvision python3-pil man-db mandoc
     zsh fish"
 
+packages_release="file lintian debootstrap desktop-file-utils appstream ruby" # makes and checks packages and recipes
+
 package_installed() { # a|b
     local name
     for name in ${1//|/ }; do

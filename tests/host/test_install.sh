@@ -41,7 +41,11 @@ done
 
 echo "== the program finds its model"
 status() { local s=0; VK_DRIVER_FILES=$tmp/none CARDINAL_CACHE=$tmp/cache "$prefix/bin/cardinal" classify "$prefix/share/cardinal/pictures/rocket.jpg" >"$tmp/log" 2>&1 || s=$?; echo $s; }
-[ "$("$prefix/bin/cardinal" --version)" = "cardinal $version" ] || fail "cardinal --version"
+for program in "$prefix"/bin/cardinal "$prefix"/bin/cardinal-demo; do
+    [ ! -e "$program" ] || [ "$("$program" --version)" = "${program##*/} $version" ] || fail "${program##*/} --version is not cdl.h's $version"
+done
+case $version in 0.*) soversion=${version%.*} ;; *) soversion=${version%%.*} ;; esac
+readelf -d "$libraries/libcardinal.so" | grep -F "[libcardinal.so.$soversion]" >/dev/null || fail "the library's SONAME is not of $version"
 [ "$(status)" = 3 ] || { cat "$tmp/log"; fail "with the model and no driver, exit status 3 is expected"; }
 mv "$model" "$tmp/model"
 [ "$(status)" = 4 ] || { cat "$tmp/log"; fail "without the model, exit status 4 is expected: does it look into the source tree?"; }
@@ -89,9 +93,9 @@ for kind in "" shared static; do
     [ "$linked" = "$([ "$kind" = static ] && echo 0 || echo 1)" ] || fail "find_package of '$kind' gave another kind"
 done
 if cmake -S hosts/package -B package-none -DCMAKE_PREFIX_PATH="$prefix" -DKIND=framework >"$tmp/log" 2>&1; then fail "a component that does not exist was found"; fi
-sed 's/cardinal 0.1/cardinal 0.0/' -i hosts/package/CMakeLists.txt
+sed 's/cardinal 0.2/cardinal 0.1/' -i hosts/package/CMakeLists.txt
 if cmake -S hosts/package -B package-old -DCMAKE_PREFIX_PATH="$prefix" >"$tmp/log" 2>&1; then fail "another version was taken for a fitting one"; fi
-sed 's/cardinal 0.0/cardinal 0.1/; s/ C CXX/ CXX/; /use_c /d' -i hosts/package/CMakeLists.txt
+sed 's/cardinal 0.1/cardinal 0.2/; s/ C CXX/ CXX/; /use_c /d' -i hosts/package/CMakeLists.txt
 quietly cmake -S hosts/package -B package-cpp -DCMAKE_PREFIX_PATH="$prefix" -DKIND=static # a host without C
 quietly cmake --build package-cpp
 expect package-cpp/use_cpp

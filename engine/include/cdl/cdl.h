@@ -43,11 +43,11 @@ extern "C" {
 // does.
 
 #define CDL_VERSION_MAJOR 0 // raised when the interface changes
-#define CDL_VERSION_MINOR 1 // raised when the interface grows; before 1.0 also when it changes
+#define CDL_VERSION_MINOR 2 // raised when the interface grows; before 1.0 also when it changes
 #define CDL_VERSION_PATCH 0 // raised when only the library changes
 // One number to compare, by the preprocessor too: 1002003 is 1.2.3.
 #define CDL_VERSION_NUMBER (CDL_VERSION_MAJOR * 1000000 + CDL_VERSION_MINOR * 1000 + CDL_VERSION_PATCH)
-CDL_API const char *cdl_version(void); // of the library: "0.1.0"; static string
+CDL_API const char *cdl_version(void); // of the library: "0.2.0"; static string
 CDL_API int cdl_version_number(void);  // of the library, as CDL_VERSION_NUMBER
 
 // What functions return: below 0 an error.
