@@ -72,7 +72,10 @@ struct heard { // a log of the caller's own
 };
 
 void test_models(const char *path) {
-    const cardinal::model model = must(cardinal::model::load(path));
+    const cdl_pair labels{"labels", R"(["a", "b", "c", "cat", "e", "f", "g", "h", "i", "j"])"};
+    cdl_model_params named{};
+    named.metadata = &labels, named.num_metadata = 1;
+    const cardinal::model model = must(cardinal::model::load(path, named));
     expect(model.info().num_classes == 10 && !std::strcmp(model.class_name(3), "cat") && !model.class_name(10),
            "classes");
     fails(CDL_ERR_IO, "no such file", [] { return cardinal::model::load("no such file"); });
@@ -128,7 +131,7 @@ void test_runs(cardinal::session &session) {
     DO(session.submit(1, both));
     while (!must(session.wait(1, 0))) {}
     expect(std::fabs(session.logits(1, 1)[0] - first) < 1e-3F, "the same picture in another slot");
-    expect(must(session.seen(100, 50)).x == 25, "what the network sees");
+    expect(must(session.seen(100, 50)).height == 50, "what the network sees");
 
     const std::array<cdl_pixels, 3> many{picture, picture, picture};
     fails(CDL_ERR_INVALID, "count", [&] { return session.run(many); });

@@ -7,7 +7,7 @@ found=0
 for compiler in g++ clang++; do
     command -v $compiler >/dev/null || { echo "no $compiler"; continue; }
     found=$((found + 1))
-    for kind in "" -DCARDINAL_NO_EXCEPTIONS -fno-exceptions "-fno-exceptions -fno-rtti -std=c++20" -DCDL_STATIC; do
+    for kind in "" "-fno-exceptions -fno-rtti -std=c++20"; do
         # shellcheck disable=SC2086
         $compiler -std=c++17 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only -I "$1" $kind "$here/test_cpp.cpp"
     done

@@ -19,7 +19,7 @@ export LD_LIBRARY_PATH=$build/engine LC_ALL=C.UTF-8
 "$@" mono "$tmp/test.exe" layout
 model=$root/tests/golden/resnext20_16x4d_cifar10.safetensors
 picture=$root/tests/golden/pictures/rgb.ppm
-mono "$tmp/test.exe" run "$model"
+mono "$tmp/test.exe" run "$root/tests/golden/layers/basic_7x7.safetensors"
 mono "$tmp/classify.exe" "$model" "$picture" >"$tmp/cs"
 "$build/minimal" "$model" "$picture" >"$tmp/c" 2>"$tmp/log" || { cat "$tmp/log"; fail "minimal"; }
 diff "$tmp/c" "$tmp/cs" || fail "C (<) and C# (>) differ"

@@ -40,16 +40,17 @@ env "${layer[@]}" made/game_loop "$model" 10 4 >log 2>&1 || { cat log; fail "gam
 echo "== Python from a wheel"
 python=
 for candidate in /usr/bin/python3 python3; do
-    if [ -z "$python" ] && "$candidate" -c "import numpy, PIL, venv, ensurepip" 2>/dev/null; then python=$candidate; fi
+    if [ -z "$python" ] && "$candidate" -c "import numpy, PIL, pip, venv" 2>/dev/null; then python=$candidate; fi
 done
-[ -n "$python" ] || { echo "SKIPPED: no Python with NumPy, Pillow and venv (Debian: python3-numpy, python3-pil, python3-venv); C++ passed"; exit 77; }
+[ -n "$python" ] || { echo "SKIPPED: no Python with NumPy, Pillow and pip (Debian: python3-numpy, python3-pil, python3-pip); C++ passed"; exit 77; }
 wheel=$("$python" "$root/apps/python/make_wheel.py" "$build/engine/libcardinal.so" wheels) || fail "$wheel"
 [[ $wheel == wheels/cardinal_vk-*-py3-none-manylinux_*_*.whl ]] || fail "the wheel is called $wheel"
 cp "$wheel" first
 "$python" "$root/apps/python/make_wheel.py" "$build/engine/libcardinal.so" wheels >/dev/null
 cmp first "$wheel" || fail "the same files gave another wheel"
-quietly "$python" -m venv --system-site-packages fresh
-quietly fresh/bin/pip install --no-index --disable-pip-version-check "$wheel"
+quietly "$python" -m venv --system-site-packages --without-pip fresh
+pip() { quietly "$python" -m pip --disable-pip-version-check --python fresh/bin/python "$@"; }
+pip install --no-index "$wheel"
 expect fresh/bin/python "$examples/classify.py"
 status=0; fresh/bin/python "$examples/classify.py" "$tmp/none" "$cat" 2>log || status=$?
 [ $status = 1 ] && grep -q "^$tmp/none" log && [ "$(wc -l <log)" = 1 ] || { cat log; fail "classify.py without its model: status $status"; }
@@ -62,6 +63,6 @@ if fresh/bin/python -c "import torch, torchvision" 2>/dev/null; then
 else
     echo "SKIPPED: no PyTorch; evaluate.py was not run (Debian: python3-torch, python3-torchvision)"
 fi
-quietly fresh/bin/pip uninstall -y cardinal-vk
+pip uninstall -y cardinal-vk
 [ -z "$(find fresh -ipath '*cardinal*')" ] || fail "pip uninstall left $(find fresh -ipath '*cardinal*')"
 echo "all examples ran; ${wheel#*/}"
