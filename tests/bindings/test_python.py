@@ -246,6 +246,13 @@ class Objects(Case):
         del data
         self.assertEqual(session.classify(self.picture)[0].label[:6], "classe")
 
+    def test_another_version_of_the_library_is_refused(self):
+        code = ("import sys, types; sys.modules['cardinal_vk._version'] = types.SimpleNamespace(VERSION='99.1.0'); import cardinal_vk")
+        env = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "apps/python"))
+        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
+        self.assertEqual(run.returncode, 1)
+        self.assertRegex(run.stderr.splitlines()[-1], r"ImportError: cardinal_vk 99\.1\.0 is not for the library .*libcardinal.* which is ")
+
     def test_errors_pass_between_processes(self):
         error = pickle.loads(pickle.dumps(cardinal.Error("why", cardinal.Result.IO)))
         self.assertEqual((str(error), error.code), ("why", cardinal.Result.IO))

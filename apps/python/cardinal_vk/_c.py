@@ -5,10 +5,12 @@ tests/bindings/check_layout.py compares every structure, constant and signature 
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 import os
 import sys
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_size_t, c_uint32,
                     c_uint64, c_void_p)
+from typing import Iterator
 
 try:
     from ._version import VERSION  # written into a wheel by make_wheel.py
@@ -207,24 +209,28 @@ FUNCTIONS = {
 
 # ---- the library
 
-def _candidates() -> list[str]:
+def _candidates() -> Iterator[str]:
     """Where the shared library may be, first choice first."""
     named = os.environ.get("CARDINAL_LIBRARY")
     if named:
-        return [named]
+        yield named
+        return
     folder = os.path.dirname(os.path.abspath(__file__))
-    beside = [os.path.join(folder, name) for name in sorted(os.listdir(folder))
-              if "cardinal" in name and (".so" in name or name.endswith((".dll", ".dylib")))]
+    for name in sorted(os.listdir(folder)):
+        if "cardinal" in name and (".so" in name or name.endswith((".dll", ".dylib"))):
+            yield os.path.join(folder, name)
     if sys.platform == "win32":
-        names = ["libcardinal.dll", "cardinal.dll"]
+        yield from ("libcardinal.dll", "cardinal.dll")
     elif sys.platform == "darwin":
-        names = ["libcardinal.dylib"]
+        yield "libcardinal.dylib"
     else:
-        names = ["libcardinal.so"]
         if VERSION:  # before 1.0 the SONAME has the minor version, see engine/CMakeLists.txt
             major, minor = VERSION.split(".")[:2]
-            names.insert(0, f"libcardinal.so.{major}" + (f".{minor}" if major == "0" else ""))
-    return beside + names
+            yield f"libcardinal.so.{major}" + (f".{minor}" if major == "0" else "")
+        yield "libcardinal.so"
+        found = ctypes.util.find_library("cardinal")  # any version, where there are no files to build against
+        if found:
+            yield found
 
 
 def _check_version(library: ctypes.CDLL, path: str) -> None:
@@ -237,8 +243,7 @@ def _check_version(library: ctypes.CDLL, path: str) -> None:
 
 
 def _load() -> ctypes.CDLL:
-    tried = _candidates()
-    for path in tried:
+    for path in _candidates():
         try:
             library = ctypes.CDLL(path)
         except OSError as e:

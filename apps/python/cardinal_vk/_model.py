@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, Union
 
+import numpy as np
+
 from . import _c
 from ._c import lib
 from ._core import Handle, Owner, call, log_struct, text
@@ -105,10 +107,7 @@ class Model(Owner):
     def from_bytes(cls, data: Any, *, metadata: Recipe = None, defaults: Recipe = None,
                    labels: Optional[Sequence[str]] = None, names: Optional[str] = None, log_level: str = "warn") -> "Model":
         """A model from a file's bytes: bytes, or another contiguous buffer, which is not copied and must not change."""
-        view = memoryview(data).cast("B")
-        # A buffer's address without a copy; ctypes would give it for writable buffers alone.
-        import numpy
-        array = numpy.frombuffer(view, numpy.uint8)
+        array = np.frombuffer(memoryview(data).cast("B"), np.uint8)  # ctypes has addresses of writable buffers alone
         model = cls.__new__(cls)
         model._create(lambda out, params: call(lib.cdl_model_load_memory, out, array.ctypes.data, array.size, None, None, params),
                       _params(metadata, defaults, labels, names, log_level), keep=array)
