@@ -1,4 +1,4 @@
-// small_host.cpp - small_host.c in C++17, by cardinal.hpp: what Cardinal makes frees itself, and failures are exceptions.
+// small_host.cpp - small_host.c in C++17, by cardinal.hpp: objects free themselves, and failures are exceptions.
 //   small_host_cpp MODEL
 #include <volk.h> // before other headers of Vulkan
 

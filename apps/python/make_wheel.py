@@ -66,9 +66,12 @@ def measure(library):
     soname = re.search(r"\(SONAME\).*\[(.*)\]", dynamic)
     machine = MACHINES.get(re.search(r"Machine:\s*(.*)", readelf("-h", library))[1])
     others = [name for name in needed if not ALLOWED.fullmatch(name)]
-    if others or not soname or not machine:
-        fail(f"{library}: " + (f"needs {', '.join(others)}, which PEP 600 does not allow" if others else
-                               "has no SONAME" if not soname else "is for an unknown machine"))
+    if not soname or not soname[1].startswith("libcardinal.so."):
+        fail(f"{library} is not the shared library libcardinal.so")
+    if others:
+        fail(f"{library}: needs {', '.join(others)}, which PEP 600 does not allow")
+    if not machine:
+        fail(f"{library}: is for a machine other than {' and '.join(MACHINES.values())}")
     newest = max((int(a), int(b)) for a, b in re.findall(r"GLIBC_(\d+)\.(\d+)", versions))
     return soname[1], f"manylinux_{newest[0]}_{newest[1]}_{machine}"
 
