@@ -11,7 +11,7 @@ function end() {
     depth--
 }
 /<compounddef .*kind="(struct|file)"/ { begin("compound") }
-/<memberdef / { begin("member") }
+/<memberdef / { begin("member"); text[depth] = /prot="private"/ }
 /<enumvalue / { begin("enumerator") }
 depth && name[depth] == "" && /<(name|compoundname)>/ {
     name[depth] = $0
