@@ -1,10 +1,10 @@
 // bench.h - what `cardinal bench` measures, and the files it is made of.
 //
 // bench.c goes through the rows, one by one or as a suite (suite.h) in several rounds; measure.c visits a row once and
-// adds to what earlier visits found, training.c does so for one that learns; layers.c, start.c and sustain.c measure one
-// thing each. document.c writes all of
-// it as JSON, the one form in which results are kept; results.h reads that back, and everything but the text that is
-// printed while a bench runs is made of what was read: so a page of one machine and a comparison of many are one.
+// adds to what earlier visits found, training.c does so for one that learns; layers.c, start.c and sustain.c measure
+// one thing each. document.c writes all of it as JSON, the one form in which results are kept; results.h reads that
+// back, and everything but the text that is printed while a bench runs is made of what was read: so a page of one
+// machine and a comparison of many are one.
 #ifndef CARDINAL_BENCH_H_
 #define CARDINAL_BENCH_H_
 
