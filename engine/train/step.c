@@ -21,6 +21,7 @@ static cdl_result record_network(struct cdl_trainer *t, struct cdl_train_slot *s
         [CDL_ROOM_GRADIENTS] = t->gradients.address,
         [CDL_ROOM_MOMENTUM] = t->momentum.address,
         [CDL_ROOM_SCALING] = t->scaling.address,
+        [CDL_ROOM_AVERAGES] = t->averages.address,
         [CDL_ROOM_INPUT] = cdl_upload_address(slot->staging),
     };
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
@@ -115,6 +116,13 @@ static bool valid_pixels(const struct cdl_trainer *t, const struct cdl_pixels *p
     return cdl_stride_fits(p->format, p->width, p->stride) && p->orientation >= 0 && p->orientation <= 8;
 }
 
+// How much of the weights behind this step goes into their averages.
+static float share_of_averages(const struct cdl_trainer *t) {
+    if (!t->averages.size || t->step % (uint64_t)t->ema_steps)
+        return 0;
+    return t->averaged ? 1 - t->ema_decay : 1;
+}
+
 cdl_result cdl_trainer_step(cdl_trainer *t, const struct cdl_train_picture *pictures, int count, int epoch,
                             float learning_rate) {
     const cdl_log *log = &t->dev->log;
@@ -134,7 +142,8 @@ cdl_result cdl_trainer_step(cdl_trainer *t, const struct cdl_train_picture *pict
     if (r != CDL_OK)
         return r;
     slot->images = 0;
-    cdl_upload_write(slot->staging, CDL_INPUT_RATE, &learning_rate, sizeof learning_rate);
+    const float rates[] = {learning_rate, share_of_averages(t)};
+    cdl_upload_write(slot->staging, CDL_INPUT_RATE, rates, sizeof rates);
     for (int i = 0; i < count; i++) {
         const uint32_t label = (uint32_t)pictures[i].label;
         cdl_upload_write(slot->staging, CDL_INPUT_LABELS + (size_t)i * sizeof label, &label, sizeof label);
@@ -143,6 +152,8 @@ cdl_result cdl_trainer_step(cdl_trainer *t, const struct cdl_train_picture *pict
     if (r == CDL_OK) {
         slot->step = ++t->step;
         slot->images = count;
+        if (rates[1] != 0)
+            t->averaged = epoch < t->ema_warmup ? 0 : t->averaged + 1; // as torchvision's n_averaged
     }
     return r;
 }

@@ -33,6 +33,10 @@ struct cdl_trainer {
     VkPipeline *pipelines; // [program.num_steps]
     VkPipeline preprocess, import;
     struct cdl_buffer parameters, momentum, gradients, scaling, arena;
+    struct cdl_buffer averages; // size 0: none are kept
+    float ema_decay;
+    int ema_steps, ema_warmup;
+    uint64_t averaged;        // how often the averages were moved since they began
     struct cdl_buffer bounce; // on the way back to the host
     struct cdl_once once;
     VkCommandPool pool;

@@ -1,7 +1,7 @@
 // weights.c - parameters between host and device; a model of the current ones; the exact state as a file.
 //
-// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then what parts_of lists,
-// then a checksum of all before it. It is for machines of the byte order of the one that wrote it.
+// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then what parts_of
+// lists, then a checksum of all before it. It is for machines of the byte order of the one that wrote it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 struct state_head {
     char format[16]; // state_format
-    uint64_t network, step, note_bytes, parameters, trainable;
+    uint64_t network, step, note_bytes, parameters, trainable, fp16, averages, averaged;
 };
 static const char state_format[16] = "cardinal train2";
 
@@ -66,7 +66,7 @@ cdl_result cdl_trainer_model(cdl_trainer *t, cdl_model **out) {
     float *values = malloc(bytes);
     if (!values)
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory for a copy of the weights, %zu MB", bytes >> 20);
-    cdl_result r = cdl_train_download(t, &t->parameters, values, bytes);
+    cdl_result r = cdl_train_download(t, t->averages.size ? &t->averages : &t->parameters, values, bytes);
     if (r == CDL_OK) {
         cdl_parameters_write(&t->program.parameters, values); // into t->model's own memory, which nobody else reads
         r = cdl_network_copy(out, t->model, NULL, &t->dev->log);
@@ -94,10 +94,10 @@ struct state_part {
     const struct cdl_buffer *buffer;
     size_t bytes;
 };
-enum { NUM_PARTS = 3 };
+enum { NUM_PARTS = 4 };
 
 static size_t parts_of(const struct cdl_trainer *t, struct state_part out[NUM_PARTS]) {
-    const struct cdl_buffer *buffers[NUM_PARTS] = {&t->parameters, &t->momentum, &t->scaling};
+    const struct cdl_buffer *buffers[NUM_PARTS] = {&t->parameters, &t->momentum, &t->averages, &t->scaling};
     size_t total = 0;
     for (int i = 0; i < NUM_PARTS; i++) {
         out[i] = (struct state_part){buffers[i], (size_t)buffers[i]->size};
@@ -116,6 +116,9 @@ cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *
     struct state_part parts[NUM_PARTS];
     const size_t size = body + parts_of(t, parts);
     struct state_head head = {.network = network_hash(all),
+                              .fp16 = t->program.fp16,
+                              .averages = t->averages.size > 0,
+                              .averaged = t->averaged,
                               .step = t->step,
                               .note_bytes = length,
                               .parameters = all->size,
@@ -160,6 +163,12 @@ static cdl_result check_state(const struct cdl_trainer *t, const char *path, con
         return cdl_fail(log, CDL_ERR_FORMAT,
                         "%s: is of another network, or of other frozen layers; resume with the options it began with",
                         path);
+    if (head->fp16 != t->program.fp16)
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: was learned with precision %s; resume with the same", path,
+                        head->fp16 ? "fp16" : "fp32");
+    if (head->averages != (t->averages.size > 0))
+        return cdl_fail(log, CDL_ERR_FORMAT, "%s: was learned with%s averages of the weights; resume with the same",
+                        path, head->averages ? "" : "out");
     if (head->note_bytes > size)
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: is damaged; go on from an older one, or begin anew", path);
     *body = sizeof *head + note_room((size_t)head->note_bytes);
@@ -185,9 +194,10 @@ cdl_result cdl_trainer_load_state(cdl_trainer *t, const char *path, char *note, 
     struct state_part parts[NUM_PARTS];
     parts_of(t, parts);
     for (int i = 0; i < NUM_PARTS && r == CDL_OK; body += parts[i++].bytes)
-        r = cdl_train_upload(t, parts[i].buffer, bytes + body, parts[i].bytes);
+        r = parts[i].bytes ? cdl_train_upload(t, parts[i].buffer, bytes + body, parts[i].bytes) : CDL_OK;
     if (r == CDL_OK) {
         t->step = head.step;
+        t->averaged = head.averaged;
         for (int i = 0; i < CDL_TRAIN_SLOTS; i++)
             t->slots[i].images = 0;
         if (note) {

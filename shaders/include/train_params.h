@@ -106,10 +106,17 @@ struct train_gradient_params {
 // sgd.comp
 struct train_sgd_params {
     ADDRESS parameters, momentum, gradients; // float4[count4]
-    ADDRESS rates;                           // float[1]: the learning rate
+    ADDRESS rates;                           // float[1]: the learning rate; float[1]: for average.comp
     ADDRESS scaling;                         // see struct cdl_train_scaling
     int count4;
     float decay, keep; // of a parameter into its gradient; of the momentum into itself
+};
+
+// average.comp
+struct train_average_params {
+    ADDRESS parameters, averages; // float4[count4]
+    ADDRESS rates;                // as in train_sgd_params; the second is the share of the parameters
+    int count4;
 };
 
 #endif // CDL_TRAIN_PARAMS_H_

@@ -502,8 +502,9 @@ static cdl_result train(const struct attempt *a) {
     cdl_model *model = NULL;
     char path[sizeof t.folder + 8], note[8];
     snprintf(path, sizeof path, "%s/state", t.folder);
-    cdl_result r = cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
-                                      cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1));
+    cdl_result r =
+        cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
+                           cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1, .ema_decay = 0.5f));
     assert_true((r == CDL_OK) == (trainer != NULL));
     if (r == CDL_OK)
         r = cdl_trainer_step(trainer, &picture, 1, 0, 0.1f);
