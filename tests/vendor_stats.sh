@@ -21,7 +21,7 @@ status=0
 {
     echo "# Kernels as compiled for GPUs"
     echo
-    echo "Every kernel that may run a layer of resnext50_32x4d or resnext101_32x8d at 224x224, compiled by Mesa's drivers without"
+    echo "Every kernel that may run a layer of resnext50_32x4d or resnext101_32x8d at 224x224, and those that train them, compiled by Mesa's drivers without"
     echo "hardware; written by tests/vendor_stats.sh. NVK, RADV and the others are not the vendors' own drivers: the"
     echo "numbers rank variants of a kernel, they predict no time. Occupancy, instructions and cycles are counted as each driver counts"
     echo "them; \"-\" is what it does not tell. A kernel's name shows its tile (shaders/include/NAME_constants.h says how); kernels of"

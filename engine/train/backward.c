@@ -1,5 +1,7 @@
 // backward.c - the backward half of a training program: from the last operation to the first that something learns in
 // or before, the gradients of its parameters and of what it read.
+#include <string.h>
+
 #include "kernels/family.h"
 #include "train/derive.h"
 
@@ -101,12 +103,18 @@ static void add_dx(struct cdl_derivation *d, int i, int gradient) {
     if (strided) {
         const struct cdl_value *src = &p->graph.values[op->src], *dst = &p->graph.values[op->dst];
         const struct cdl_shape shape = {
-            .op = &p->back.ops[i], .src = dst, .dst = src, .src_c4 = cdl_c4(dst), .dst_c4 = cdl_c4(src)};
+            .op = &p->back.ops[i],
+            .src = dst,
+            .dst = src,
+            .src_c4 = cdl_c4(dst),
+            .dst_c4 = cdl_c4(src),
+            .fp16 = p->fp16 && !src->fp32,
+        };
         kernel.weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
     } else if (!cdl_derive_kernel(d, &p->back, i, &kernel))
         return;
     const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, &kernel);
-    const size_t bytes = cdl_value_bytes(&p->back.values[p->back.ops[i].dst], false);
+    const size_t bytes = cdl_value_bytes(&p->back.values[p->back.ops[i].dst], p->fp16);
     const int made = cdl_derive_value(d, CDL_ROOM_ARENA, 0, bytes * (size_t)p->batch);
     struct cdl_train_step *step = cdl_derive_step(d, strided ? CDL_TRAIN_DX_STRIDED : CDL_TRAIN_DX, i);
     if (!step)
@@ -218,14 +226,37 @@ static void add_pool(struct cdl_derivation *d, int i, int gradient) {
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
 }
 
+// Operations of a stage have the first part of their names in common: "layer1".
+static bool same_stage(const struct cdl_op *a, const struct cdl_op *b) {
+    const size_t length = strcspn(a->name, ".");
+    return a->name[length] && !strncmp(a->name, b->name, length + 1);
+}
+
+// What lies in the stage of operation i again, where this is the stage's last; *begun: its first.
+static void enter_stage(struct cdl_derivation *d, int i, int *begun) {
+    const struct cdl_op *ops = d->p->graph.ops;
+    if (i >= *begun || !strchr(ops[i].name, '.'))
+        return;
+    int first = i, end = i + 1;
+    while (first > 0 && same_stage(&ops[i], &ops[first - 1]))
+        first--;
+    while (end < *begun && same_stage(&ops[i], &ops[end]))
+        end++;
+    cdl_derive_again(d, first, end);
+    *begun = first;
+}
+
 void cdl_derive_backward(struct cdl_derivation *d) {
     const struct cdl_graph *g = &d->p->graph;
+    int begun = g->num_ops;
     find_wanted(d);
     for (int i = g->num_ops - 1; i >= 0 && d->result == CDL_OK; i--) {
         const struct cdl_op *op = &g->ops[i];
         const int gradient = d->gradients[op->dst];
         if (!d->wanted[op->dst] || gradient < 0)
             continue;
+        if (d->params->recompute)
+            enter_stage(d, i, &begun);
         switch (op->kind) {
         case CDL_OP_CONV: add_conv(d, i, gradient); break;
         case CDL_OP_BATCH_NORM: add_norm(d, i, gradient); break;

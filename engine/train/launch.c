@@ -199,7 +199,8 @@ static void launch_dw(const struct launching *l, struct cdl_launch *out) {
     if (l->step->kind == CDL_TRAIN_DW_SUM) {
         cdl_launch_invocations(out, (uint64_t)p.dst_channels * taps * (uint64_t)p.group_src);
     } else if (l->step->kind == CDL_TRAIN_DW) {
-        const uint64_t sets = cdl_div_up((uint32_t)p.span, l->step->kernel.program.constants[5]); // BLOCKS
+        const uint32_t *c = l->step->kernel.program.constants; // 5: BLOCKS, 6: COLUMNS
+        const uint64_t sets = (uint64_t)cdl_div_up((uint32_t)p.span, c[5]) * cdl_div_up((uint32_t)op->kernel_w, c[6]);
         cdl_launch_invocations(out, (uint64_t)p.splits * (uint64_t)op->kernel_h * sets * (uint64_t)p.dst_c4);
     } else {
         const uint32_t *tile = &l->step->kernel.program.constants[5]; // TILE_I4, TILE_O4
@@ -214,6 +215,7 @@ static void launch_loss(const struct launching *l, struct cdl_launch *out) {
         .logits = at(l, CDL_ROLE_DST),
         .labels = at(l, CDL_ROLE_LABELS),
         .gradient = at(l, CDL_ROLE_GRADIENT),
+        .scaling = at(l, CDL_ROLE_SCALING),
         .each = at(l, CDL_ROLE_EACH),
         .result = at(l, CDL_ROLE_RESULT),
         .images = l->images,
@@ -225,6 +227,22 @@ static void launch_loss(const struct launching *l, struct cdl_launch *out) {
     cdl_launch_workgroups(out, l->step->kind == CDL_TRAIN_LOSS ? (uint64_t)l->images : 1);
 }
 
+static void launch_gradients(const struct launching *l, struct cdl_launch *out) {
+    const size_t count4 = l->p->parameters.trainable / 4;
+    const struct train_gradient_params p = {
+        .gradients = at(l, CDL_ROLE_GRADIENTS),
+        .partial = at(l, CDL_ROLE_PARTIAL),
+        .scaling = at(l, CDL_ROLE_SCALING),
+        .count4 = (int)count4,
+        .chunks = div_up((int)count4, l->step->part),
+        .chunk = l->step->part,
+        .scales = l->p->fp16,
+        .most = l->p->clip_grad_norm,
+    };
+    PUSH(out, p);
+    cdl_launch_workgroups(out, l->step->kind == CDL_TRAIN_GRADIENT_SUMS ? (uint64_t)p.chunks : 1);
+}
+
 static void launch_update(const struct launching *l, struct cdl_launch *out) {
     const struct cdl_train_value *range = &l->p->values[l->step->values[CDL_ROLE_PARAMETERS]];
     const bool norm = l->step->kind == CDL_TRAIN_UPDATE_NORM;
@@ -233,9 +251,21 @@ static void launch_update(const struct launching *l, struct cdl_launch *out) {
         .momentum = at(l, CDL_ROLE_MOMENTUM),
         .gradients = at(l, CDL_ROLE_GRADIENTS),
         .rates = at(l, CDL_ROLE_RATE),
+        .scaling = at(l, CDL_ROLE_SCALING),
         .count4 = (int)(range->bytes / 16),
         .decay = norm ? l->p->norm_weight_decay : l->p->weight_decay,
         .keep = l->p->momentum,
+    };
+    PUSH(out, p);
+    cdl_launch_invocations(out, (uint64_t)p.count4);
+}
+
+static void launch_average(const struct launching *l, struct cdl_launch *out) {
+    const struct train_average_params p = {
+        .parameters = at(l, CDL_ROLE_PARAMETERS),
+        .averages = at(l, CDL_ROLE_AVERAGES),
+        .rates = at(l, CDL_ROLE_RATE),
+        .count4 = (int)(l->p->parameters.size / 4),
     };
     PUSH(out, p);
     cdl_launch_invocations(out, (uint64_t)p.count4);
@@ -287,8 +317,11 @@ void cdl_train_launch(const struct cdl_train_program *p, int step, int images,
     case CDL_TRAIN_DW_TILED:
     case CDL_TRAIN_DW_SUM: launch_dw(&l, out); break;
     case CDL_TRAIN_BIAS: launch_bias(&l, out); break;
+    case CDL_TRAIN_GRADIENT_SUMS:
+    case CDL_TRAIN_GRADIENT_NORM: launch_gradients(&l, out); break;
     case CDL_TRAIN_UPDATE:
     case CDL_TRAIN_UPDATE_NORM: launch_update(&l, out); break;
+    case CDL_TRAIN_AVERAGE: launch_average(&l, out); break;
     case CDL_NUM_TRAIN_KINDS: break;
     }
 }

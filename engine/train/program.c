@@ -35,7 +35,7 @@ int cdl_derive_value(struct cdl_derivation *d, enum cdl_train_room room, size_t 
 
 int cdl_derive_like(struct cdl_derivation *d, int graph_value) {
     return cdl_derive_value(d, CDL_ROOM_ARENA, 0,
-                            cdl_value_bytes(&d->p->graph.values[graph_value], false) * (size_t)d->p->batch);
+                            cdl_value_bytes(&d->p->graph.values[graph_value], d->p->fp16) * (size_t)d->p->batch);
 }
 
 // The whole of a parameter's slot: kernels write the zeros behind it, too.
@@ -52,6 +52,10 @@ int cdl_derive_parameter(struct cdl_derivation *d, const struct cdl_tensor *tens
 int cdl_derive_gradient(struct cdl_derivation *d, const struct cdl_tensor *tensor) {
     const int i = cdl_parameters_find(&d->p->parameters, tensor);
     return i >= 0 && d->p->parameters.items[i].trainable ? slot_of(d, CDL_ROOM_GRADIENTS, i) : -1;
+}
+
+int cdl_derive_scaling(struct cdl_derivation *d) {
+    return cdl_derive_value(d, CDL_ROOM_SCALING, 0, sizeof(struct cdl_train_scaling));
 }
 
 struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_kind kind, int op) {
@@ -74,7 +78,7 @@ struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_
 void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint32_t writes) {
     step->writes = writes;
     if (step->kind != CDL_TRAIN_FORWARD && step->kind != CDL_TRAIN_DX)
-        step->kernel.program = cdl_train_kernel(&d->p->graph, step, d->params->caps);
+        step->kernel.program = cdl_train_kernel(d->p, step, d->params->caps);
 }
 
 bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, int op, struct cdl_kernel *out) {
@@ -82,7 +86,11 @@ bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, 
     const struct cdl_work work = {graph, &graph->ops[op], 1};
     if (d->result != CDL_OK)
         return false;
-    const int count = cdl_kernels_for(&work, d->params->batch, d->params->caps, false, kernels);
+    const int listed = cdl_kernels_for(&work, d->params->batch, d->params->caps, d->p->fp16, kernels);
+    int count = 0;
+    for (int i = 0; i < listed; i++) // a gradient's many small terms would be lost in sums of halves
+        if (kernels[i].half_products == 0)
+            kernels[count++] = kernels[i];
     const int chosen = d->params->choose ? d->params->choose(d->params->choose_ctx, &work, kernels, count) : 0;
     if (chosen < 0 || chosen >= count)
         return !cdl_derive_failed(d, cdl_fail(d->log, CDL_ERR_UNSUPPORTED,
@@ -171,52 +179,31 @@ static cdl_result make_back(struct cdl_train_program *p, const cdl_log *log) {
     return CDL_OK;
 }
 
-static void add_updates(struct cdl_derivation *d) {
-    struct cdl_train_program *p = d->p;
-    const struct cdl_parameters *all = &p->parameters;
-    const size_t ends[] = {0, all->decayed, all->trainable};
-    const int rate = cdl_derive_value(d, CDL_ROOM_INPUT, CDL_INPUT_RATE, sizeof(float));
-    p->first_update = p->num_steps;
-    for (int i = 0; i < 2; i++) {
-        const size_t at = ends[i] * sizeof(float), bytes = (ends[i + 1] - ends[i]) * sizeof(float);
-        if (bytes == 0)
-            continue;
-        const int parameters = cdl_derive_value(d, CDL_ROOM_PARAMETERS, at, bytes);
-        const int momentum = cdl_derive_value(d, CDL_ROOM_MOMENTUM, at, bytes);
-        const int gradients = cdl_derive_value(d, CDL_ROOM_GRADIENTS, at, bytes);
-        struct cdl_train_step *step = cdl_derive_step(d, i ? CDL_TRAIN_UPDATE_NORM : CDL_TRAIN_UPDATE, -1);
-        if (!step)
-            return;
-        step->values[CDL_ROLE_PARAMETERS] = parameters;
-        step->values[CDL_ROLE_MOMENTUM] = momentum;
-        step->values[CDL_ROLE_GRADIENTS] = gradients;
-        step->values[CDL_ROLE_RATE] = rate;
-        cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_PARAMETERS) | CDL_ROLE_BIT(CDL_ROLE_MOMENTUM));
-    }
-}
-
 static cdl_result derive(struct cdl_train_program *p, const struct cdl_train_program_params *params,
                          const cdl_log *log) {
     const size_t values = (size_t)p->graph.num_values, ops = (size_t)p->graph.num_ops;
     struct cdl_derivation d = {.p = p, .params = params, .log = log};
-    int *numbers = malloc((2 * values + 2 * ops) * sizeof *numbers);
+    int *numbers = malloc((2 * values + 3 * ops) * sizeof *numbers);
     d.wanted = calloc(values, sizeof *d.wanted);
-    if (!numbers || !d.wanted) {
+    d.kernels = calloc(ops, sizeof *d.kernels);
+    if (!numbers || !d.wanted || !d.kernels) {
         no_memory(&d);
     } else {
-        memset(numbers, 0xff, (2 * values + 2 * ops) * sizeof *numbers); // -1
+        memset(numbers, 0xff, (2 * values + 3 * ops) * sizeof *numbers); // -1
         d.activations = numbers;
         d.gradients = numbers + values;
         d.statistics = d.gradients + values;
         d.positions = d.statistics + ops;
+        d.packed = d.positions + ops;
         cdl_derive_forward(&d);
         p->first_backward = p->num_steps;
         if (d.result == CDL_OK)
             cdl_derive_backward(&d);
-        add_updates(&d);
+        cdl_derive_update(&d);
     }
     free(numbers);
     free(d.wanted);
+    free(d.kernels);
     return d.result;
 }
 
@@ -225,10 +212,12 @@ cdl_result cdl_train_program_of(struct cdl_train_program *out, const struct cdl_
     *out = (struct cdl_train_program){
         .graph = *graph,
         .batch = params->batch,
+        .fp16 = params->fp16,
         .label_smoothing = params->label_smoothing,
         .momentum = params->momentum,
         .weight_decay = params->weight_decay,
         .norm_weight_decay = params->norm_weight_decay,
+        .clip_grad_norm = params->clip_grad_norm,
         .input_bytes = cdl_align_up(CDL_INPUT_LABELS + (size_t)params->batch * sizeof(uint32_t), 256),
     };
     cdl_result r = cdl_parameters_create(&out->parameters, &out->graph, params->freeze, log);
@@ -287,8 +276,11 @@ const char *cdl_train_kind_text(enum cdl_train_kind kind) {
         [CDL_TRAIN_DW_TILED] = "dW",
         [CDL_TRAIN_DW_SUM] = "dW sum",
         [CDL_TRAIN_BIAS] = "bias gradient",
+        [CDL_TRAIN_GRADIENT_SUMS] = "gradient sums",
+        [CDL_TRAIN_GRADIENT_NORM] = "gradient norm",
         [CDL_TRAIN_UPDATE] = "update",
         [CDL_TRAIN_UPDATE_NORM] = "update of batch norms",
+        [CDL_TRAIN_AVERAGE] = "averages",
     };
     return texts[kind];
 }

@@ -57,8 +57,11 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
     [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
     [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
+    [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums", cdl_workgroup_constant),
+    [CDL_TRAIN_GRADIENT_NORM] = SHADER("gradient_norm", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE] = SHADER("sgd", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd", cdl_workgroup_constant),
+    [CDL_TRAIN_AVERAGE] = SHADER("average", cdl_workgroup_constant),
 };
 
 // For CPU drivers, see common.glsl.
@@ -88,10 +91,34 @@ uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span) {
     return (uint32_t)(span < most ? span : most);
 }
 
-struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct cdl_train_step *step,
+// Whether what the step's kernel reads and writes as storage4 is in halves.
+static bool stored_as_halves(const struct cdl_train_program *program, const struct cdl_train_step *step) {
+    const struct cdl_op *op = step->op >= 0 ? &program->graph.ops[step->op] : NULL;
+    switch (step->kind) {
+    case CDL_TRAIN_PACK:
+    case CDL_TRAIN_PACK_BACK: return step->kernel.weights[0].fp16;
+    case CDL_TRAIN_NORM_SUMS:
+    case CDL_TRAIN_NORM_APPLY:
+    case CDL_TRAIN_NORM_BACK_SUMS:
+    case CDL_TRAIN_NORM_BACK_APPLY:
+    case CDL_TRAIN_MAX_POOL:
+    case CDL_TRAIN_MAX_POOL_BACK:
+    case CDL_TRAIN_AVG_POOL_BACK:
+    case CDL_TRAIN_DX_STRIDED:
+    case CDL_TRAIN_DX_SPREAD:
+    case CDL_TRAIN_DW:
+    case CDL_TRAIN_DW_TILED: return program->fp16 && !program->graph.values[op->src].fp32;
+    case CDL_TRAIN_BIAS: return program->fp16 && !program->graph.values[op->dst].fp32;
+    default: return false; // floats alone
+    }
+}
+
+struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, const struct cdl_train_step *step,
                                     const struct cdl_caps *caps) {
+    const struct cdl_graph *graph = &program->graph;
     const struct cdl_op *op = step->op >= 0 ? &graph->ops[step->op] : NULL;
-    struct cdl_program p = {.shader = &shaders[step->kind], .constants = {CDL_POINTWISE_SIZE}};
+    struct cdl_program p = {
+        .shader = &shaders[step->kind], .fp16 = stored_as_halves(program, step), .constants = {CDL_POINTWISE_SIZE}};
     switch (step->kind) {
     case CDL_TRAIN_PACK:
     case CDL_TRAIN_PACK_BACK:
@@ -132,6 +159,7 @@ struct cdl_program cdl_train_kernel(const struct cdl_graph *graph, const struct 
             p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
         } else if (step->kind == CDL_TRAIN_DW) {
             p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
+            p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4); // registers
         } else {
             const int least = 16; // blocks of four channels on either side that a large tile is for
             const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&

@@ -88,7 +88,7 @@ static void stage_picture(struct cdl_train_stage *st, const struct cdl_pixels *p
         .columns = base + columns.at,
         .rows = base + rows.at,
         .dst = t->arena.address + t->program.values[t->program.input].at +
-               (uint64_t)image * cdl_value_bytes(&t->program.graph.values[0], false),
+               (uint64_t)image * cdl_value_bytes(&t->program.graph.values[0], t->program.fp16),
         .base = (int)walk.base,
         .step_x = (int)walk.step_x,
         .step_y = (int)walk.step_y,
@@ -150,7 +150,7 @@ void cdl_train_stage_tensors(struct cdl_train_stage *st, const struct cdl_train_
     out->push.import = (struct import_params){
         .src = cdl_upload_address(st->slot->staging) + t->pixels_at,
         .dst = t->arena.address + t->program.values[t->program.input].at +
-               (uint64_t)first * cdl_value_bytes(&t->program.graph.values[0], false),
+               (uint64_t)first * cdl_value_bytes(&t->program.graph.values[0], t->program.fp16),
         .images = part,
         .dst_h = t->sight.height,
         .dst_w = t->sight.width,

@@ -9,7 +9,8 @@
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
 
-enum { DEFAULT_STAGING = 64 << 20, BOUNCE = 16 << 20, DEFAULT_BATCH = 32, MAX_BATCH = 4096 };
+#define FIRST_LOSS_SCALE 65536.0f // PyTorch's
+enum { DEFAULT_STAGING = 64 << 20, BOUNCE = 16 << 20, DEFAULT_BATCH = 32, DEFAULT_EMA_STEPS = 32, MAX_BATCH = 4096 };
 
 static float or_default(float value, float standard) { return value < 0 ? 0 : value > 0 ? value : standard; }
 
@@ -19,8 +20,12 @@ static cdl_result check_params(const struct cdl_trainer_params *p, const cdl_log
     CDL_REQUIRE(log, p->width >= 0 && p->width <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, p->height >= 0 && p->height <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, p->augment >= CDL_AUGMENT_NONE && p->augment <= CDL_AUGMENT_IMAGENET);
+    CDL_REQUIRE(log, p->precision >= CDL_PRECISION_AUTO && p->precision <= CDL_PRECISION_FP16);
+    CDL_REQUIRE(log, p->ema_decay >= 0 && p->ema_decay < 1);
+    CDL_REQUIRE(log, p->ema_steps >= 0 && p->ema_warmup >= 0);
     CDL_REQUIRE(log, p->num_classes >= 0 && p->num_classes <= 1 << 20);
     CDL_REQUIRE(log, p->label_smoothing >= 0 && p->label_smoothing <= 1);
+    CDL_REQUIRE(log, isfinite(p->clip_grad_norm) && p->clip_grad_norm >= 0);
     CDL_REQUIRE(log, isfinite(p->momentum) && isfinite(p->weight_decay) && isfinite(p->norm_weight_decay));
     return CDL_OK;
 }
@@ -42,36 +47,44 @@ static void settle(struct cdl_trainer *t, const struct cdl_trainer_params *param
     s->resize_size = params->augment == CDL_AUGMENT_SMALL ? side : resized > 0 ? (int)resized : 1;
     s->resize_size = s->resize_size < CDL_MAX_RESIZE_SIZE ? s->resize_size : CDL_MAX_RESIZE_SIZE;
     t->interpolation = recipe->interpolation;
+    t->ema_decay = params->ema_decay;
+    t->ema_steps = params->ema_steps ? params->ema_steps : DEFAULT_EMA_STEPS;
+    t->ema_warmup = params->ema_warmup;
 }
 
-static cdl_result make_program(struct cdl_trainer *t, const struct cdl_trainer_params *params) {
-    const int batch = params->batch ? params->batch : DEFAULT_BATCH;
+static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_trainer_params *params, int batch,
+                               struct cdl_train_program *out) {
     const float decay = or_default(params->weight_decay, 1e-4f);
-    struct cdl_tuner tuner = {.dev = t->dev, .mode = CDL_TUNE_OFF, .batch = batch};
+    const bool fp16 = params->precision == CDL_PRECISION_FP16;
+    struct cdl_tuner tuner = {.dev = t->dev, .mode = CDL_TUNE_OFF, .batch = batch, .fp16 = fp16};
     const struct cdl_train_program_params p = {
         .batch = batch,
         .height = t->sight.height,
         .width = t->sight.width,
+        .fp16 = fp16,
+        .averages = params->ema_decay > 0,
+        .recompute = params->recompute,
         .freeze = params->freeze,
         .label_smoothing = params->label_smoothing,
         .momentum = or_default(params->momentum, 0.9f),
         .weight_decay = decay,
         .norm_weight_decay = or_default(params->norm_weight_decay, decay),
+        .clip_grad_norm = params->clip_grad_norm,
         .caps = &t->dev->caps,
         .choose = cdl_tuner_choose,
         .choose_ctx = &tuner,
     };
-    cdl_result r = cdl_train_program_create(&t->program, t->model, &p, &t->dev->log);
-    if (r == CDL_OK)
-        cdl_train_program_log(&t->program, &t->dev->log);
+    const cdl_result r = cdl_train_program_create(out, t->model, &p, &t->dev->log);
     cdl_tuner_finish(&tuner);
+    if (r == CDL_OK && tuner.result != CDL_OK)
+        cdl_train_program_destroy(out);
     return tuner.result != CDL_OK ? tuner.result : r;
 }
 
 static cdl_result create_pipelines(struct cdl_trainer *t) {
     const int count = t->program.num_steps;
-    const struct cdl_program preprocess = cdl_fixed_program(CDL_PREPROCESS, false),
-                             import = cdl_fixed_program(CDL_IMPORT, false);
+    const struct cdl_program preprocess = cdl_fixed_program(CDL_PREPROCESS, t->program.fp16),
+                             import = cdl_fixed_program(CDL_IMPORT, t->program.fp16);
     struct cdl_program *programs = malloc((size_t)count * sizeof *programs);
     t->pipelines = calloc((size_t)count, sizeof *t->pipelines);
     if (!programs || !t->pipelines) {
@@ -111,15 +124,33 @@ error:
     return r;
 }
 
+// The largest batch whose step takes at most `room` bytes beside the parameters, below the one that was asked for.
+static int largest_batch(const struct cdl_trainer *t, const struct cdl_trainer_params *params, uint64_t room) {
+    int fits = 0, over = t->program.batch;
+    while (over - fits > 1) {
+        const int batch = (fits + over) / 2;
+        struct cdl_train_program trial;
+        const bool made = make_program(t, params, batch, &trial) == CDL_OK;
+        if (made && trial.arena_bytes <= room)
+            fits = batch;
+        else
+            over = batch;
+        if (made)
+            cdl_train_program_destroy(&trial);
+    }
+    return fits;
+}
+
 // Whether the device has the memory; else how large a batch may be.
-static cdl_result check_memory(const struct cdl_trainer *t, size_t parameters) {
+static cdl_result check_memory(const struct cdl_trainer *t, const struct cdl_trainer_params *params,
+                               size_t parameters) {
     const struct cdl_device_info *info = &t->dev->info;
     const uint64_t arena = t->program.arena_bytes, whole = info->free_bytes ? info->free_bytes : info->memory_bytes;
     const uint64_t left = whole > parameters ? whole - parameters : 0;
     const uint64_t room = left < t->dev->max_allocation ? left : t->dev->max_allocation;
     if (arena <= room)
         return CDL_OK;
-    const int fits = (int)((double)t->program.batch * (double)room / (double)arena);
+    const int fits = largest_batch(t, params, room);
     if (fits == 0)
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM,
                         "%s: a step of one picture does not fit into its %llu MB; use a smaller input size or network",
@@ -131,27 +162,31 @@ static cdl_result check_memory(const struct cdl_trainer *t, size_t parameters) {
         info->name, t->program.batch, (unsigned long long)arena >> 20, (unsigned long long)room >> 20, fits);
 }
 
-static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
+static cdl_result create_memory(struct cdl_trainer *t, const struct cdl_trainer_params *params) {
     struct cdl_device *dev = t->dev;
     const struct cdl_train_program *p = &t->program;
     const size_t tensor = (size_t)t->sight.width * (size_t)t->sight.height * 12;
-    const size_t learned = p->parameters.trainable * sizeof(float);
+    const size_t learned = p->parameters.trainable * sizeof(float), all = p->parameters.size * sizeof(float);
+    const size_t lasting = all + 2 * learned + (t->ema_decay > 0 ? all : 0);
     t->jobs_at = p->input_bytes;
     t->pixels_at = t->jobs_at + cdl_align_up((size_t)p->batch * sizeof(struct preprocess_job), 256);
-    staging = staging ? staging : DEFAULT_STAGING;
+    const size_t staging = params->staging_bytes ? params->staging_bytes : DEFAULT_STAGING;
     t->staging_bytes = staging > t->pixels_at + tensor ? staging : t->pixels_at + tensor;
     cdl_logf(&dev->log, CDL_LOG_INFO,
              "a step of %d pictures takes %zu MB of device memory: %zu of activations and "
              "gradients, %zu of parameters",
-             p->batch, (p->arena_bytes + p->parameters.size * sizeof(float) + 2 * learned) >> 20, p->arena_bytes >> 20,
-             (p->parameters.size * sizeof(float) + 2 * learned) >> 20);
-    cdl_result r = check_memory(t, p->parameters.size * sizeof(float) + 2 * learned);
+             p->batch, (p->arena_bytes + lasting) >> 20, p->arena_bytes >> 20, lasting >> 20);
+    cdl_result r = check_memory(t, params, lasting);
     if (r == CDL_OK)
-        r = cdl_buffer_create(&t->parameters, dev, p->parameters.size * sizeof(float), CDL_MEMORY_DEVICE, "parameters");
+        r = cdl_buffer_create(&t->parameters, dev, all, CDL_MEMORY_DEVICE, "parameters");
+    if (r == CDL_OK && t->ema_decay > 0)
+        r = cdl_buffer_create(&t->averages, dev, all, CDL_MEMORY_DEVICE, "averaged parameters");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->momentum, dev, learned, CDL_MEMORY_DEVICE, "momentum");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->gradients, dev, learned, CDL_MEMORY_DEVICE, "gradients");
+    if (r == CDL_OK)
+        r = cdl_buffer_create(&t->scaling, dev, sizeof(struct cdl_train_scaling), CDL_MEMORY_DEVICE, "the loss scale");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->arena, dev, p->arena_bytes, CDL_MEMORY_DEVICE, "activations of a training step");
     if (r == CDL_OK)
@@ -167,18 +202,23 @@ static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
     return r;
 }
 
-// The weights, and zeros for momentum and gradients: those of padding are never written otherwise.
+// The weights, the loss scale, and zeros for momentum and gradients: those of padding are never written otherwise.
 static cdl_result fill_memory(struct cdl_trainer *t) {
     const size_t count = t->program.parameters.size;
+    const struct cdl_train_scaling scaling = {.scale = t->program.fp16 ? FIRST_LOSS_SCALE : 1};
     float *values = calloc(count, sizeof *values);
     if (!values)
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory for %zu weights", count);
     cdl_result r = cdl_train_upload(t, &t->momentum, values, (size_t)t->momentum.size);
     if (r == CDL_OK)
         r = cdl_train_upload(t, &t->gradients, values, (size_t)t->gradients.size);
+    if (r == CDL_OK)
+        r = cdl_train_upload(t, &t->scaling, &scaling, sizeof scaling);
     cdl_parameters_read(&t->program.parameters, values);
     if (r == CDL_OK)
         r = cdl_train_upload(t, &t->parameters, values, count * sizeof *values);
+    if (r == CDL_OK && t->averages.size)
+        r = cdl_train_upload(t, &t->averages, values, count * sizeof *values);
     free(values);
     return r;
 }
@@ -205,12 +245,14 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
     r = cdl_network_copy(&t->model, model, &change, &dev->log);
     if (r == CDL_OK) {
         settle(t, &p);
-        r = make_program(t, &p);
+        r = make_program(t, &p, p.batch ? p.batch : DEFAULT_BATCH, &t->program);
     }
+    if (r == CDL_OK)
+        cdl_train_program_log(&t->program, &dev->log);
     if (r == CDL_OK)
         r = create_pipelines(t);
     if (r == CDL_OK)
-        r = create_memory(t, p.staging_bytes);
+        r = create_memory(t, &p);
     if (r == CDL_OK && p.timings)
         r = cdl_train_timings_create(t);
     if (r == CDL_OK)
@@ -240,7 +282,8 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
     if (t->pool)
         dev->vkd.DestroyCommandPool(dev->handle, t->pool, dev->allocator);
     cdl_once_destroy(&t->once);
-    struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->arena, &t->bounce};
+    struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->scaling,
+                                    &t->averages,   &t->arena,    &t->bounce};
     for (size_t i = 0; i < CDL_COUNT(buffers); i++)
         cdl_buffer_destroy(buffers[i], dev);
     cdl_train_program_destroy(&t->program);
@@ -259,7 +302,7 @@ void cdl_trainer_get_info(const cdl_trainer *t, struct cdl_trainer_info *out) {
         .height = t->sight.height,
         .num_classes = t->program.graph.num_classes,
         .step = t->step,
-        .parameter_bytes = t->parameters.size + t->momentum.size + t->gradients.size,
+        .parameter_bytes = t->parameters.size + t->momentum.size + t->gradients.size + t->averages.size,
         .activation_bytes = t->arena.size,
         .staging_bytes = CDL_TRAIN_SLOTS * t->staging_bytes,
         .num_dispatches = t->program.num_steps,

@@ -11,12 +11,12 @@
 #include "vulkan/one_shot.h"
 #include "vulkan/upload.h"
 
-enum { CDL_TRAIN_SLOTS = 2 };
+enum { CDL_TRAIN_SLOTS = 2, CDL_READBACK_SCALING = 16 };
 
 // One step in flight.
 struct cdl_train_slot {
     struct cdl_upload *staging; // the room CDL_ROOM_INPUT, the job table, then coefficients and pixels
-    struct cdl_buffer readback; // float[2]: mean loss, how many are right
+    struct cdl_buffer readback; // float[2]: mean loss, how many are right; at CDL_READBACK_SCALING cdl_train_scaling
     VkCommandBuffer preprocess, network;
     VkFence done;        // of the last submission
     VkQueryPool queries; // with timings: before the first dispatch, and behind each
@@ -34,7 +34,11 @@ struct cdl_trainer {
     cdl_interpolation interpolation;
     VkPipeline *pipelines; // [program.num_steps]
     VkPipeline preprocess, import;
-    struct cdl_buffer parameters, momentum, gradients, arena;
+    struct cdl_buffer parameters, momentum, gradients, scaling, arena;
+    struct cdl_buffer averages; // size 0: none are kept
+    float ema_decay;
+    int ema_steps, ema_warmup;
+    uint64_t averaged;        // how often the averages were moved since they began
     struct cdl_buffer bounce; // on the way back to the host
     struct cdl_once once;
     VkCommandPool pool;

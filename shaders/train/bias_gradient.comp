@@ -15,7 +15,7 @@ void main() {
         return;
     vec4 sum = vec4(0);
     for (int i = t; i < p.pixels; i += 64)
-        sum += unpack4(Storage4(p.gradient).v[i * p.c4 + block]);
+        sum += unpack_gradient4(Storage4(p.gradient).v[i * p.c4 + block]);
     sums[t] = sum;
     for (int reach = 32; reach > 0; reach /= 2) {
         barrier();

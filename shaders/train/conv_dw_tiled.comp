@@ -52,7 +52,7 @@ void main() {
             const int pixel = m + k / TILE_O4, block = o0 + k % TILE_O4;
             vec4 g = vec4(0);
             if (pixel < end && block < p.dst_c4)
-                g = unpack4(Storage4(p.gradient).v[pixel * p.dst_c4 + block]);
+                g = unpack_gradient4(Storage4(p.gradient).v[pixel * p.dst_c4 + block]);
             staged_gradient[k] = g;
         }
         barrier();

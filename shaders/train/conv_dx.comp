@@ -37,7 +37,7 @@ void main() {
     [[unroll]] for (int i = 0; i < PIXELS; i++) {
         sum[i] = vec4(0);
         if (ADD != 0 && x0 + i * STRIDE < p.src_w)
-            sum[i] = unpack4(Storage4(p.added).v[at + i * STRIDE * p.src_c4]);
+            sum[i] = unpack_gradient4(Storage4(p.added).v[at + i * STRIDE * p.src_c4]);
     }
     for (int ky = (y + PADDING) % STRIDE; ky < KERNEL_H && ky <= y + PADDING; ky += STRIDE) {
         const int gy = (y + PADDING - ky) / STRIDE;
@@ -54,7 +54,7 @@ void main() {
                 const vec4 w2 = unpack4(Storage4(p.weights).v[w + 16]), w3 = unpack4(Storage4(p.weights).v[w + 24]);
                 [[unroll]] for (int i = 0; i < PIXELS; i++) {
                     const int x = clamp(gx + i, 0, p.dst_w - 1); // read in any case: a branch costs more
-                    vec4 g = unpack4(Storage4(p.gradient).v[from + x * p.dst_c4 + s]);
+                    vec4 g = unpack_gradient4(Storage4(p.gradient).v[from + x * p.dst_c4 + s]);
                     g = x == gx + i ? g : vec4(0);
                     sum[i] += g.x * w0 + g.y * w1 + g.z * w2 + g.w * w3;
                 }

@@ -20,10 +20,11 @@ void main() {
     const int y = index % p.src_h, n = index / p.src_h;
     if (n >= p.images)
         return;
+    const int from = ((n * p.dst_h + y / STRIDE) * p.dst_w + x / STRIDE) * p.src_c4 + block;
     vec4 v = vec4(0);
     if (y % STRIDE == 0 && x % STRIDE == 0)
-        v = unpack4(Storage4(p.gradient).v[((n * p.dst_h + y / STRIDE) * p.dst_w + x / STRIDE) * p.src_c4 + block]);
+        v = unpack_gradient4(Storage4(p.gradient).v[from]);
     if (ADD != 0)
-        v += unpack4(Storage4(p.added).v[at]);
+        v += unpack_gradient4(Storage4(p.added).v[at]);
     Storage4(p.src_gradient).v[at] = pack4(v);
 }

@@ -25,7 +25,7 @@ void main() {
         const int from = ((n * p.dst_h + dy) * p.dst_w + dx) * p.c4 + block;
         const uint here = uint((y - dy * STRIDE) * KERNEL + x - dx * STRIDE), where = Uints(p.positions).v[from];
         const uvec4 positions = uvec4(where & 255, where >> 8 & 255, where >> 16 & 255, where >> 24);
-        sum += mix(vec4(0), unpack4(Storage4(p.gradient).v[from]), equal(positions, uvec4(here)));
+        sum += mix(vec4(0), unpack_gradient4(Storage4(p.gradient).v[from]), equal(positions, uvec4(here)));
     }
     Storage4(p.src_gradient).v[at] = pack4(sum);
 }

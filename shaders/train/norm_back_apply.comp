@@ -27,7 +27,7 @@ void main() {
     }
     for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
         const int at = pixel * p.c4 + block;
-        vec4 g = unpack4(Storage4(p.gradient).v[at]);
+        vec4 g = unpack_gradient4(Storage4(p.gradient).v[at]);
         if (RELU != 0)
             g = mix(vec4(0), g, greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
         if (FROZEN == 0)

@@ -21,7 +21,7 @@ void main() {
     vec4 sum = vec4(0), product = vec4(0);
     for (int i = first; i < end; i++) {
         const int at = i * p.c4 + block;
-        vec4 g = unpack4(Storage4(p.gradient).v[at]);
+        vec4 g = unpack_gradient4(Storage4(p.gradient).v[at]);
         if (RELU != 0)
             g = mix(vec4(0), g, greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
         if (WRITE_MASKED != 0)

@@ -105,9 +105,10 @@ class Learning(Case):
 
 class GoingOn(Case):
     def test_resume_is_exact(self):
-        self.train("whole", "--log-every", "1")
-        self.train("parts", "--log-every", "1", "--epochs", "1")
-        self.train("parts", "--log-every", "1", "--resume")
+        options = ["--log-every", "1", "--precision", "fp16", "--clip-grad-norm", "2"]
+        self.train("whole", *options)
+        self.train("parts", *options, "--checkpoint-stages", "--epochs", "1")  # which changes nothing either
+        self.train("parts", *options, "--checkpoint-stages", "--resume")
         self.same_weights("whole", "parts")
         self.assertEqual(self.timeless(self.log("whole")), self.timeless(self.log("parts")))
 
@@ -179,6 +180,10 @@ class Mistakes(Case):
         self.train("out", "--epochs", "1")
         self.refused_for(["holds a training", "--resume"], "--out", self.path("out"), self.path("train"), self.path("val"))
         self.refused_for(["--batch 8"], "--batch", "4", "--resume", "--out", self.path("out"), self.path("train"), self.path("val"))
+        self.refused_for(["precision fp32"], "--batch", "8", "--precision", "fp16", "--resume", "--out", self.path("out"),
+                         self.path("train"), self.path("val"))
+        self.refused_for(["without averages"], "--batch", "8", "--ema", "0.999", "--resume", "--out", self.path("out"),
+                         self.path("train"), self.path("val"))
         self.refused_for(["another network"], "--batch", "8", "--freeze", "stem", "--resume", "--out", self.path("out"),
                          self.path("train"), self.path("val"))
 

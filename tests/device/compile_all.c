@@ -9,6 +9,7 @@
 #include "graph/resnet.h"
 #include "support/op_instance.h"
 #include "support/device_batch.h"
+#include "train/program.h"
 
 static struct {
     struct cdl_program *done; // what was compiled already
@@ -98,7 +99,23 @@ static void compile_around(struct cdl_device *dev) {
         }
 }
 
-// Every legal kernel of every layer, folded and not, in both storage types: what a tuner may try.
+// The kernels of a training step in both precisions, those of inference as rank has them.
+static bool compile_training(struct cdl_device *dev, const cdl_model *model, const cdl_log *log) {
+    bool ok = true;
+    for (int fp16 = 0; ok && fp16 < 2; fp16++) {
+        struct cdl_train_program p;
+        const struct cdl_train_program_params params = {
+            .batch = 32, .height = 224, .width = 224, .fp16 = fp16, .averages = true, .caps = &dev->caps};
+        ok = cdl_train_program_create(&p, model, &params, log) == CDL_OK;
+        for (int i = 0; ok && i < p.num_steps; i++)
+            compile(dev, &p.steps[i].kernel.program);
+        if (ok)
+            cdl_train_program_destroy(&p);
+    }
+    return ok;
+}
+
+// Every legal kernel of every layer, folded and not, in both storage types: what a tuner may try; and training's.
 static bool compile_network(struct cdl_device *dev, const char *arch) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     const cdl_log log = {on_log, NULL, CDL_LOG_WARN};
@@ -121,6 +138,7 @@ static bool compile_network(struct cdl_device *dev, const char *arch) {
         if (ok)
             cdl_graph_destroy(&g);
     }
+    ok = ok && compile_training(dev, model, &log);
     cdl_model_destroy(&model);
     return ok;
 }

@@ -1,4 +1,5 @@
-// shader_stats.c - what the current device's compiler makes of every kernel that ResNeXt's layers may use.
+// shader_stats.c - what the current device's compiler makes of every kernel that ResNeXt's layers may use, and of
+// those that train it.
 //
 //   shader_stats [PART]    only kernels whose name contains PART
 //
@@ -12,6 +13,7 @@
 
 #include "graph/resnet.h"
 #include "session/session.h"
+#include "train/program.h"
 
 enum { MAX_PIPELINES = 2048, NUM_COLUMNS = 6 };
 
@@ -164,6 +166,26 @@ static cdl_result add_network(struct cdl_device *dev, const char *architecture, 
     return r;
 }
 
+// What a training step of the network runs beside those.
+static cdl_result add_training(struct cdl_device *dev, const char *architecture, bool fp16, const char *only) {
+    cdl_model *model = NULL;
+    struct cdl_train_program p;
+    const cdl_log log = {on_log, NULL, CDL_LOG_ERR};
+    const struct cdl_train_program_params params = {
+        .batch = 32, .height = 224, .width = 224, .fp16 = fp16, .averages = true, .caps = &dev->caps};
+    cdl_result r = cdl_model_random(&model, architecture, 1, NULL);
+    if (r == CDL_OK && (r = cdl_train_program_create(&p, model, &params, &log)) == CDL_OK) {
+        for (int i = 0; i < p.num_steps; i++) {
+            char layer[128];
+            cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, cdl_train_step_name(&p, i));
+            add(dev, &p.steps[i].kernel.program, layer, only);
+        }
+        cdl_train_program_destroy(&p);
+    }
+    cdl_model_destroy(&model);
+    return r;
+}
+
 static int by_kernel(const void *a, const void *b) {
     const struct row *x = a, *y = b;
     const int names = strcmp(x->kernel, y->kernel);
@@ -200,7 +222,9 @@ int main(int argc, char **argv) {
     dev->capture_statistics = true;
     for (int fp16 = 0; fp16 < 2 && ok; fp16++)
         ok = add_network(dev, "resnext50_32x4d", fp16, argc > 1 ? argv[1] : NULL) == CDL_OK &&
-             add_network(dev, "resnext101_32x8d", fp16, argc > 1 ? argv[1] : NULL) == CDL_OK;
+             add_network(dev, "resnext101_32x8d", fp16, argc > 1 ? argv[1] : NULL) == CDL_OK &&
+             add_training(dev, "resnext50_32x4d", fp16, argc > 1 ? argv[1] : NULL) == CDL_OK &&
+             add_training(dev, "resnext101_32x8d", fp16, argc > 1 ? argv[1] : NULL) == CDL_OK;
     qsort(rows, (size_t)num_rows, sizeof *rows, by_kernel);
     printf("| kernel | first layer |");
     for (int c = 0; c < NUM_COLUMNS; c++)

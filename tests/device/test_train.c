@@ -18,8 +18,8 @@ static const char *const networks[] = {"basic_7x7",     "basic_3x3",       "bott
                                        "basic_bias",    "bottleneck_bias", "option_a",       "option_a_end",
                                        "option_a_wide"};
 
-// Of a tensor's largest gradient.
-static const double tolerance = 1e-4;
+// Of a tensor's largest gradient; in mixed precision.
+static const double tolerance = 1e-4, mixed_tolerance = 2e-2;
 
 // ---- pictures as make_gradients.py has them
 
@@ -73,10 +73,10 @@ struct golden {
     size_t size;
 };
 
-static struct golden load_golden(const char *network) {
+static struct golden load_golden(const char *network, bool mixed) {
     struct golden g = {0};
     char path[512];
-    snprintf(path, sizeof path, "%s/gradients/%s.safetensors", CDL_GOLDEN_DIR, network);
+    snprintf(path, sizeof path, "%s/gradients/%s%s.safetensors", CDL_GOLDEN_DIR, mixed ? "mixed/" : "", network);
     harness_expect_ok(cdl_file_map(&g.data, &g.size, path, &harness_shared_log), path);
     harness_expect_ok(cdl_parse_safetensors(&g.list, g.data, g.size, path, &harness_shared_log), path);
     return g;
@@ -108,21 +108,71 @@ static double difference(const struct golden *g, const char *name, const float *
     return worst / largest;
 }
 
+// A bias before a batch norm has no effect, or little: what its gradient is off by is measured by its weight's.
+static double floor_of(const struct golden *g, const char *name) {
+    char weight[128];
+    const size_t length = strlen(name) - strlen(".bias");
+    double largest = 0;
+    if (!cdl_ends_with(name, ".bias"))
+        return 0;
+    snprintf(weight, sizeof weight, "%.*s.weight", (int)length, name);
+    const struct cdl_tensor *t = find(g, weight);
+    const int64_t rows = cdl_tensor_rows(t), width = cdl_tensor_row_size(t);
+    float *row = must_alloc((size_t)width, sizeof *row);
+    for (int64_t r = 0; r < rows; r++) {
+        cdl_tensor_read_row(t, r, row);
+        for (int64_t i = 0; i < width; i++)
+            largest = fmax(largest, fabs((double)row[i]));
+    }
+    free(row);
+    return largest;
+}
+
 // A convolution's bias in front of a batch norm has no effect: its gradient is noise around zero, in PyTorch too.
 static bool has_no_effect(const char *name) {
     return cdl_ends_with(name, ".bias") && (strstr(name, "conv") || strstr(name, "downsample.0"));
 }
 
-static double check_step(const char *network) {
-    cdl_trainer *t = make_trainer(network, cdl_trainer_params(.batch = IMAGES, .label_smoothing = 0.1f));
-    struct golden golden = load_golden(network);
+static struct cdl_train_scaling scaling_of(cdl_trainer *t) {
+    struct cdl_train_scaling s;
+    harness_expect_ok(cdl_train_download(t, &t->scaling, &s, sizeof s), "the loss scale");
+    return s;
+}
+
+// Few values near a ReLU's 0, as in the goldens of mixed precision.
+static void move_biases(cdl_trainer *t) {
+    float *values = download(t, &t->parameters);
+    for (int i = 0; i < t->program.parameters.count; i++) {
+        const struct cdl_parameter *p = &t->program.parameters.items[i];
+        const bool bias = p->kind == CDL_PARAMETER_NORM && cdl_ends_with(p->tensor->name, ".bias");
+        for (size_t c = 0; bias && c < p->count; c++)
+            values[p->at + c] += c % 4 == 3 ? -4 : 4;
+    }
+    harness_expect_ok(cdl_train_upload(t, &t->parameters, values, (size_t)t->parameters.size), "biases");
+    free(values);
+}
+
+static double check_step(const char *network, cdl_precision precision) {
+    const bool mixed = precision == CDL_PRECISION_FP16;
+    const double most = mixed ? mixed_tolerance : tolerance;
+    cdl_trainer *t =
+        make_trainer(network, cdl_trainer_params(.batch = IMAGES, .label_smoothing = 0.1f, .precision = precision));
+    struct golden golden = load_golden(network, mixed);
     struct batch batch = make_batch(t);
+    struct cdl_train_scaling scaling = scaling_of(t);
+    if (mixed) {
+        move_biases(t);
+        scaling.scale = 1024;
+        harness_expect_ok(cdl_train_upload(t, &t->scaling, &scaling, sizeof scaling), "the loss scale");
+    }
     harness_expect_ok(cdl_trainer_step(t, batch.pictures, IMAGES, 0, 0.0f), network);
     const struct cdl_train_result result = take(t);
     float *gradients = download(t, &t->gradients), *parameters = download(t, &t->parameters);
+    for (size_t i = 0; i < t->program.parameters.trainable; i++)
+        gradients[i] /= scaling.scale;
     double worst = 0;
     const double loss = difference(&golden, "loss", &result.loss, 0);
-    if (!(loss <= 1e-5))
+    if (!(loss <= (mixed ? 1e-2 : 1e-5)))
         fail_msg("%s: loss %g is off by %g", network, (double)result.loss, loss);
     for (int i = 0; i < t->program.parameters.count; i++) {
         const struct cdl_parameter *p = &t->program.parameters.items[i];
@@ -131,9 +181,9 @@ static double check_step(const char *network) {
             continue;
         const bool running = p->kind == CDL_PARAMETER_RUNNING;
         assert_true(running || p->trainable);
-        const double off =
-            difference(&golden, name, running ? parameters + p->at : gradients + p->at, has_no_effect(name) ? 0.1 : 0);
-        if (!(off <= tolerance))
+        const double floor = mixed ? floor_of(&golden, name) : has_no_effect(name) ? 0.1 : 0;
+        const double off = difference(&golden, name, running ? parameters + p->at : gradients + p->at, floor);
+        if (!(off <= most))
             fail_msg("%s: %s of %s is off by %g of its largest", network, running ? "the value" : "the gradient", name,
                      off);
         worst = fmax(worst, off);
@@ -150,7 +200,13 @@ static double check_step(const char *network) {
 static void one_step_is_pytorchs(void **state) {
     (void)state;
     for (size_t i = 0; i < CDL_COUNT(networks); i++)
-        print_message("%s: off by %.1e at most\n", networks[i], check_step(networks[i]));
+        print_message("%s: off by %.1e at most\n", networks[i], check_step(networks[i], CDL_PRECISION_FP32));
+}
+
+static void one_step_in_mixed_precision_is_pytorchs(void **state) {
+    (void)state;
+    for (size_t i = 0; i < CDL_COUNT(networks); i++)
+        print_message("%s: off by %.1e at most\n", networks[i], check_step(networks[i], CDL_PRECISION_FP16));
 }
 
 // ---- runs
@@ -171,8 +227,13 @@ static float run_steps(cdl_trainer *t, const struct batch *b, int steps) {
 }
 
 static void expect_same(cdl_trainer *a, cdl_trainer *b) {
-    const struct cdl_buffer *pairs[][2] = {{&a->parameters, &b->parameters}, {&a->momentum, &b->momentum}};
+    const struct cdl_buffer *pairs[][2] = {{&a->parameters, &b->parameters},
+                                           {&a->momentum, &b->momentum},
+                                           {&a->scaling, &b->scaling},
+                                           {&a->averages, &b->averages}};
     for (size_t i = 0; i < CDL_COUNT(pairs); i++) {
+        if (!pairs[i][0]->size)
+            continue;
         float *x = download(a, pairs[i][0]), *y = download(b, pairs[i][1]);
         assert_int_equal(pairs[i][0]->size, pairs[i][1]->size);
         assert_memory_equal(x, y, (size_t)pairs[i][0]->size);
@@ -183,16 +244,178 @@ static void expect_same(cdl_trainer *a, cdl_trainer *b) {
 
 static void two_runs_are_alike(void **state) {
     (void)state;
-    cdl_trainer *a = make_trainer("bottleneck_g4", cdl_trainer_params(.batch = IMAGES));
-    cdl_trainer *b = make_trainer("bottleneck_g4", cdl_trainer_params(.batch = IMAGES));
-    struct batch batch = make_batch(a);
-    const float first = run_steps(a, &batch, 1);
-    assert_true(run_steps(a, &batch, 11) < first); // it learns a batch that it sees again and again
-    run_steps(b, &batch, 12);
-    expect_same(a, b);
+    for (int precision = CDL_PRECISION_FP32; precision <= CDL_PRECISION_FP16; precision++) {
+        const struct cdl_trainer_params *params =
+            cdl_trainer_params(.batch = IMAGES, .precision = (cdl_precision)precision);
+        cdl_trainer *a = make_trainer("bottleneck_g4", params), *b = make_trainer("bottleneck_g4", params);
+        struct batch batch = make_batch(a);
+        const float first = run_steps(a, &batch, 1);
+        assert_true(run_steps(a, &batch, 11) < first); // it learns a batch that it sees again and again
+        run_steps(b, &batch, 12);
+        expect_same(a, b);
+        free(batch.pixels);
+        cdl_trainer_destroy(&a);
+        cdl_trainer_destroy(&b);
+    }
+}
+
+// The update as torch.nn.utils.clip_grad_norm_ and torch.optim.SGD have it, from the gradients that the device found.
+static void gradients_are_clipped(void **state) {
+    (void)state;
+    for (int precision = CDL_PRECISION_FP32; precision <= CDL_PRECISION_FP16; precision++) {
+        const float most = 0.25f, rate = 0.5f;
+        cdl_trainer *t =
+            make_trainer("bottleneck_g2", cdl_trainer_params(.batch = IMAGES, .precision = (cdl_precision)precision,
+                                                             .clip_grad_norm = most, .weight_decay = 0.125f));
+        struct batch batch = make_batch(t);
+        const float scale = scaling_of(t).scale;
+        float *before = download(t, &t->parameters);
+        harness_expect_ok(cdl_trainer_step(t, batch.pictures, IMAGES, 0, rate), "step");
+        const struct cdl_train_result result = take(t);
+        float *gradients = download(t, &t->gradients), *after = download(t, &t->parameters);
+        const size_t count = t->program.parameters.trainable;
+        double squares = 0;
+        for (size_t i = 0; i < count; i++)
+            squares += pow((double)gradients[i] / (double)scale, 2);
+        const double norm = sqrt(squares), factor = fmin(1, (double)most / (norm + 1e-6));
+        assert_true(fabs((double)result.gradient_norm - norm) <= 1e-5 * norm);
+        assert_true(norm > (double)most && !result.skipped && result.skipped_steps == 0);
+        for (size_t i = 0; i < count; i++) {
+            const double w = (double)before[i];
+            const double wanted = w - (double)rate * (factor * (double)gradients[i] / (double)scale + 0.125 * w);
+            if (!(fabs((double)after[i] - wanted) <= 1e-6 * (fabs(w) + 1)))
+                fail_msg("parameter %zu became %g, not %g", i, (double)after[i], wanted);
+        }
+        free(before);
+        free(after);
+        free(gradients);
+        free(batch.pixels);
+        cdl_trainer_destroy(&t);
+    }
+}
+
+// A scale at which gradients leave half precision's range: steps change nothing until it has come down. After 2000 good
+// steps it is doubled.
+static void the_loss_scale_follows(void **state) {
+    (void)state;
+    cdl_trainer *t =
+        make_trainer("bottleneck_g4", cdl_trainer_params(.batch = IMAGES, .precision = CDL_PRECISION_FP16));
+    struct batch batch = make_batch(t);
+    struct cdl_train_scaling scaling = scaling_of(t);
+    assert_true(scaling.scale == 65536.0f);
+    scaling.scale = 1073741824.0f;
+    harness_expect_ok(cdl_train_upload(t, &t->scaling, &scaling, sizeof scaling), "upload");
+    float *before = download(t, &t->parameters), *momentum = download(t, &t->momentum);
+    struct cdl_train_result result = {.skipped = true};
+    uint64_t skipped = 0;
+    const size_t learned = t->program.parameters.trainable * sizeof(float);
+    while (true) {
+        harness_expect_ok(cdl_trainer_step(t, batch.pictures, IMAGES, 0, 0.05f), "step");
+        result = take(t);
+        if (!result.skipped)
+            break;
+        assert_int_equal(result.skipped_steps, ++skipped);
+        assert_true(skipped < 30 && isfinite(result.loss));
+        assert_true(result.loss_scale == 1073741824.0f / (float)(UINT64_C(1) << skipped));
+        float *after = download(t, &t->parameters), *then = download(t, &t->momentum);
+        assert_memory_equal(before, after, learned);
+        assert_memory_equal(momentum, then, learned);
+        free(after);
+        free(then);
+    }
+    assert_true(skipped >= 3);
+    assert_true(isfinite(result.gradient_norm) && result.skipped_steps == skipped);
+    float *after = download(t, &t->parameters);
+    assert_int_not_equal(memcmp(before, after, learned), 0);
+    scaling = scaling_of(t);
+    assert_int_equal(scaling.good, 1);
+    scaling.good = 1998;
+    scaling.scale = 1024;
+    harness_expect_ok(cdl_train_upload(t, &t->scaling, &scaling, sizeof scaling), "upload");
+    run_steps(t, &batch, 1);
+    assert_true(scaling_of(t).scale == 1024.0f);
+    run_steps(t, &batch, 1);
+    assert_true(scaling_of(t).scale == 2048.0f && scaling_of(t).good == 0);
+    free(before);
+    free(momentum);
+    free(after);
     free(batch.pixels);
-    cdl_trainer_destroy(&a);
-    cdl_trainer_destroy(&b);
+    cdl_trainer_destroy(&t);
+}
+
+// What lies in a stage is computed again for the way back: less memory, the same bits.
+static void recomputation_changes_nothing(void **state) {
+    (void)state;
+    for (int precision = CDL_PRECISION_FP32; precision <= CDL_PRECISION_FP16; precision++) {
+        struct cdl_trainer_params *params =
+            cdl_trainer_params(.batch = IMAGES, .precision = (cdl_precision)precision, .freeze = "layer1.0");
+        cdl_trainer *a = make_trainer("bottleneck_g2", params);
+        params->recompute = true;
+        cdl_trainer *b = make_trainer("bottleneck_g2", params);
+        struct batch batch = make_batch(a);
+        run_steps(a, &batch, 5);
+        run_steps(b, &batch, 5);
+        expect_same(a, b);
+        assert_true(b->program.arena_bytes < a->program.arena_bytes && b->program.num_steps > a->program.num_steps);
+        free(batch.pixels);
+        cdl_trainer_destroy(&a);
+        cdl_trainer_destroy(&b);
+    }
+}
+
+// Of weights and running statistics, as torchvision's ExponentialMovingAverage with its warm-up has them.
+static void averages_are_kept(void **state) {
+    (void)state;
+    cdl_trainer *t = make_trainer(
+        "basic_3x3", cdl_trainer_params(.batch = IMAGES, .ema_decay = 0.75f, .ema_steps = 2, .ema_warmup = 2));
+    struct batch batch = make_batch(t);
+    const size_t count = t->program.parameters.size;
+    double *wanted = must_alloc(count, sizeof *wanted);
+    int averaged = 0;
+    for (int step = 0; step < 9; step++) {
+        const int epoch = step / 2;
+        harness_expect_ok(cdl_trainer_step(t, batch.pictures, IMAGES, epoch, 0.05f), "step");
+        (void)take(t);
+        float *now = download(t, &t->parameters), *averages = download(t, &t->averages);
+        for (size_t i = 0; i < count && step % 2 == 0; i++)
+            wanted[i] = averaged ? 0.75 * wanted[i] + 0.25 * (double)now[i] : (double)now[i];
+        if (step % 2 == 0)
+            averaged = epoch < 2 ? 0 : averaged + 1;
+        for (size_t i = 0; i < count; i++)
+            assert_true(fabs((double)averages[i] - wanted[i]) <= 1e-5 * (1 + fabs(wanted[i])));
+        free(now);
+        free(averages);
+    }
+    cdl_model *model;
+    harness_expect_ok(cdl_trainer_model(t, &model), "model"); // of the averages
+    const struct cdl_parameter *p = &t->program.parameters.items[0];
+    float *averages = download(t, &t->averages);
+    assert_memory_equal(cdl_model_find(model, p->tensor->name)->data, averages + p->at, p->count * sizeof(float));
+    cdl_model_destroy(&model);
+    free(averages);
+    free(wanted);
+    free(batch.pixels);
+    cdl_trainer_destroy(&t);
+}
+
+static size_t arena_of(int batch) {
+    cdl_trainer *t = make_trainer("basic_3x3", cdl_trainer_params(.batch = batch));
+    const size_t bytes = t->program.arena_bytes;
+    cdl_trainer_destroy(&t);
+    return bytes;
+}
+
+static void too_little_memory_names_the_largest_batch(void **state) {
+    (void)state;
+    cdl_model *model = harness_load("basic_3x3");
+    cdl_trainer *none;
+    const VkDeviceSize most = harness.dev->max_allocation;
+    harness.dev->max_allocation = arena_of(6) - 1;
+    const cdl_result r = cdl_trainer_create(&none, harness.dev, model, cdl_trainer_params(.batch = 64));
+    harness.dev->max_allocation = most;
+    assert_non_null(strstr(harness.last, "a batch of 5 fits"));
+    harness_expect_failure(r, CDL_ERR_NOMEM, "too little memory");
+    cdl_model_destroy(&model);
 }
 
 static void a_saved_state_goes_on(void **state) {
@@ -200,9 +423,14 @@ static void a_saved_state_goes_on(void **state) {
     char folder[] = "test_train_XXXXXX", path[64], note[16];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/state", folder);
-    cdl_trainer *a = make_trainer("basic_7x7", cdl_trainer_params(.batch = IMAGES));
-    cdl_trainer *b = make_trainer("basic_7x7", cdl_trainer_params(.batch = IMAGES));
+    const struct cdl_trainer_params *params =
+        cdl_trainer_params(.batch = IMAGES, .precision = CDL_PRECISION_FP16, .clip_grad_norm = 1, .ema_decay = 0.5f,
+                           .ema_steps = 2);
+    cdl_trainer *a = make_trainer("basic_7x7", params), *b = make_trainer("basic_7x7", params);
     cdl_trainer *other = make_trainer("basic_7x7", cdl_trainer_params(.batch = IMAGES, .freeze = "layer1"));
+    cdl_trainer *fp32 = make_trainer("basic_7x7", cdl_trainer_params(.batch = IMAGES, .ema_decay = 0.5f));
+    cdl_trainer *plain =
+        make_trainer("basic_7x7", cdl_trainer_params(.batch = IMAGES, .precision = CDL_PRECISION_FP16));
     struct batch batch = make_batch(a);
     run_steps(a, &batch, 3);
     harness_expect_ok(cdl_trainer_save_state(a, path, "where I was"), "save");
@@ -213,6 +441,8 @@ static void a_saved_state_goes_on(void **state) {
     expect_same(a, b);
     harness_expect_failure(cdl_trainer_load_state(b, path, note, 4), CDL_ERR_INVALID, "a note that does not fit");
     harness_expect_failure(cdl_trainer_load_state(other, path, NULL, 0), CDL_ERR_FORMAT, "another network's state");
+    harness_expect_failure(cdl_trainer_load_state(fp32, path, NULL, 0), CDL_ERR_FORMAT, "another precision's state");
+    harness_expect_failure(cdl_trainer_load_state(plain, path, NULL, 0), CDL_ERR_FORMAT, "a state with averages");
     harness_expect_failure(cdl_trainer_load_state(b, folder, NULL, 0), CDL_ERR_IO, "a folder");
 
     // Whatever is cut off or changed is noticed, and the trainer stays as it was.
@@ -243,6 +473,8 @@ static void a_saved_state_goes_on(void **state) {
     cdl_trainer_destroy(&a);
     cdl_trainer_destroy(&b);
     cdl_trainer_destroy(&other);
+    cdl_trainer_destroy(&fp32);
+    cdl_trainer_destroy(&plain);
 }
 
 // What lies in a layer's prefix stays as it was, running statistics too; the rest learns.
@@ -392,6 +624,11 @@ static void mistakes_are_refused(void **state) {
         CDL_ERR_INVALID, "all frozen");
     harness_expect_failure(cdl_trainer_create(&none, harness.dev, model, cdl_trainer_params(.batch = -1)),
                            CDL_ERR_INVALID, "a batch");
+    harness_expect_failure(cdl_trainer_create(&none, harness.dev, model, cdl_trainer_params(.clip_grad_norm = -1)),
+                           CDL_ERR_INVALID, "a norm");
+    harness_expect_failure(
+        cdl_trainer_create(&none, harness.dev, model, cdl_trainer_params(.precision = (cdl_precision)3)),
+        CDL_ERR_INVALID, "a precision");
     harness_expect_failure(cdl_trainer_create(&none, harness.dev, NULL, NULL), CDL_ERR_INVALID, "no model");
     harness_expect_failure(cdl_trainer_create(NULL, harness.dev, model, NULL), CDL_ERR_INVALID, "nowhere to put it");
     harness_expect_failure(cdl_trainer_step(t, NULL, 1, 0, 0.1f), CDL_ERR_INVALID, "no pictures");
@@ -457,6 +694,12 @@ static void pictures_are_prepared(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_step_is_pytorchs),
+        cmocka_unit_test(one_step_in_mixed_precision_is_pytorchs),
+        cmocka_unit_test(gradients_are_clipped),
+        cmocka_unit_test(the_loss_scale_follows),
+        cmocka_unit_test(recomputation_changes_nothing),
+        cmocka_unit_test(averages_are_kept),
+        cmocka_unit_test(too_little_memory_names_the_largest_batch),
         cmocka_unit_test(two_runs_are_alike),
         cmocka_unit_test(a_saved_state_goes_on),
         cmocka_unit_test(frozen_layers_stay),

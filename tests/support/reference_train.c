@@ -9,6 +9,7 @@
 struct net {
     const struct train_case *c;
     const double *p; // parameters
+    double *packed;  // the same as convolutions have them
     double *g;       // their gradients; NULL: not wanted
     double **value;  // [graph values]
     double **slope;  // the loss by them
@@ -57,12 +58,12 @@ static void each_product(struct net *n, const struct cdl_op *op, product *visit)
 }
 
 static void multiply(struct net *n, const struct cdl_op *op, size_t from, size_t weight, size_t to) {
-    n->value[op->dst][to] += n->value[op->src][from] * weights(n, op->weight)[weight];
+    n->value[op->dst][to] += n->value[op->src][from] * n->packed[parameter(n, op->weight)->at + weight];
 }
 
 static void multiply_back(struct net *n, const struct cdl_op *op, size_t from, size_t weight, size_t to) {
     const double slope = n->slope[op->dst][to];
-    n->slope[op->src][from] += slope * weights(n, op->weight)[weight];
+    n->slope[op->src][from] += slope * n->packed[parameter(n, op->weight)->at + weight];
     gradient(n, op->weight)[weight] += slope * n->value[op->src][from];
 }
 
@@ -197,12 +198,23 @@ static void step(struct net *n, const struct cdl_op *op, bool back) {
     }
 }
 
+static void round_to_halves(double *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        values[i] = (double)cdl_f16_to_f32(cdl_f32_to_f16((float)values[i]));
+}
+
 double reference_train(const struct train_case *c, const double *parameters, double *gradients, double *kink) {
     const struct cdl_graph *g = c->graph;
     struct net n = {.c = c, .p = parameters, .g = gradients, .kink = INFINITY};
     const size_t values = (size_t)g->num_values;
     n.value = calloc(values, sizeof *n.value);
     n.slope = calloc(values, sizeof *n.slope);
+    n.packed = calloc(c->parameters->size, sizeof *n.packed);
+    if (!n.packed)
+        abort(); // a test without memory
+    memcpy(n.packed, parameters, c->parameters->size * sizeof *n.packed);
+    if (c->fp16)
+        round_to_halves(n.packed, c->parameters->size);
     for (int v = 0; n.value && n.slope && v < g->num_values; v++) {
         n.value[v] = calloc(count_of(&n, v), sizeof(double));
         n.slope[v] = calloc(count_of(&n, v), sizeof(double));
@@ -210,8 +222,14 @@ double reference_train(const struct train_case *c, const double *parameters, dou
             abort(); // a test without memory
     }
     memcpy(n.value[0], c->input, count_of(&n, 0) * sizeof(double));
-    for (int i = 0; i < g->num_ops; i++)
+    for (int i = 0; i < g->num_ops; i++) {
+        const int dst = g->ops[i].dst;
+        if (c->fp16 && i == 0)
+            round_to_halves(n.value[0], count_of(&n, 0));
         step(&n, &g->ops[i], false);
+        if (c->fp16 && !g->values[dst].fp32)
+            round_to_halves(n.value[dst], count_of(&n, dst));
+    }
     const double result = loss(&n);
     if (gradients)
         memset(gradients, 0, c->parameters->size * sizeof *gradients);
@@ -223,6 +241,7 @@ double reference_train(const struct train_case *c, const double *parameters, dou
     }
     free(n.value);
     free(n.slope);
+    free(n.packed);
     if (kink)
         *kink = n.kink;
     return result;

@@ -13,6 +13,7 @@ struct train_case {
     const double *input; // [images][height][width][channels]
     const int *labels;   // [images]
     double smoothing;
+    bool fp16; // values and convolutions' weights rounded to halves, where training in mixed precision stores them so
 };
 
 // The mean loss with these parameters, [parameters->size]. gradients: as many, or NULL. *kink: how near a ReLU came to

@@ -81,14 +81,11 @@ static cdl_result open_run(struct training_run *t, struct bench_row *row, const 
     row->width = o->width ? o->width : model->input_width;
     row->height = o->height ? o->height : model->input_height;
     row->precision = row->precision == CDL_PRECISION_AUTO ? CDL_PRECISION_FP32 : row->precision;
-    if (row->precision != CDL_PRECISION_FP32) {
-        snprintf(t->reason, sizeof t->reason, "training in fp16");
-        return CDL_ERR_UNSUPPORTED;
-    }
     const size_t plane = (size_t)row->width * (size_t)row->height * 16;
     cdl_result r = cdl_trainer_create(&t->trainer, target->device, target->model->model,
                                       cdl_trainer_params(.batch = row->batch, .width = row->width,
-                                                         .height = row->height, .timings = timings,
+                                                         .height = row->height, .precision = row->precision,
+                                                         .recompute = o->checkpoint_stages, .timings = timings,
                                                          .staging_bytes = (size_t)row->batch * (plane + 65536)));
     if (r != CDL_OK)
         return r;

@@ -57,8 +57,8 @@ static void drop(struct epoch *e) {
 
 enum exit_status training_diverged(const struct training *t) {
     complain(
-        "training has diverged in epoch %d: the loss or a weight is no number. A lower --lr than %g may help; %s keeps "
-        "what it had before this epoch",
+        "training has diverged in epoch %d: the loss, a gradient or a weight is no number. A lower --lr than %g may "
+        "help; %s keeps what it had before this epoch",
         t->at.epoch + 1, t->recipe.lr, t->folder);
     return EXIT_SOME_FAILED;
 }
@@ -78,7 +78,8 @@ static enum exit_status take_results(struct epoch *e, uint64_t steps, uint64_t b
         t->at.loss += (double)result.loss * result.images;
         const double seconds = (now_ms() - e->began) / 1e3;
         const double rate = seconds > 0 ? (double)(t->at.images - e->images_before) / seconds : 0;
-        if (!isfinite(result.loss)) {
+        // Mixed precision may skip a step now and then; not without a scale that had to come down.
+        if (!isfinite(result.loss) || (result.skipped && result.loss_scale <= 1)) {
             progress_clear(&e->progress);
             return training_diverged(t);
         }

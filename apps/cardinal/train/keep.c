@@ -130,8 +130,13 @@ static void write_line(struct training *t, json_t *line) {
 void log_step(struct training *t, const struct cdl_train_result *result, double lr, double images_per_s) {
     if (!t->options->log_every || result->step % (uint64_t)t->options->log_every)
         return;
-    write_line(t, json_pack("{s:i, s:I, s:f, s:f, s:f}", "epoch", t->at.epoch + 1, "step", (json_int_t)result->step,
-                            "loss", (double)result->loss, "lr", lr, "images_per_s", images_per_s));
+    json_t *line = json_pack("{s:i, s:I, s:f, s:f, s:f}", "epoch", t->at.epoch + 1, "step", (json_int_t)result->step,
+                             "loss", (double)result->loss, "lr", lr, "images_per_s", images_per_s);
+    if (t->options->precision == CDL_PRECISION_FP16) {
+        json_object_set_new(line, "loss_scale", json_real((double)result->loss_scale));
+        json_object_set_new(line, "skipped_steps", json_integer((json_int_t)result->skipped_steps));
+    }
+    write_line(t, line);
 }
 
 void log_epoch(struct training *t, double lr, const struct judgement *j, double seconds) {

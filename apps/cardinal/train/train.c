@@ -1,10 +1,12 @@
 // train.c - cardinal train: learn to classify, or to classify other things, from folders of pictures.
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "system/interrupt.h"
 #include "train/training.h"
 
+enum { EMA_STEPS = 32 };   // torchvision's --model-ema-steps
 enum { SMALL_INPUT = 64 }; // pixels: up to here pictures are shifted rather than cropped
 
 static bool check_options(const struct options *o) {
@@ -31,6 +33,16 @@ static float rate_of(const struct decimal *given) {
     return !given->given ? 0 : given->value > 0 ? (float)given->value : -1;
 }
 
+// torchvision's references/classification/train.py: the decay is that of an average over a training, however many steps
+// one has.
+static float decay_of_averages(const struct training *t) {
+    const struct decimal *ema = &t->options->ema;
+    const double share = (1 - ema->value) * t->recipe.batch * EMA_STEPS / t->recipe.epochs;
+    if (!ema->given || ema->value >= 1)
+        return 0;
+    return share < 1 ? (float)(1 - share) : FLT_MIN; // which takes all of the weights
+}
+
 static enum exit_status open_trainer(struct training *t) {
     const struct options *o = t->options;
     const struct cdl_model_info *m = &t->model.info;
@@ -45,7 +57,9 @@ static enum exit_status open_trainer(struct training *t) {
                            .momentum = rate_of(&o->momentum), .weight_decay = rate_of(&o->weight_decay),
                            .norm_weight_decay = rate_of(&o->norm_weight_decay),
                            .label_smoothing = (float)o->label_smoothing.value, .freeze = o->freeze,
-                           .num_classes = classes,
+                           .precision = o->precision, .clip_grad_norm = (float)o->clip_grad_norm.value,
+                           .ema_decay = decay_of_averages(t), .ema_steps = EMA_STEPS, .ema_warmup = t->recipe.warmup,
+                           .recompute = o->checkpoint_stages, .num_classes = classes,
                            .labels = keep_labels ? NULL : (const char *const *)t->train.classes.names,
                            .initialise = o->arch != NULL));
     if (r != CDL_OK)

@@ -1,6 +1,6 @@
 // cdl_train.h - train and fine-tune classifiers on any Vulkan GPU, by torchvision's reference recipe: SGD with momentum
-// and weight decay, batch norm with the batch's statistics, softmax cross-entropy. What holds for every function of
-// cdl.h holds here.
+// and weight decay, batch norm with the batch's statistics, softmax cross-entropy; in 32 bits or in mixed precision.
+// What holds for every function of cdl.h holds here.
 //
 // Training is deterministic: the same pictures in the same order on the same device and driver give the same weights,
 // to the bit; also when it was interrupted, saved and loaded.
@@ -42,6 +42,19 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
     const char *const *labels; // [num_classes or the model's]; NULL: the model's own, none where the number differs
     bool initialise;           // all weights begin anew, as torchvision's do, rather than with the model's
     size_t staging_bytes;      // pixels under way to the device, twice; 0: 64 MiB. One picture's crop must fit.
+    // FP16 is mixed precision: activations, their gradients and a copy of the weights in 16 bits; sums, statistics,
+    // gradients of weights and the weights themselves in 32, and a loss scale that follows what happens, as PyTorch's
+    // GradScaler does. FP32, and AUTO: all in 32 bits.
+    cdl_precision precision;
+    float clip_grad_norm; // the most that the norm of all gradients may be: longer ones are shortened; 0: anything
+    // An exponential moving average of all weights and running statistics, which takes 1 - ema_decay of them every
+    // ema_steps steps: torchvision's model-ema, by the decay that it adjusts. 0: none; below 1
+    float ema_decay;
+    int ema_steps;  // 0: 32
+    int ema_warmup; // epochs, in which the average is the weights themselves as they last were
+    // Less memory for more time: of each stage of the network only the result is kept, and what lies in it is computed
+    // again on the way back. The same results, to the bit.
+    bool recompute;
     bool timings; // time every dispatch, for cdl_trainer_timings; keeps them apart, so that a step is slower
 };
 #ifndef __cplusplus
@@ -51,7 +64,7 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
 #endif
 
 // Plans, allocates all memory and records; blocks; submits. The model may be destroyed afterwards. CDL_ERR_NOMEM names
-// what a step of this batch needs.
+// what a step of this batch needs, and the largest batch that fits.
 CDL_API cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *model,
                                       const struct cdl_trainer_params *params);
 CDL_API void cdl_trainer_destroy(cdl_trainer **trainer); // waits for its steps; before its device
@@ -72,17 +85,23 @@ struct cdl_train_result { // of one step
     int images;           // of the step
     int correct;          // of these, whose label had the largest logit, before the update
     float loss;           // their mean; not finite: training has diverged
+    float gradient_norm;  // of the gradients of all that learns, as one vector, before it was clipped
+    // A gradient was no finite number, so that the weights and their momentum stayed as they were; and of how many
+    // steps this is true since the weights were new.
+    bool skipped;
+    uint64_t skipped_steps;
+    float loss_scale; // of the next step: what the loss is multiplied with on the way back
 };
 // The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
 // CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
 CDL_API cdl_result cdl_trainer_result(cdl_trainer *trainer, bool wait, struct cdl_train_result *out);
 
-// A new model of the weights as they are now, to be destroyed by the caller: for a session, which validates, or for
-// cdl_model_save. Waits for the steps; allocates host memory.
+// A new model of the weights as they are now, or of their averages where these are kept; to be destroyed by the caller:
+// for a session, which validates, or for cdl_model_save. Waits for the steps; allocates host memory.
 CDL_API cdl_result cdl_trainer_model(cdl_trainer *trainer, cdl_model **out);
 
-// Writes all that the next step depends on: weights, momentum, running statistics, the number of steps; and `note`, a
-// text of the caller's, NULL for none. The file appears whole or not at all. Waits for the steps.
+// Writes all that the next step depends on: weights, momentum, running statistics, averages, loss scale, the number of
+// steps; and `note`, a text of the caller's, NULL for none. The file appears whole or not at all. Waits for the steps.
 CDL_API cdl_result cdl_trainer_save_state(cdl_trainer *trainer, const char *path, const char *note);
 // Goes on from a file that a trainer of the same network wrote: the next steps give what they would have given there.
 // note[note_size]: the caller's text; CDL_ERR_FORMAT when the file is damaged, of another network or of another format,
@@ -112,7 +131,7 @@ struct cdl_trainer_info {                     // what a trainer is and holds
     int batch, width, height, num_classes;    // as parameters, defaults filled in
     uint64_t step;                            // steps so far
     uint64_t num_parameters, num_trainable;   // as PyTorch counts, without running statistics
-    uint64_t parameter_bytes;                 // of device memory: weights, momentum, gradients
+    uint64_t parameter_bytes;                 // of device memory: weights, momentum, gradients, averages
     uint64_t activation_bytes, staging_bytes; // of device memory: values of a step; pixels, in both slots
     int num_dispatches;                       // of a step
 };
