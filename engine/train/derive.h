@@ -1,4 +1,4 @@
-// derive.h - how a program is made: forward.c and backward.c add its steps, order.c finds lifetimes and barriers.
+// derive.h - how a program is made: forward.c, backward.c and update.c add its steps, order.c finds lifetimes and barriers.
 #ifndef CDL_TRAIN_DERIVE_H_
 #define CDL_TRAIN_DERIVE_H_
 
@@ -24,6 +24,7 @@ int cdl_derive_like(struct cdl_derivation *d, int graph_value);
 // A tensor's parameters, or their gradient, as a value of its own; -1: there is none, or it does not learn.
 int cdl_derive_parameter(struct cdl_derivation *d, const struct cdl_tensor *tensor);
 int cdl_derive_gradient(struct cdl_derivation *d, const struct cdl_tensor *tensor);
+int cdl_derive_scaling(struct cdl_derivation *d);
 // A new step without values; the caller fills them in, then ends it with the roles that it writes.
 struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_kind kind, int op);
 void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint32_t writes);
@@ -41,6 +42,7 @@ bool cdl_derive_spreads(const struct cdl_op *op);
 
 void cdl_derive_forward(struct cdl_derivation *d);
 void cdl_derive_backward(struct cdl_derivation *d);
+void cdl_derive_update(struct cdl_derivation *d);
 cdl_result cdl_train_program_place(struct cdl_train_program *p, const cdl_log *log);
 
 static inline int cdl_c4(const struct cdl_value *v) { return cdl_padded_channels(v->channels) / 4; }

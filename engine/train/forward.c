@@ -89,7 +89,7 @@ static void add_loss(struct cdl_derivation *d) {
     const size_t batch = (size_t)p->batch;
     const int labels = cdl_derive_value(d, CDL_ROOM_INPUT, CDL_INPUT_LABELS, batch * sizeof(uint32_t));
     const int each = cdl_derive_value(d, CDL_ROOM_ARENA, 0, batch * 2 * sizeof(float));
-    const int gradient = cdl_derive_like(d, p->graph.output);
+    const int gradient = cdl_derive_like(d, p->graph.output), scaling = cdl_derive_scaling(d);
     p->logits = d->activations[p->graph.output];
     p->result = cdl_derive_value(d, CDL_ROOM_ARENA, 0, 2 * sizeof(float));
     struct cdl_train_step *step = cdl_derive_step(d, CDL_TRAIN_LOSS, -1);
@@ -98,6 +98,7 @@ static void add_loss(struct cdl_derivation *d) {
     step->values[CDL_ROLE_DST] = p->logits;
     step->values[CDL_ROLE_LABELS] = labels;
     step->values[CDL_ROLE_GRADIENT] = d->gradients[p->graph.output] = gradient;
+    step->values[CDL_ROLE_SCALING] = scaling;
     step->values[CDL_ROLE_EACH] = each;
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_GRADIENT) | CDL_ROLE_BIT(CDL_ROLE_EACH));
     if (!(step = cdl_derive_step(d, CDL_TRAIN_LOSS_SUM, -1)))

@@ -214,6 +214,7 @@ static void launch_loss(const struct launching *l, struct cdl_launch *out) {
         .logits = at(l, CDL_ROLE_DST),
         .labels = at(l, CDL_ROLE_LABELS),
         .gradient = at(l, CDL_ROLE_GRADIENT),
+        .scaling = at(l, CDL_ROLE_SCALING),
         .each = at(l, CDL_ROLE_EACH),
         .result = at(l, CDL_ROLE_RESULT),
         .images = l->images,
@@ -225,6 +226,21 @@ static void launch_loss(const struct launching *l, struct cdl_launch *out) {
     cdl_launch_workgroups(out, l->step->kind == CDL_TRAIN_LOSS ? (uint64_t)l->images : 1);
 }
 
+static void launch_gradients(const struct launching *l, struct cdl_launch *out) {
+    const size_t count4 = l->p->parameters.trainable / 4;
+    const struct train_gradient_params p = {
+        .gradients = at(l, CDL_ROLE_GRADIENTS),
+        .partial = at(l, CDL_ROLE_PARTIAL),
+        .scaling = at(l, CDL_ROLE_SCALING),
+        .count4 = (int)count4,
+        .chunks = div_up((int)count4, l->step->part),
+        .chunk = l->step->part,
+        .most = l->p->clip_grad_norm,
+    };
+    PUSH(out, p);
+    cdl_launch_workgroups(out, l->step->kind == CDL_TRAIN_GRADIENT_SUMS ? (uint64_t)p.chunks : 1);
+}
+
 static void launch_update(const struct launching *l, struct cdl_launch *out) {
     const struct cdl_train_value *range = &l->p->values[l->step->values[CDL_ROLE_PARAMETERS]];
     const bool norm = l->step->kind == CDL_TRAIN_UPDATE_NORM;
@@ -233,6 +249,7 @@ static void launch_update(const struct launching *l, struct cdl_launch *out) {
         .momentum = at(l, CDL_ROLE_MOMENTUM),
         .gradients = at(l, CDL_ROLE_GRADIENTS),
         .rates = at(l, CDL_ROLE_RATE),
+        .scaling = at(l, CDL_ROLE_SCALING),
         .count4 = (int)(range->bytes / 16),
         .decay = norm ? l->p->norm_weight_decay : l->p->weight_decay,
         .keep = l->p->momentum,
@@ -287,6 +304,8 @@ void cdl_train_launch(const struct cdl_train_program *p, int step, int images,
     case CDL_TRAIN_DW_TILED:
     case CDL_TRAIN_DW_SUM: launch_dw(&l, out); break;
     case CDL_TRAIN_BIAS: launch_bias(&l, out); break;
+    case CDL_TRAIN_GRADIENT_SUMS:
+    case CDL_TRAIN_GRADIENT_NORM: launch_gradients(&l, out); break;
     case CDL_TRAIN_UPDATE:
     case CDL_TRAIN_UPDATE_NORM: launch_update(&l, out); break;
     case CDL_NUM_TRAIN_KINDS: break;

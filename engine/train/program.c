@@ -54,6 +54,10 @@ int cdl_derive_gradient(struct cdl_derivation *d, const struct cdl_tensor *tenso
     return i >= 0 && d->p->parameters.items[i].trainable ? slot_of(d, CDL_ROOM_GRADIENTS, i) : -1;
 }
 
+int cdl_derive_scaling(struct cdl_derivation *d) {
+    return cdl_derive_value(d, CDL_ROOM_SCALING, 0, sizeof(struct cdl_train_scaling));
+}
+
 struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_kind kind, int op) {
     struct cdl_train_program *p = d->p;
     struct cdl_train_step *steps = cdl_grow(p->steps, (size_t)p->num_steps, &p->step_capacity, sizeof *steps);
@@ -171,30 +175,6 @@ static cdl_result make_back(struct cdl_train_program *p, const cdl_log *log) {
     return CDL_OK;
 }
 
-static void add_updates(struct cdl_derivation *d) {
-    struct cdl_train_program *p = d->p;
-    const struct cdl_parameters *all = &p->parameters;
-    const size_t ends[] = {0, all->decayed, all->trainable};
-    const int rate = cdl_derive_value(d, CDL_ROOM_INPUT, CDL_INPUT_RATE, sizeof(float));
-    p->first_update = p->num_steps;
-    for (int i = 0; i < 2; i++) {
-        const size_t at = ends[i] * sizeof(float), bytes = (ends[i + 1] - ends[i]) * sizeof(float);
-        if (bytes == 0)
-            continue;
-        const int parameters = cdl_derive_value(d, CDL_ROOM_PARAMETERS, at, bytes);
-        const int momentum = cdl_derive_value(d, CDL_ROOM_MOMENTUM, at, bytes);
-        const int gradients = cdl_derive_value(d, CDL_ROOM_GRADIENTS, at, bytes);
-        struct cdl_train_step *step = cdl_derive_step(d, i ? CDL_TRAIN_UPDATE_NORM : CDL_TRAIN_UPDATE, -1);
-        if (!step)
-            return;
-        step->values[CDL_ROLE_PARAMETERS] = parameters;
-        step->values[CDL_ROLE_MOMENTUM] = momentum;
-        step->values[CDL_ROLE_GRADIENTS] = gradients;
-        step->values[CDL_ROLE_RATE] = rate;
-        cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_PARAMETERS) | CDL_ROLE_BIT(CDL_ROLE_MOMENTUM));
-    }
-}
-
 static cdl_result derive(struct cdl_train_program *p, const struct cdl_train_program_params *params,
                          const cdl_log *log) {
     const size_t values = (size_t)p->graph.num_values, ops = (size_t)p->graph.num_ops;
@@ -213,7 +193,7 @@ static cdl_result derive(struct cdl_train_program *p, const struct cdl_train_pro
         p->first_backward = p->num_steps;
         if (d.result == CDL_OK)
             cdl_derive_backward(&d);
-        add_updates(&d);
+        cdl_derive_update(&d);
     }
     free(numbers);
     free(d.wanted);
@@ -229,6 +209,7 @@ cdl_result cdl_train_program_of(struct cdl_train_program *out, const struct cdl_
         .momentum = params->momentum,
         .weight_decay = params->weight_decay,
         .norm_weight_decay = params->norm_weight_decay,
+        .clip_grad_norm = params->clip_grad_norm,
         .input_bytes = cdl_align_up(CDL_INPUT_LABELS + (size_t)params->batch * sizeof(uint32_t), 256),
     };
     cdl_result r = cdl_parameters_create(&out->parameters, &out->graph, params->freeze, log);
@@ -287,6 +268,8 @@ const char *cdl_train_kind_text(enum cdl_train_kind kind) {
         [CDL_TRAIN_DW_TILED] = "dW",
         [CDL_TRAIN_DW_SUM] = "dW sum",
         [CDL_TRAIN_BIAS] = "bias gradient",
+        [CDL_TRAIN_GRADIENT_SUMS] = "gradient sums",
+        [CDL_TRAIN_GRADIENT_NORM] = "gradient norm",
         [CDL_TRAIN_UPDATE] = "update",
         [CDL_TRAIN_UPDATE_NORM] = "update of batch norms",
     };

@@ -35,6 +35,8 @@ enum cdl_train_kind {
     CDL_TRAIN_DW_TILED,
     CDL_TRAIN_DW_SUM,
     CDL_TRAIN_BIAS,
+    CDL_TRAIN_GRADIENT_SUMS,
+    CDL_TRAIN_GRADIENT_NORM,
     CDL_TRAIN_UPDATE,
     CDL_TRAIN_UPDATE_NORM,
     CDL_NUM_TRAIN_KINDS
@@ -66,6 +68,7 @@ enum cdl_train_role {
     CDL_ROLE_MOMENTUM,
     CDL_ROLE_GRADIENTS,
     CDL_ROLE_RATE,
+    CDL_ROLE_SCALING, // struct cdl_train_scaling
     CDL_NUM_TRAIN_ROLES
 };
 
@@ -75,10 +78,22 @@ enum cdl_train_room {
     CDL_ROOM_PARAMETERS,
     CDL_ROOM_GRADIENTS,
     CDL_ROOM_MOMENTUM,
+    CDL_ROOM_SCALING, // struct cdl_train_scaling
     CDL_ROOM_INPUT, // what the host writes for each step: see CDL_INPUT_...
     CDL_NUM_TRAIN_ROOMS
 };
 enum { CDL_INPUT_RATE = 0, CDL_INPUT_LABELS = 256 }; // bytes
+
+// What stays on the device from step to step beside the parameters: see gradient_norm.comp. Gradients are those of
+// `scale` times the loss, so that small ones do not vanish in half precision.
+struct cdl_train_scaling {
+    float scale;
+    uint32_t good;    // steps since the scale was changed
+    uint32_t skipped; // steps whose gradients were no finite numbers, so that nothing was updated
+    float norm;       // of the last step's gradients, without the scale
+    float factor;     // that its gradients were updated with; 0: it was skipped
+    uint32_t unused[3];
+};
 
 struct cdl_train_value {
     enum cdl_train_room room;
@@ -110,17 +125,21 @@ struct cdl_train_program {
     int num_values;
     size_t value_capacity;
     int input, logits, result;        // values
-    int first_backward, first_update; // steps
+    int first_backward; // steps
+    // Steps from here on need the gradients of all parameters: their norm, the update. Those before write gradients and
+    // do not read them.
+    int first_update;
     size_t arena_bytes, live_bytes;
     size_t input_bytes; // of CDL_ROOM_INPUT
     int batch;
-    float label_smoothing, momentum, weight_decay, norm_weight_decay;
+    float label_smoothing, momentum, weight_decay, norm_weight_decay, clip_grad_norm;
 };
 
 struct cdl_train_program_params {
     int batch, height, width;
     const char *freeze; // as cdl_parameters_create
     float label_smoothing, momentum, weight_decay, norm_weight_decay;
+    float clip_grad_norm; // the most that the norm of all gradients may be; 0: anything
     const struct cdl_caps *caps;
     // As in cdl_plan_params; NULL: the first kernel.
     int (*choose)(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count);

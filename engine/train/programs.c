@@ -57,6 +57,8 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
     [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
     [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
+    [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums", cdl_workgroup_constant),
+    [CDL_TRAIN_GRADIENT_NORM] = SHADER("gradient_norm", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE] = SHADER("sgd", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd", cdl_workgroup_constant),
 };

@@ -20,10 +20,12 @@ static cdl_result record_network(struct cdl_trainer *t, struct cdl_train_slot *s
         [CDL_ROOM_PARAMETERS] = t->parameters.address,
         [CDL_ROOM_GRADIENTS] = t->gradients.address,
         [CDL_ROOM_MOMENTUM] = t->momentum.address,
+        [CDL_ROOM_SCALING] = t->scaling.address,
         [CDL_ROOM_INPUT] = cdl_upload_address(slot->staging),
     };
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    const VkBufferCopy result = {p->values[p->result].at, 0, 2 * sizeof(float)};
+    const VkBufferCopy result = {p->values[p->result].at, 0, 2 * sizeof(float)},
+                       scaling = {0, CDL_READBACK_SCALING, sizeof(struct cdl_train_scaling)};
     struct cdl_launch launch;
     slot->recorded_images = 0;
     CDL_VK(dev, BeginCommandBuffer(slot->network, &begin));
@@ -36,6 +38,7 @@ static cdl_result record_network(struct cdl_trainer *t, struct cdl_train_slot *s
     cdl_barrier(dev, slot->network, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     dev->vkd.CmdCopyBuffer(slot->network, t->arena.handle, slot->readback.handle, 1, &result);
+    dev->vkd.CmdCopyBuffer(slot->network, t->scaling.handle, slot->readback.handle, 1, &scaling);
     cdl_barrier(dev, slot->network, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     CDL_VK(dev, EndCommandBuffer(slot->network));
@@ -158,9 +161,17 @@ cdl_result cdl_trainer_result(cdl_trainer *t, bool wait, struct cdl_train_result
     if (r != CDL_OK)
         return r;
     float result[2];
+    struct cdl_train_scaling scaling;
     memcpy(result, oldest->readback.mapped, sizeof result);
-    *out = (struct cdl_train_result){
-        .step = oldest->step, .images = oldest->images, .correct = (int)result[1], .loss = result[0]};
+    memcpy(&scaling, (const uint8_t *)oldest->readback.mapped + CDL_READBACK_SCALING, sizeof scaling);
+    *out = (struct cdl_train_result){.step = oldest->step,
+                                     .images = oldest->images,
+                                     .correct = (int)result[1],
+                                     .loss = result[0],
+                                     .gradient_norm = scaling.norm,
+                                     .skipped = scaling.factor == 0.0f,
+                                     .skipped_steps = scaling.skipped,
+                                     .loss_scale = scaling.scale};
     oldest->images = 0;
     return CDL_OK;
 }

@@ -21,6 +21,7 @@ static cdl_result check_params(const struct cdl_trainer_params *p, const cdl_log
     CDL_REQUIRE(log, p->augment >= CDL_AUGMENT_NONE && p->augment <= CDL_AUGMENT_IMAGENET);
     CDL_REQUIRE(log, p->num_classes >= 0 && p->num_classes <= 1 << 20);
     CDL_REQUIRE(log, p->label_smoothing >= 0 && p->label_smoothing <= 1);
+    CDL_REQUIRE(log, isfinite(p->clip_grad_norm) && p->clip_grad_norm >= 0);
     CDL_REQUIRE(log, isfinite(p->momentum) && isfinite(p->weight_decay) && isfinite(p->norm_weight_decay));
     return CDL_OK;
 }
@@ -57,6 +58,7 @@ static cdl_result make_program(struct cdl_trainer *t, const struct cdl_trainer_p
         .momentum = or_default(params->momentum, 0.9f),
         .weight_decay = decay,
         .norm_weight_decay = or_default(params->norm_weight_decay, decay),
+        .clip_grad_norm = params->clip_grad_norm,
         .caps = &t->dev->caps,
         .choose = cdl_tuner_choose,
         .choose_ctx = &tuner,
@@ -153,6 +155,8 @@ static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->gradients, dev, learned, CDL_MEMORY_DEVICE, "gradients");
     if (r == CDL_OK)
+        r = cdl_buffer_create(&t->scaling, dev, sizeof(struct cdl_train_scaling), CDL_MEMORY_DEVICE, "the loss scale");
+    if (r == CDL_OK)
         r = cdl_buffer_create(&t->arena, dev, p->arena_bytes, CDL_MEMORY_DEVICE, "activations of a training step");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->bounce, dev, BOUNCE, CDL_MEMORY_READBACK, "weights on their way back");
@@ -167,15 +171,18 @@ static cdl_result create_memory(struct cdl_trainer *t, size_t staging) {
     return r;
 }
 
-// The weights, and zeros for momentum and gradients: those of padding are never written otherwise.
+// The weights, the loss scale, and zeros for momentum and gradients: those of padding are never written otherwise.
 static cdl_result fill_memory(struct cdl_trainer *t) {
     const size_t count = t->program.parameters.size;
+    const struct cdl_train_scaling scaling = {.scale = 1};
     float *values = calloc(count, sizeof *values);
     if (!values)
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory for %zu weights", count);
     cdl_result r = cdl_train_upload(t, &t->momentum, values, (size_t)t->momentum.size);
     if (r == CDL_OK)
         r = cdl_train_upload(t, &t->gradients, values, (size_t)t->gradients.size);
+    if (r == CDL_OK)
+        r = cdl_train_upload(t, &t->scaling, &scaling, sizeof scaling);
     cdl_parameters_read(&t->program.parameters, values);
     if (r == CDL_OK)
         r = cdl_train_upload(t, &t->parameters, values, count * sizeof *values);
@@ -237,7 +244,7 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
     if (t->pool)
         dev->vkd.DestroyCommandPool(dev->handle, t->pool, dev->allocator);
     cdl_once_destroy(&t->once);
-    struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->arena, &t->bounce};
+    struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->scaling, &t->arena, &t->bounce};
     for (size_t i = 0; i < CDL_COUNT(buffers); i++)
         cdl_buffer_destroy(buffers[i], dev);
     cdl_train_program_destroy(&t->program);

@@ -10,12 +10,12 @@
 #include "vulkan/one_shot.h"
 #include "vulkan/upload.h"
 
-enum { CDL_TRAIN_SLOTS = 2 };
+enum { CDL_TRAIN_SLOTS = 2, CDL_READBACK_SCALING = 16 };
 
 // One step in flight.
 struct cdl_train_slot {
     struct cdl_upload *staging; // the room CDL_ROOM_INPUT, the job table, then coefficients and pixels
-    struct cdl_buffer readback; // float[2]: mean loss, how many are right
+    struct cdl_buffer readback; // float[2]: mean loss, how many are right; at CDL_READBACK_SCALING cdl_train_scaling
     VkCommandBuffer preprocess, network;
     VkFence done;        // of the last submission
     bool in_flight;      // it was not waited for yet
@@ -32,7 +32,7 @@ struct cdl_trainer {
     cdl_interpolation interpolation;
     VkPipeline *pipelines; // [program.num_steps]
     VkPipeline preprocess, import;
-    struct cdl_buffer parameters, momentum, gradients, arena;
+    struct cdl_buffer parameters, momentum, gradients, scaling, arena;
     struct cdl_buffer bounce; // on the way back to the host
     struct cdl_once once;
     VkCommandPool pool;

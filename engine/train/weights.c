@@ -1,7 +1,7 @@
 // weights.c - parameters between host and device; a model of the current ones; the exact state as a file.
 //
-// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then float parameters[]
-// and momentum[], then a checksum of all before it. It is for machines of the byte order of the one that wrote it.
+// A state file: struct state_head, the caller's note, its zero and padding to a multiple of 8, then what parts_of lists,
+// then a checksum of all before it. It is for machines of the byte order of the one that wrote it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ struct state_head {
     char format[16]; // state_format
     uint64_t network, step, note_bytes, parameters, trainable;
 };
-static const char state_format[16] = "cardinal train1";
+static const char state_format[16] = "cardinal train2";
 
 // ---- between host and device
 
@@ -89,6 +89,23 @@ static uint64_t network_hash(const struct cdl_parameters *all) {
     return hash;
 }
 
+// What lies on the device from step to step.
+struct state_part {
+    const struct cdl_buffer *buffer;
+    size_t bytes;
+};
+enum { NUM_PARTS = 3 };
+
+static size_t parts_of(const struct cdl_trainer *t, struct state_part out[NUM_PARTS]) {
+    const struct cdl_buffer *buffers[NUM_PARTS] = {&t->parameters, &t->momentum, &t->scaling};
+    size_t total = 0;
+    for (int i = 0; i < NUM_PARTS; i++) {
+        out[i] = (struct state_part){buffers[i], (size_t)buffers[i]->size};
+        total += out[i].bytes;
+    }
+    return total;
+}
+
 static size_t note_room(size_t length) { return cdl_align_up(length + 1, 8); }
 
 cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *note) {
@@ -96,28 +113,29 @@ cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *
     CDL_REQUIRE(log, path != NULL);
     const struct cdl_parameters *all = &t->program.parameters;
     const size_t length = note ? strlen(note) : 0, body = sizeof(struct state_head) + note_room(length);
-    const size_t weights = all->size * sizeof(float), momentum = all->trainable * sizeof(float);
+    struct state_part parts[NUM_PARTS];
+    const size_t size = body + parts_of(t, parts);
     struct state_head head = {.network = network_hash(all),
                               .step = t->step,
                               .note_bytes = length,
                               .parameters = all->size,
                               .trainable = all->trainable};
     memcpy(head.format, state_format, sizeof head.format);
-    uint8_t *bytes = calloc(1, body + weights + momentum);
+    uint8_t *bytes = calloc(1, size);
     if (!bytes)
-        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for the state, %zu MB", path,
-                        (weights + momentum) >> 20);
+        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for the state, %zu MB", path, size >> 20);
     memcpy(bytes, &head, sizeof head);
     memcpy(bytes + sizeof head, note ? note : "", length);
-    cdl_result r = cdl_train_download(t, &t->parameters, bytes + body, weights);
-    if (r == CDL_OK)
-        r = cdl_train_download(t, &t->momentum, bytes + body + weights, momentum);
+    cdl_result r = CDL_OK;
+    size_t at = body;
+    for (int i = 0; i < NUM_PARTS && r == CDL_OK; at += parts[i++].bytes)
+        r = cdl_train_download(t, parts[i].buffer, bytes + at, parts[i].bytes);
     struct cdl_file_write w;
     if (r == CDL_OK)
         r = cdl_file_write_begin(&w, path, log);
     if (r == CDL_OK) {
-        const uint64_t check = cdl_hash(CDL_HASH_START, bytes, body + weights + momentum);
-        cdl_file_write_bytes(&w, bytes, body + weights + momentum);
+        const uint64_t check = cdl_hash(CDL_HASH_START, bytes, size);
+        cdl_file_write_bytes(&w, bytes, size);
         cdl_file_write_bytes(&w, &check, sizeof check);
         r = cdl_file_write_end(&w, true, log);
     }
@@ -130,7 +148,7 @@ static cdl_result check_state(const struct cdl_trainer *t, const char *path, con
                               struct state_head *head, size_t *body) {
     const cdl_log *log = &t->dev->log;
     const struct cdl_parameters *all = &t->program.parameters;
-    const size_t floats = (all->size + all->trainable) * sizeof(float);
+    struct state_part parts[NUM_PARTS];
     uint64_t check;
     if (size < sizeof *head + sizeof check || memcmp(bytes, state_format, sizeof state_format))
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: is no state of a training", path);
@@ -145,7 +163,7 @@ static cdl_result check_state(const struct cdl_trainer *t, const char *path, con
     if (head->note_bytes > size)
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: is damaged; go on from an older one, or begin anew", path);
     *body = sizeof *head + note_room((size_t)head->note_bytes);
-    if (*body + floats + sizeof check != size)
+    if (*body + parts_of(t, parts) + sizeof check != size)
         return cdl_fail(log, CDL_ERR_FORMAT, "%s: is damaged; go on from an older one, or begin anew", path);
     return CDL_OK;
 }
@@ -164,11 +182,10 @@ cdl_result cdl_trainer_load_state(cdl_trainer *t, const char *path, char *note, 
     if (r == CDL_OK && note && head.note_bytes >= note_size)
         r = cdl_fail(log, CDL_ERR_INVALID, "%s: its note of %llu bytes does not fit", path,
                      (unsigned long long)head.note_bytes);
-    const size_t weights = t->program.parameters.size * sizeof(float);
-    if (r == CDL_OK)
-        r = cdl_train_upload(t, &t->parameters, bytes + body, weights);
-    if (r == CDL_OK)
-        r = cdl_train_upload(t, &t->momentum, bytes + body + weights, (size_t)t->momentum.size);
+    struct state_part parts[NUM_PARTS];
+    parts_of(t, parts);
+    for (int i = 0; i < NUM_PARTS && r == CDL_OK; body += parts[i++].bytes)
+        r = cdl_train_upload(t, parts[i].buffer, bytes + body, parts[i].bytes);
     if (r == CDL_OK) {
         t->step = head.step;
         for (int i = 0; i < CDL_TRAIN_SLOTS; i++)

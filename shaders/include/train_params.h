@@ -85,17 +85,29 @@ struct train_pool_params {
 struct train_loss_params {
     ADDRESS logits;   // float[images][stride]
     ADDRESS labels;   // uint[images]
-    ADDRESS gradient; // float[images][stride]: of the batch's mean loss
+    ADDRESS gradient; // float[images][stride]: of the batch's mean loss, times the scale
+    ADDRESS scaling;  // see struct cdl_train_scaling
     ADDRESS each;     // float[images][2]: an image's loss, and 1 where its label has the largest logit
     ADDRESS result;   // float[2]: the mean of the first, the sum of the second
     int images, classes, stride;
     float smoothing;
 };
 
+// gradient_sums.comp, gradient_norm.comp
+struct train_gradient_params {
+    ADDRESS gradients;         // float4[count4]: all of them
+    ADDRESS partial;           // float[chunks]
+    ADDRESS scaling;           // see struct cdl_train_scaling
+    int count4, chunks, chunk; // chunk: blocks of four of each but the last
+    int scales;                // 1: the loss scale follows what happens; 0: it stays
+    float most;                // the norm that gradients are clipped to; 0: they are not
+};
+
 // sgd.comp
 struct train_sgd_params {
     ADDRESS parameters, momentum, gradients; // float4[count4]
     ADDRESS rates;                           // float[1]: the learning rate
+    ADDRESS scaling;                         // see struct cdl_train_scaling
     int count4;
     float decay, keep; // of a parameter into its gradient; of the momentum into itself
 };

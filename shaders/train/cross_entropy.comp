@@ -1,6 +1,6 @@
 // cross_entropy.comp - softmax cross-entropy with label smoothing of one image, and the gradient of its logits.
 //
-//   loss = -sum over k of t_k log p_k,  gradient = (p - t) / images,  p = softmax(logits),
+//   loss = -sum over k of t_k log p_k,  gradient = scale (p - t) / images,  p = softmax(logits),
 //   t_k = smoothing / classes + (k is the label ? 1 - smoothing : 0)        (Szegedy et al. 2016, section 7)
 //
 //   workgroups: images
@@ -47,12 +47,13 @@ void main() {
     sum = reduce(sum, false);
     all = reduce(all, false);
     before = reduce(before, false);
+    const float scale = Scaling(p.scaling).scale / float(p.images);
     for (int k = t; k < p.stride; k += 64) {
         float g = 0;
         if (k < p.classes)
             g = exp(z.v[first + k] - largest) / sum - p.smoothing / float(p.classes) -
                 (k == label ? 1.0 - p.smoothing : 0.0);
-        Floats(p.gradient).v[first + k] = g / float(p.images);
+        Floats(p.gradient).v[first + k] = scale * g;
     }
     if (t == 0) {
         const float smooth_part = p.smoothing * (all / float(p.classes)); // with z counted from the largest

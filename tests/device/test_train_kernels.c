@@ -119,6 +119,8 @@ static void run_program(const struct cdl_train_program *p, const struct train_ca
     cdl_parameters_read(&p->parameters, map_buffer(&rooms[CDL_ROOM_PARAMETERS], p->parameters.size * sizeof(float)));
     memset(map_buffer(&rooms[CDL_ROOM_GRADIENTS], learned), 0, learned);
     map_buffer(&rooms[CDL_ROOM_MOMENTUM], learned);
+    const struct cdl_train_scaling scaling = {.scale = 1};
+    memcpy(map_buffer(&rooms[CDL_ROOM_SCALING], sizeof scaling), &scaling, sizeof scaling);
     uint8_t *labels = (uint8_t *)map_buffer(&rooms[CDL_ROOM_INPUT], p->input_bytes) + CDL_INPUT_LABELS;
     for (int i = 0; i < c->images; i++)
         memcpy(labels + 4 * i, &c->labels[i], 4);

@@ -42,6 +42,7 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
     const char *const *labels; // [num_classes or the model's]; NULL: the model's own, none where the number differs
     bool initialise;           // all weights begin anew, as torchvision's do, rather than with the model's
     size_t staging_bytes;      // pixels under way to the device, twice; 0: 64 MiB. One picture's crop must fit.
+    float clip_grad_norm;      // the most that the norm of all gradients may be: longer ones are shortened; 0: anything
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_trainer_params(.batch = 64)
@@ -71,6 +72,12 @@ struct cdl_train_result { // of one step
     int images;           // of the step
     int correct;          // of these, whose label had the largest logit, before the update
     float loss;           // their mean; not finite: training has diverged
+    float gradient_norm;  // of the gradients of all that learns, as one vector, before it was clipped
+    // A gradient was no finite number, so that the weights and their momentum stayed as they were; and of how many
+    // steps this is true since the weights were new.
+    bool skipped;
+    uint64_t skipped_steps;
+    float loss_scale; // of the next step: what the loss is multiplied with on the way back
 };
 // The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
 // CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
