@@ -1,4 +1,5 @@
-// derive.h - how a program is made: forward.c, backward.c and update.c add its steps, order.c finds lifetimes and barriers.
+// derive.h - how a program is made: forward.c, backward.c and update.c add its steps, order.c finds lifetimes and
+// barriers.
 #ifndef CDL_TRAIN_DERIVE_H_
 #define CDL_TRAIN_DERIVE_H_
 

@@ -79,7 +79,7 @@ enum cdl_train_room {
     CDL_ROOM_GRADIENTS,
     CDL_ROOM_MOMENTUM,
     CDL_ROOM_SCALING, // struct cdl_train_scaling
-    CDL_ROOM_INPUT, // what the host writes for each step: see CDL_INPUT_...
+    CDL_ROOM_INPUT,   // what the host writes for each step: see CDL_INPUT_...
     CDL_NUM_TRAIN_ROOMS
 };
 enum { CDL_INPUT_RATE = 0, CDL_INPUT_LABELS = 256 }; // bytes
@@ -124,8 +124,8 @@ struct cdl_train_program {
     struct cdl_train_value *values;
     int num_values;
     size_t value_capacity;
-    int input, logits, result;        // values
-    int first_backward; // steps
+    int input, logits, result; // values
+    int first_backward;        // steps
     // Steps from here on need the gradients of all parameters: their norm, the update. Those before write gradients and
     // do not read them.
     int first_update;
