@@ -304,11 +304,29 @@ static void pictures_are_mixed(void **state) {
     cdl_trainer_destroy(&plain);
 }
 
+// Two that see the same, batch norms and all, learn what one does.
+static void processes_that_see_the_same(void **state) {
+    (void)state;
+    cdl_trainer *alone = make_trainer("bottleneck_g4", cdl_trainer_params(.batch = IMAGES));
+    float *sent = must_alloc((size_t)(alone->parameters.size + alone->momentum.size) + 4096, 1);
+    struct peer peers[] = {{.sent = sent, .share = 0.5f}, {.sent = sent, .share = 0.5f, .second = true}};
+    cdl_trainer *t[] = {make_peer(&peers[0], NULL), make_peer(&peers[1], NULL)};
+    struct batch batch = make_batch(alone);
+    harness_expect_ok(cdl_trainer_step(alone, batch.pictures, IMAGES, 0, 0.05f), "step");
+    for (int i = 0; i < 2; i++)
+        harness_expect_ok(cdl_trainer_step(t[i], batch.pictures, IMAGES, 0, 0.05f), "step");
+    expect_same(alone, t[1]); // halves of a float are exact
+    free(sent);
+    free(batch.pixels);
+    cdl_trainer_destroy(&alone);
+    for (int i = 0; i < 2; i++)
+        cdl_trainer_destroy(&t[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_are_one_batch),
-        cmocka_unit_test(processes_learn_together),
-        cmocka_unit_test(colours_are_changed),
+        cmocka_unit_test(parts_are_one_batch),         cmocka_unit_test(processes_learn_together),
+        cmocka_unit_test(processes_that_see_the_same), cmocka_unit_test(colours_are_changed),
         cmocka_unit_test(pictures_are_mixed),
     };
     return cmocka_run_group_tests(tests, harness_open, harness_close);

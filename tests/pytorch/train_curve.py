@@ -98,6 +98,7 @@ def ddp_rank(rank, ranks, folder, model, files, batch, rate):
     """Writes the losses, means over the ranks, to folder/ddp.json."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/ddp", rank=rank, world_size=ranks)
+    model = copy.deepcopy(model)  # what spawn hands over is in memory that the processes share
     ddp = torch.nn.parallel.DistributedDataParallel(model)
     own = torch.tensor(losses_of_pytorch(ddp, files, batch // ranks, rate, rank, ranks))
     torch.distributed.all_reduce(own)
