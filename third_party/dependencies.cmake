@@ -11,6 +11,7 @@
 #   libheif         libheif-dev            optional; else HEIC and AVIF are not read
 #   libexif         libexif-dev            optional; else a small reader of our own finds orientations
 #   libcurl         libcurl4-openssl-dev   optional; else pretrained weights are fetched by hand
+#   MPI             libopenmpi-dev         optional; else cardinal train knows one GPU alone
 #   stb_image       libstb-dev             required by the program
 #   volk            libvulkan-volk-dev     required by the demo and the example host, which are left out without it
 #   cmocka          libcmocka-dev          required by the tests
@@ -65,6 +66,13 @@ if(CARDINAL_APPS OR CARDINAL_TESTS)
   endif()
   pkg_check_modules(LIBEXIF IMPORTED_TARGET libexif)
   pkg_check_modules(LIBCURL IMPORTED_TARGET libcurl)
+  option(CARDINAL_MPI "Train on several GPUs through MPI, where it is found" ON)
+  if(CARDINAL_MPI AND NOT WIN32)
+    find_package(MPI COMPONENTS C QUIET)
+    if(NOT MPI_C_FOUND)
+      message(STATUS "MPI not found: building without it")
+    endif()
+  endif()
   foreach(optional LIBJPEG LIBPNG LIBWEBP LIBTIFF LIBHEIF LIBEXIF LIBCURL)
     if(NOT ${optional}_FOUND)
       message(STATUS "${optional} not found: building without it")

@@ -8,8 +8,8 @@ packages_build="build-essential cmake ninja-build pkg-config|pkgconf glslang-too
 packages_demo="libsdl2-dev libsdl2-ttf-dev libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev libvulkan-volk-dev
     fonts-dejavu-core"
 packages_demo_test="xvfb xdotool ffmpeg"
-packages_test="libcmocka-dev libvulkan-volk-dev vulkan-validationlayers python3 python3-numpy python3-pil python3-pip
-    mono-mcs mono-runtime"
+packages_test="libcmocka-dev libvulkan-volk-dev vulkan-validationlayers python3 python3-numpy python3-pil python3-pip libopenmpi-dev
+    openmpi-bin mono-mcs mono-runtime"
 packages_swiftshader="chromium-common" # Debian's browser brings SwiftShader; Ubuntu's does not
 packages_windows="gcc-mingw-w64-x86-64-win32 libvulkan-volk-dev" # beside packages_build; dpkg-source comes with build-essential
 packages_wine="wine wine64 xvfb" # runs what was built for Windows; Wine's Vulkan wants an X server

@@ -49,8 +49,9 @@ struct options {
     int duration_ms, bench_input, suite, sustain_ms; // enum bench_input, enum suite_choice
     double fail_below;                               // compare's; 0: not given
     const char *out, *freeze;                        // train's
-    struct decimal lr, lr_gamma, momentum, weight_decay, norm_weight_decay, label_smoothing, clip_grad_norm, ema;
-    int epochs, lr_step, warmup, log_every, schedule, augment; // the last two: words, from 1
+    struct decimal lr, lr_gamma, momentum, weight_decay, norm_weight_decay, label_smoothing, mixup, clip_grad_norm, ema;
+    struct decimal brightness, contrast, saturation;
+    int epochs, accumulate, lr_step, warmup, log_every, schedule, augment; // the last two: words, from 1
     bool resume_training, no_shuffle, checkpoint_stages;
     bool no_fold, quiet, verbose, validate, help, layers, start, start_child, null_separated, train;
     struct cdl_pair metadata[MAX_METADATA]; // keys are malloc'd, values point behind their '='

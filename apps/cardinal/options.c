@@ -282,6 +282,8 @@ const struct option cardinal_options[] = {
 
     HEADING("How it learns"),
     {"epochs", 0, "N", TRAIN, FIELD(epochs), &value_count, "how often every picture is seen; default 90"},
+    {"accumulate", 0, "N", TRAIN, FIELD(accumulate), &value_count,
+     "batches of a step, one after another, where one that large does not fit into memory; default 1"},
     {"lr", 0, "RATE", TRAIN, FIELD(lr), &value_rate, "learning rate; default 0.1"},
     {"schedule", 0, "step|cosine", TRAIN, FIELD(schedule), &value_choice,
      "how the rate falls: by steps (default), or along a cosine to 0"},
@@ -306,6 +308,12 @@ const struct option cardinal_options[] = {
     {"augment", 0, "none|small|imagenet", TRAIN, FIELD(augment), &value_choice,
      "how pictures are changed: not at all; shifted and flipped, for small ones; cropped at random and flipped; "
      "default: small for inputs of up to 64 pixels, else imagenet"},
+    {"brightness", 0, "SHARE", TRAIN, FIELD(brightness), &value_share,
+     "pictures are made darker or brighter by up to SHARE; default 0"},
+    {"contrast", 0, "SHARE", TRAIN, FIELD(contrast), &value_share, "the same of their contrast; default 0"},
+    {"saturation", 0, "SHARE", TRAIN, FIELD(saturation), &value_share, "the same of their saturation; default 0"},
+    {"mixup", 0, "ALPHA", TRAIN, FIELD(mixup), &value_share,
+     "learn mixtures of two pictures, by shares of a beta distribution of 0.001 to 1, as 0.2; default 0: single ones"},
     {"no-shuffle", 0, NULL, TRAIN, FIELD(no_shuffle), NULL, "pictures in the order of their names"},
     {"resume", 0, NULL, TRAIN, FIELD(resume_training), NULL,
      "go on from what DIR holds, exactly as if it had not been interrupted"},

@@ -41,6 +41,34 @@ static struct cdl_rectangle random_crop(struct draws *d, int width, int height) 
     return (struct cdl_rectangle){(width - w) / 2, (height - h) / 2, w, h};
 }
 
+// torchvision's ColorJitter.get_params: a factor each, and their order.
+static struct train_jitter random_jitter(struct draws *d, const struct cdl_train_sight *s) {
+    const float most[] = {s->brightness, s->contrast, s->saturation};
+    float factors[3];
+    int left[] = {0, 1, 2}, order = 0;
+    for (int i = 0; i < 3; i++) {
+        const double least = most[i] < 1 ? 1 - (double)most[i] : 0;
+        factors[i] = (float)uniform(d, least, 1 + (double)most[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        const int k = below(d, 3 - i);
+        order |= left[k] << 2 * i;
+        left[k] = left[2 - i];
+    }
+    return (struct train_jitter){factors[0], factors[1], factors[2], order};
+}
+
+float cdl_train_mixup_share(uint64_t seed, int epoch, uint64_t index, double alpha) {
+    // A generator of its own, as in cdl_train_order; the method is Johnk's (1964), in logarithms as powers may vanish.
+    struct draws d = {cdl_random_bits(cdl_random_bits(seed, (uint64_t)epoch), index | UINT64_C(1) << 62), 0};
+    for (;;) {
+        const double x = log(uniform(&d, 0, 1)) / alpha, y = log(uniform(&d, 0, 1)) / alpha;
+        const double larger = x > y ? x : y, sum = larger + log(exp(x - larger) + exp(y - larger));
+        if (isfinite(larger) && sum <= 0)
+            return (float)exp(x - sum);
+    }
+}
+
 bool cdl_train_view(const struct cdl_train_sight *s, int width, int height, int epoch, uint64_t index,
                     struct cdl_train_view *out) {
     struct draws d = {cdl_random_bits(cdl_random_bits(s->seed, (uint64_t)epoch), index), 0};
@@ -63,6 +91,7 @@ bool cdl_train_view(const struct cdl_train_sight *s, int width, int height, int 
         out->top += below(&d, s->height / 8 * 2 + 1) - s->height / 8;
     }
     out->flip = s->augment != CDL_AUGMENT_NONE && below(&d, 2) == 1;
+    out->jitter = random_jitter(&d, s);
     return true;
 }
 

@@ -92,7 +92,7 @@ static void add_max_pool(struct cdl_derivation *d, int i) {
 static void add_loss(struct cdl_derivation *d) {
     struct cdl_train_program *p = d->p;
     const size_t batch = (size_t)p->batch;
-    const int labels = cdl_derive_value(d, CDL_ROOM_INPUT, CDL_INPUT_LABELS, batch * sizeof(uint32_t));
+    const int labels = cdl_derive_value(d, CDL_ROOM_INPUT, CDL_INPUT_LABELS, batch * sizeof(struct train_target));
     const int each = cdl_derive_value(d, CDL_ROOM_ARENA, 0, batch * 2 * sizeof(float));
     const int gradient = cdl_derive_like(d, p->graph.output), scaling = cdl_derive_scaling(d);
     p->logits = d->activations[p->graph.output];

@@ -213,7 +213,7 @@ static void launch_loss(const struct launching *l, struct cdl_launch *out) {
     const struct cdl_graph *g = &l->p->graph;
     const struct train_loss_params p = {
         .logits = at(l, CDL_ROLE_DST),
-        .labels = at(l, CDL_ROLE_LABELS),
+        .targets = at(l, CDL_ROLE_LABELS),
         .gradient = at(l, CDL_ROLE_GRADIENT),
         .scaling = at(l, CDL_ROLE_SCALING),
         .each = at(l, CDL_ROLE_EACH),

@@ -218,7 +218,7 @@ cdl_result cdl_train_program_of(struct cdl_train_program *out, const struct cdl_
         .weight_decay = params->weight_decay,
         .norm_weight_decay = params->norm_weight_decay,
         .clip_grad_norm = params->clip_grad_norm,
-        .input_bytes = cdl_align_up(CDL_INPUT_LABELS + (size_t)params->batch * sizeof(uint32_t), 256),
+        .input_bytes = cdl_align_up(CDL_INPUT_LABELS + (size_t)params->batch * sizeof(struct train_target), 256),
     };
     cdl_result r = cdl_parameters_create(&out->parameters, &out->graph, params->freeze, log);
     if (r == CDL_OK)

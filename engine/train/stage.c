@@ -1,4 +1,6 @@
 // stage.c - pictures into a slot's staging buffer: jobs of the preprocess kernel, with the crops that they read.
+#include <string.h>
+
 #include "train/trainer.h"
 
 static size_t room_for(size_t bytes) { return cdl_align_up(bytes, 16); }
@@ -100,6 +102,7 @@ static void stage_picture(struct cdl_train_stage *st, const struct cdl_pixels *p
     cdl_upload_write(to, t->jobs_at + (size_t)st->num_jobs++ * sizeof job, &job, sizeof job);
     cdl_upload_write(to, columns.at, columns.start, columns.bytes);
     cdl_upload_write(to, rows.at, rows.start, rows.bytes);
+    cdl_upload_write(to, t->jitters_at + (size_t)image * sizeof v->jitter, &v->jitter, sizeof v->jitter);
     cdl_write_pixels(p, stored, cdl_upload_put, to, pixels_at);
     st->max_rows = height;
 }
@@ -134,6 +137,38 @@ cdl_result cdl_train_stage_pictures(struct cdl_train_stage *st, const struct cdl
 void cdl_train_stage_launch(const struct cdl_train_stage *st, struct cdl_launch *out) {
     const uint64_t jobs = cdl_upload_address(st->slot->staging) + st->t->jobs_at;
     cdl_preprocess_launch(out, &st->t->model->recipe, jobs, st->num_jobs, st->t->sight.width, st->max_rows);
+}
+
+void cdl_train_jitter_launch(const struct cdl_trainer *t, const struct cdl_train_slot *slot, int images,
+                             struct cdl_launch *out) {
+    const struct cdl_recipe *r = &t->model->recipe;
+    const struct train_jitter_params p = {
+        .pictures = t->arena.address + t->program.values[t->program.input].at,
+        .jitters = cdl_upload_address(slot->staging) + t->jitters_at,
+        .images = images,
+        .pixels = t->sight.width * t->sight.height,
+        .mean_r = r->mean[0],
+        .mean_g = r->mean[1],
+        .mean_b = r->mean[2],
+        .std_r = r->std[0],
+        .std_g = r->std[1],
+        .std_b = r->std[2],
+    };
+    *out = (struct cdl_launch){.push_bytes = sizeof p};
+    memcpy(out->push.bytes, &p, sizeof p);
+    cdl_launch_workgroups(out, (uint64_t)images);
+}
+
+void cdl_train_mixup_launch(const struct cdl_trainer *t, int images, float share, struct cdl_launch *out) {
+    const struct train_mixup_params p = {
+        .pictures = t->arena.address + t->program.values[t->program.input].at,
+        .images = images,
+        .pixels = t->sight.width * t->sight.height,
+        .share = share,
+    };
+    *out = (struct cdl_launch){.push_bytes = sizeof p};
+    memcpy(out->push.bytes, &p, sizeof p);
+    cdl_launch_invocations(out, (uint64_t)p.pixels);
 }
 
 void cdl_train_stage_tensors(struct cdl_train_stage *st, const struct cdl_train_picture *pictures, int count, int *next,

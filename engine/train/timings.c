@@ -4,12 +4,16 @@
 #include "train/trainer.h"
 #include "vulkan/commands.h"
 
-static uint32_t num_queries(const struct cdl_trainer *t) { return 1 + (uint32_t)t->program.num_steps; }
+static uint32_t num_queries(const struct cdl_trainer *t) { return 2 + (uint32_t)t->program.num_steps; }
+
+uint32_t cdl_train_query(const struct cdl_train_program *p, int step) {
+    return (uint32_t)step + (step < p->first_update ? 1 : 2);
+}
 
 cdl_result cdl_train_timings_create(struct cdl_trainer *t) {
     const size_t steps = (size_t)t->program.num_steps;
     cdl_result r = CDL_OK;
-    t->ticks = calloc(1 + steps, sizeof *t->ticks);
+    t->ticks = calloc(num_queries(t), sizeof *t->ticks);
     t->kernel_names = calloc(steps, sizeof *t->kernel_names);
     if (!t->ticks || !t->kernel_names)
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
@@ -30,8 +34,6 @@ void cdl_train_timings_destroy(struct cdl_trainer *t) {
 }
 
 cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot) {
-    if (!slot->queries)
-        return CDL_OK;
     const cdl_result r = cdl_timestamps_read(t->dev, slot->queries, num_queries(t), t->ticks);
     t->timed_images = r == CDL_OK ? slot->images : 0;
     return r;
@@ -65,7 +67,8 @@ cdl_result cdl_trainer_timings(const cdl_trainer *t, struct cdl_train_timing *ou
     const bool device_has_none = !t->slots[0].queries;
     CDL_EXPECT(log, device_has_none || t->timed_images, "cdl_trainer_timings: no step's result was taken");
     *num = device_has_none ? 0 : p->num_steps;
-    for (int i = 0; i < *num && i < cap; i++)
+    for (int i = 0; i < *num && i < cap; i++) {
+        const uint64_t *end = &t->ticks[cdl_train_query(p, i)];
         out[i] = (struct cdl_train_timing){
             .phase = i < p->first_backward ? CDL_TRAIN_PHASE_FORWARD
                      : i < p->first_update ? CDL_TRAIN_PHASE_BACKWARD
@@ -73,9 +76,10 @@ cdl_result cdl_trainer_timings(const cdl_trainer *t, struct cdl_train_timing *ou
             .layer = cdl_train_step_name(p, i),
             .operation = cdl_train_kind_text(p->steps[i].kind),
             .kernel = t->kernel_names[i],
-            .gpu_ns = (uint64_t)cdl_ticks_ns(t->dev, t->ticks[i], t->ticks[i + 1]),
+            .gpu_ns = (uint64_t)cdl_ticks_ns(t->dev, end[-1], *end),
             .flops = step_flops(p, &p->steps[i], t->timed_images),
             .bytes = step_bytes(p, &p->steps[i]),
         };
+    }
     return CDL_OK;
 }

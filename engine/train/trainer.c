@@ -27,6 +27,13 @@ static cdl_result check_params(const struct cdl_trainer_params *p, const cdl_log
     CDL_REQUIRE(log, p->label_smoothing >= 0 && p->label_smoothing <= 1);
     CDL_REQUIRE(log, isfinite(p->clip_grad_norm) && p->clip_grad_norm >= 0);
     CDL_REQUIRE(log, isfinite(p->momentum) && isfinite(p->weight_decay) && isfinite(p->norm_weight_decay));
+    CDL_REQUIRE(log, p->brightness >= 0 && p->contrast >= 0 && p->saturation >= 0);
+    CDL_REQUIRE(log, isfinite(p->brightness) && isfinite(p->contrast) && isfinite(p->saturation));
+    CDL_EXPECT(log, p->mixup == 0 || (p->mixup >= 0.001f && p->mixup <= 1),
+               "a mixup of %g; 0.001 to 1 are possible, or 0 for none", (double)p->mixup);
+    const struct cdl_train_exchange *e = p->exchange;
+    CDL_REQUIRE(log, !e || (e->share && e->reduce && e->finish && e->broadcast));
+    CDL_EXPECT(log, !e || !p->timings, "cdl_trainer_create: timings are not taken of steps with an exchange");
     return CDL_OK;
 }
 
@@ -38,6 +45,9 @@ static void settle(struct cdl_trainer *t, const struct cdl_trainer_params *param
         .seed = params->seed,
         .width = params->width ? params->width : recipe->input_width,
         .height = params->height ? params->height : recipe->input_height,
+        .brightness = params->brightness,
+        .contrast = params->contrast,
+        .saturation = params->saturation,
     };
     // Another input size sees the same part of a picture, as in a session. The recipe for small pictures shifts them as
     // they are.
@@ -81,7 +91,32 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
     return tuner.result != CDL_OK ? tuner.result : r;
 }
 
-static cdl_result create_pipelines(struct cdl_trainer *t) {
+// What only some trainings need.
+static cdl_result create_extra_pipelines(struct cdl_trainer *t, const struct cdl_trainer_params *params, bool fp16) {
+    static const struct cdl_shader shaders[] = {{"gradient_mix", cdl_workgroup_constant, 1},
+                                                {"jitter", cdl_workgroup_constant, 1},
+                                                {"mixup", cdl_workgroup_constant, 1}};
+    const struct {
+        bool wanted, fp16;
+        uint32_t workgroup;
+        VkPipeline *pipeline;
+    } all[] = {
+        {params->accumulate || params->exchange, false, CDL_POINTWISE_SIZE, &t->mix},
+        {params->brightness + params->contrast + params->saturation > 0, fp16, CDL_REDUCE_SIZE, &t->jitter},
+        {params->mixup > 0, fp16, CDL_POINTWISE_SIZE, &t->mixup},
+    };
+    cdl_result r = CDL_OK;
+    for (size_t i = 0; i < CDL_COUNT(all) && r == CDL_OK; i++) {
+        const struct cdl_program program = {
+            .shader = &shaders[i], .fp16 = all[i].fp16, .constants = {all[i].workgroup}};
+        if (all[i].wanted)
+            r = cdl_pipeline_get(all[i].pipeline, t->dev, &program);
+    }
+    t->mixup_alpha = params->mixup;
+    return r;
+}
+
+static cdl_result create_pipelines(struct cdl_trainer *t, const struct cdl_trainer_params *params) {
     const int count = t->program.num_steps;
     const struct cdl_program preprocess = cdl_fixed_program(CDL_PREPROCESS, t->program.fp16),
                              import = cdl_fixed_program(CDL_IMPORT, t->program.fp16);
@@ -98,6 +133,8 @@ static cdl_result create_pipelines(struct cdl_trainer *t) {
     cdl_result r = cdl_pipeline_get(&t->preprocess, t->dev, &preprocess);
     if (r == CDL_OK)
         r = cdl_pipeline_get(&t->import, t->dev, &import);
+    if (r == CDL_OK)
+        r = create_extra_pipelines(t, params, preprocess.fp16);
     for (int i = 0; r == CDL_OK && i < count; i++)
         r = cdl_pipeline_get(&t->pipelines[i], t->dev, &t->program.steps[i].kernel.program);
     return r;
@@ -105,7 +142,8 @@ static cdl_result create_pipelines(struct cdl_trainer *t) {
 
 static cdl_result create_slot(struct cdl_trainer *t, struct cdl_train_slot *slot) {
     struct cdl_device *dev = t->dev;
-    VkCommandBuffer commands[2];
+    VkCommandBuffer commands[4];
+    slot->recorded_images = slot->recorded_segments = slot->images = -1;
     cdl_result r = cdl_upload_create(&slot->staging, dev, t->staging_bytes, "pixels on their way to the device");
     if (r == CDL_OK)
         r = cdl_buffer_create(&slot->readback, dev, 256, CDL_MEMORY_READBACK, "a step's result");
@@ -114,11 +152,13 @@ static cdl_result create_slot(struct cdl_trainer *t, struct cdl_train_slot *slot
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = t->pool,
-        .commandBufferCount = 2,
+        .commandBufferCount = CDL_COUNT(commands),
     };
     CDL_VK(dev, AllocateCommandBuffers(dev->handle, &allocate, commands));
     slot->preprocess = commands[0];
-    slot->network = commands[1];
+    slot->gradients = commands[1];
+    slot->mix = commands[2];
+    slot->update = commands[3];
     r = cdl_fence_create(&slot->done, dev);
 error:
     return r;
@@ -167,9 +207,10 @@ static cdl_result create_memory(struct cdl_trainer *t, const struct cdl_trainer_
     const struct cdl_train_program *p = &t->program;
     const size_t tensor = (size_t)t->sight.width * (size_t)t->sight.height * 12;
     const size_t learned = p->parameters.trainable * sizeof(float), all = p->parameters.size * sizeof(float);
-    const size_t lasting = all + 2 * learned + (t->ema_decay > 0 ? all : 0);
+    const size_t lasting = all + (params->accumulate ? 3 : 2) * learned + (t->ema_decay > 0 ? all : 0);
     t->jobs_at = p->input_bytes;
-    t->pixels_at = t->jobs_at + cdl_align_up((size_t)p->batch * sizeof(struct preprocess_job), 256);
+    t->jitters_at = t->jobs_at + cdl_align_up((size_t)p->batch * sizeof(struct preprocess_job), 256);
+    t->pixels_at = t->jitters_at + cdl_align_up((size_t)p->batch * sizeof(struct train_jitter), 256);
     const size_t staging = params->staging_bytes ? params->staging_bytes : DEFAULT_STAGING;
     t->staging_bytes = staging > t->pixels_at + tensor ? staging : t->pixels_at + tensor;
     cdl_logf(&dev->log, CDL_LOG_INFO,
@@ -185,6 +226,8 @@ static cdl_result create_memory(struct cdl_trainer *t, const struct cdl_trainer_
         r = cdl_buffer_create(&t->momentum, dev, learned, CDL_MEMORY_DEVICE, "momentum");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->gradients, dev, learned, CDL_MEMORY_DEVICE, "gradients");
+    if (r == CDL_OK && params->accumulate)
+        r = cdl_buffer_create(&t->sum, dev, learned, CDL_MEMORY_DEVICE, "sums of gradients");
     if (r == CDL_OK)
         r = cdl_buffer_create(&t->scaling, dev, sizeof(struct cdl_train_scaling), CDL_MEMORY_DEVICE, "the loss scale");
     if (r == CDL_OK)
@@ -250,11 +293,13 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
     if (r == CDL_OK)
         cdl_train_program_log(&t->program, &dev->log);
     if (r == CDL_OK)
-        r = create_pipelines(t);
+        r = create_pipelines(t, &p);
     if (r == CDL_OK)
         r = create_memory(t, &p);
     if (r == CDL_OK && p.timings)
         r = cdl_train_timings_create(t);
+    if (r == CDL_OK && p.exchange)
+        r = cdl_train_link_create(t, p.exchange);
     if (r == CDL_OK)
         r = fill_memory(t);
     if (r == CDL_OK)
@@ -272,6 +317,7 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
     *trainer = NULL;
     if (t->slots[CDL_TRAIN_SLOTS - 1].done)
         (void)cdl_train_wait(t); // a lost device has nothing in flight
+    cdl_train_link_destroy(t);
     for (int i = 0; i < CDL_TRAIN_SLOTS; i++) {
         cdl_upload_destroy(&t->slots[i].staging);
         cdl_buffer_destroy(&t->slots[i].readback, dev);
@@ -283,7 +329,7 @@ void cdl_trainer_destroy(cdl_trainer **trainer) {
         dev->vkd.DestroyCommandPool(dev->handle, t->pool, dev->allocator);
     cdl_once_destroy(&t->once);
     struct cdl_buffer *buffers[] = {&t->parameters, &t->momentum, &t->gradients, &t->scaling,
-                                    &t->averages,   &t->arena,    &t->bounce};
+                                    &t->averages,   &t->arena,    &t->bounce,    &t->sum};
     for (size_t i = 0; i < CDL_COUNT(buffers); i++)
         cdl_buffer_destroy(buffers[i], dev);
     cdl_train_program_destroy(&t->program);
@@ -302,7 +348,8 @@ void cdl_trainer_get_info(const cdl_trainer *t, struct cdl_trainer_info *out) {
         .height = t->sight.height,
         .num_classes = t->program.graph.num_classes,
         .step = t->step,
-        .parameter_bytes = t->parameters.size + t->momentum.size + t->gradients.size + t->averages.size,
+        .parameter_bytes =
+            t->parameters.size + t->momentum.size + t->gradients.size + t->sum.size + t->averages.size,
         .activation_bytes = t->arena.size,
         .staging_bytes = CDL_TRAIN_SLOTS * t->staging_bytes,
         .num_dispatches = t->program.num_steps,

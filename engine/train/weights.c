@@ -108,13 +108,12 @@ static size_t parts_of(const struct cdl_trainer *t, struct state_part out[NUM_PA
 
 static size_t note_room(size_t length) { return cdl_align_up(length + 1, 8); }
 
-cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *note) {
-    const cdl_log *log = &t->dev->log;
-    CDL_REQUIRE(log, path != NULL);
+// A state file's bytes, malloc'd. where: for messages.
+static cdl_result pack_state(struct cdl_trainer *t, const char *where, const char *note, uint8_t **out, size_t *size) {
     const struct cdl_parameters *all = &t->program.parameters;
-    const size_t length = note ? strlen(note) : 0, body = sizeof(struct state_head) + note_room(length);
+    const size_t length = note ? strlen(note) : 0;
     struct state_part parts[NUM_PARTS];
-    const size_t size = body + parts_of(t, parts);
+    size_t at = sizeof(struct state_head) + note_room(length);
     struct state_head head = {.network = network_hash(all),
                               .fp16 = t->program.fp16,
                               .averages = t->averages.size > 0,
@@ -124,22 +123,32 @@ cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *
                               .parameters = all->size,
                               .trainable = all->trainable};
     memcpy(head.format, state_format, sizeof head.format);
-    uint8_t *bytes = calloc(1, size);
+    *size = at + parts_of(t, parts) + sizeof(uint64_t);
+    uint8_t *bytes = *out = calloc(1, *size);
     if (!bytes)
-        return cdl_fail(log, CDL_ERR_NOMEM, "%s: out of memory for the state, %zu MB", path, size >> 20);
+        return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "%s: out of memory for the state, %zu MB", where, *size >> 20);
     memcpy(bytes, &head, sizeof head);
     memcpy(bytes + sizeof head, note ? note : "", length);
     cdl_result r = CDL_OK;
-    size_t at = body;
     for (int i = 0; i < NUM_PARTS && r == CDL_OK; at += parts[i++].bytes)
         r = cdl_train_download(t, parts[i].buffer, bytes + at, parts[i].bytes);
+    const uint64_t check = cdl_hash(CDL_HASH_START, bytes, *size - sizeof check);
+    memcpy(bytes + *size - sizeof check, &check, sizeof check);
+    return r;
+}
+
+cdl_result cdl_trainer_save_state(cdl_trainer *t, const char *path, const char *note) {
+    const cdl_log *log = &t->dev->log;
+    CDL_REQUIRE(log, path != NULL);
+    CDL_EXPECT(log, t->accumulated == 0, "%s: a step has begun; its state is saved behind cdl_trainer_step", path);
+    uint8_t *bytes;
+    size_t size;
     struct cdl_file_write w;
+    cdl_result r = pack_state(t, path, note, &bytes, &size);
     if (r == CDL_OK)
         r = cdl_file_write_begin(&w, path, log);
     if (r == CDL_OK) {
-        const uint64_t check = cdl_hash(CDL_HASH_START, bytes, size);
         cdl_file_write_bytes(&w, bytes, size);
-        cdl_file_write_bytes(&w, &check, sizeof check);
         r = cdl_file_write_end(&w, true, log);
     }
     free(bytes);
@@ -177,34 +186,54 @@ static cdl_result check_state(const struct cdl_trainer *t, const char *path, con
     return CDL_OK;
 }
 
+static cdl_result restore(struct cdl_trainer *t, const char *where, const uint8_t *bytes, size_t size, char *note,
+                          size_t note_size) {
+    struct state_part parts[NUM_PARTS];
+    struct state_head head;
+    size_t body = 0;
+    cdl_result r = check_state(t, where, bytes, size, &head, &body);
+    if (r == CDL_OK && note && head.note_bytes >= note_size)
+        r = cdl_fail(&t->dev->log, CDL_ERR_INVALID, "%s: its note of %llu bytes does not fit", where,
+                     (unsigned long long)head.note_bytes);
+    parts_of(t, parts);
+    for (int i = 0; i < NUM_PARTS && r == CDL_OK; body += parts[i++].bytes)
+        r = parts[i].bytes ? cdl_train_upload(t, parts[i].buffer, bytes + body, parts[i].bytes) : CDL_OK;
+    if (r != CDL_OK)
+        return r;
+    t->step = head.step;
+    t->averaged = head.averaged;
+    cdl_train_forget(t);
+    if (note) {
+        memcpy(note, bytes + sizeof head, (size_t)head.note_bytes);
+        note[head.note_bytes] = 0;
+    }
+    return CDL_OK;
+}
+
 cdl_result cdl_trainer_load_state(cdl_trainer *t, const char *path, char *note, size_t note_size) {
     const cdl_log *log = &t->dev->log;
     CDL_REQUIRE(log, path != NULL && (note != NULL || note_size == 0));
     const void *data;
-    size_t size, body = 0;
-    struct state_head head;
+    size_t size;
     cdl_result r = cdl_file_map(&data, &size, path, log);
     if (r != CDL_OK)
         return r;
-    const uint8_t *bytes = data;
-    r = check_state(t, path, bytes, size, &head, &body);
-    if (r == CDL_OK && note && head.note_bytes >= note_size)
-        r = cdl_fail(log, CDL_ERR_INVALID, "%s: its note of %llu bytes does not fit", path,
-                     (unsigned long long)head.note_bytes);
-    struct state_part parts[NUM_PARTS];
-    parts_of(t, parts);
-    for (int i = 0; i < NUM_PARTS && r == CDL_OK; body += parts[i++].bytes)
-        r = parts[i].bytes ? cdl_train_upload(t, parts[i].buffer, bytes + body, parts[i].bytes) : CDL_OK;
-    if (r == CDL_OK) {
-        t->step = head.step;
-        t->averaged = head.averaged;
-        for (int i = 0; i < CDL_TRAIN_SLOTS; i++)
-            t->slots[i].images = 0;
-        if (note) {
-            memcpy(note, bytes + sizeof head, (size_t)head.note_bytes);
-            note[head.note_bytes] = 0;
-        }
-    }
+    r = restore(t, path, data, size, note, note_size);
     cdl_file_unmap(data, size);
+    return r;
+}
+
+cdl_result cdl_trainer_align(cdl_trainer *t) {
+    const cdl_log *log = &t->dev->log;
+    const struct cdl_train_exchange *calls = &t->exchange.calls;
+    CDL_EXPECT(log, calls->broadcast, "cdl_trainer_align: the trainer was made without an exchange");
+    uint8_t *bytes;
+    size_t size; // of the same network and no note: the same everywhere
+    cdl_result r = pack_state(t, "the first process", NULL, &bytes, &size);
+    if (r == CDL_OK && !calls->broadcast(calls->ctx, bytes, size))
+        r = cdl_fail(log, CDL_ERR_IO, "the first process's weights could not be passed on");
+    if (r == CDL_OK)
+        r = restore(t, "the first process", bytes, size, NULL, 0);
+    free(bytes);
     return r;
 }

@@ -111,11 +111,26 @@ error:
     return r;
 }
 
-cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev) {
+static cdl_result invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev,
+                             const VkMappedMemoryRange *range) {
     cdl_result r = CDL_OK;
-    const VkMappedMemoryRange range = whole(buffer);
     if (!buffer->coherent)
-        CDL_VK(dev, InvalidateMappedMemoryRanges(dev->handle, 1, &range));
+        CDL_VK(dev, InvalidateMappedMemoryRanges(dev->handle, 1, range));
 error:
     return r;
+}
+
+cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev) {
+    const VkMappedMemoryRange range = whole(buffer);
+    return invalidate(buffer, dev, &range);
+}
+
+// nonCoherentAtomSize is 256 at most.
+cdl_result cdl_buffer_invalidate_part(const struct cdl_buffer *buffer, struct cdl_device *dev, VkDeviceSize at,
+                                      VkDeviceSize bytes) {
+    VkMappedMemoryRange range = whole(buffer);
+    range.offset = at;
+    if (at + bytes < buffer->size)
+        range.size = bytes;
+    return invalidate(buffer, dev, &range);
 }

@@ -32,5 +32,8 @@ void cdl_buffer_destroy(struct cdl_buffer *buffer, struct cdl_device *dev); // {
 // coherent memory.
 cdl_result cdl_buffer_flush(const struct cdl_buffer *buffer, struct cdl_device *dev);
 cdl_result cdl_buffer_invalidate(const struct cdl_buffer *buffer, struct cdl_device *dev);
+// The same for a part, from a multiple of 256 bytes on to a multiple of 256 or the buffer's end.
+cdl_result cdl_buffer_invalidate_part(const struct cdl_buffer *buffer, struct cdl_device *dev, VkDeviceSize at,
+                                      VkDeviceSize bytes);
 
 #endif // CDL_VK_MEMORY_H_

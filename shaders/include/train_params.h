@@ -82,9 +82,14 @@ struct train_pool_params {
 };
 
 // cross_entropy.comp, cross_entropy_sum.comp
+struct train_target {
+    int label, other;
+    float share; // of the label; the rest is the other's
+    int unused;
+};
 struct train_loss_params {
     ADDRESS logits;   // float[images][stride]
-    ADDRESS labels;   // uint[images]
+    ADDRESS targets;  // train_target[images]
     ADDRESS gradient; // float[images][stride]: of the batch's mean loss, times the scale
     ADDRESS scaling;  // see struct cdl_train_scaling
     ADDRESS each;     // float[images][2]: an image's loss, and 1 where its label has the largest logit
@@ -117,6 +122,32 @@ struct train_average_params {
     ADDRESS parameters, averages; // float4[count4]
     ADDRESS rates;                // as in train_sgd_params; the second is the share of the parameters
     int count4;
+};
+
+// gradient_mix.comp
+struct train_mix_params {
+    ADDRESS sum, gradient, dst; // float4[count4]
+    int count4;
+    float of_sum, of_gradient; // factors
+};
+
+// jitter.comp
+struct train_jitter {
+    float brightness, contrast, saturation; // factors; 1: as it is
+    int order; // what comes first to third, two bits each from the lowest: 0 brightness, 1 contrast, 2 saturation
+};
+struct train_jitter_params {
+    ADDRESS pictures; // storage4[images][pixels]
+    ADDRESS jitters;  // train_jitter[images]
+    int images, pixels;
+    float mean_r, mean_g, mean_b, std_r, std_g, std_b; // of 0...1
+};
+
+// mixup.comp
+struct train_mixup_params {
+    ADDRESS pictures; // storage4[images][pixels]
+    int images, pixels;
+    float share; // of a picture's own
 };
 
 #endif // CDL_TRAIN_PARAMS_H_

@@ -1,12 +1,15 @@
 // cross_entropy.comp - softmax cross-entropy with label smoothing of one image, and the gradient of its logits.
 //
 //   loss = -sum over k of t_k log p_k,  gradient = scale (p - t) / images,  p = softmax(logits),
-//   t_k = smoothing / classes + (k is the label ? 1 - smoothing : 0)        (Szegedy et al. 2016, section 7)
+//   t_k = smoothing / classes + (1 - smoothing) (share [k is the label] + (1 - share) [k is the other])
+//                                                                           (Szegedy et al. 2016, section 7)
 //
 //   workgroups: images
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "train.glsl"
+
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Targets { train_target v[]; };
 
 layout(push_constant) uniform Params { train_loss_params p; };
 
@@ -32,8 +35,10 @@ void main() {
     if (image >= p.images)
         return;
     Floats z = Floats(p.logits);
-    const int label = int(Uints(p.labels).v[image]);
-    const float own = z.v[first + label];
+    const train_target y = Targets(p.targets).v[image];
+    const int label = y.share >= 0.5 ? y.label : y.other; // that it is right with
+    const float own = y.share * z.v[first + y.label] + (1.0 - y.share) * z.v[first + y.other];
+    const float judged = z.v[first + label];
     float largest = -3.402823466e38;
     for (int k = t; k < p.classes; k += 64)
         largest = max(largest, z.v[first + k]);
@@ -42,7 +47,7 @@ void main() {
     for (int k = t; k < p.classes; k += 64) {
         sum += exp(z.v[first + k] - largest);
         all += z.v[first + k] - largest;
-        before += k < label && z.v[first + k] >= own ? 1.0 : 0.0;
+        before += k < label && z.v[first + k] >= judged ? 1.0 : 0.0;
     }
     sum = reduce(sum, false);
     all = reduce(all, false);
@@ -52,12 +57,13 @@ void main() {
         float g = 0;
         if (k < p.classes)
             g = exp(z.v[first + k] - largest) / sum - p.smoothing / float(p.classes) -
-                (k == label ? 1.0 - p.smoothing : 0.0);
+                (1.0 - p.smoothing) * (k == y.label ? y.share : 0.0) -
+                (1.0 - p.smoothing) * (k == y.other ? 1.0 - y.share : 0.0);
         Floats(p.gradient).v[first + k] = scale * g;
     }
     if (t == 0) {
         const float smooth_part = p.smoothing * (all / float(p.classes)); // with z counted from the largest
         Floats(p.each).v[2 * image] = log(sum) - (1.0 - p.smoothing) * (own - largest) - smooth_part;
-        Floats(p.each).v[2 * image + 1] = own == largest && before == 0.0 ? 1.0 : 0.0;
+        Floats(p.each).v[2 * image + 1] = judged == largest && before == 0.0 ? 1.0 : 0.0;
     }
 }

@@ -22,7 +22,7 @@ DONE, USAGE = 0, 2
 VALUES = {
     "N": ["3", None, "x", "-1", "3x", ""], "K": ["3", None, "x", "0"], "S": ["2.5", None, "x", "-1"], "SECONDS": ["0.5", None, "x", "0", "4000"], "RATIO": ["0.95", None, "x", "0", "-1"],
     "RATE": ["0.1", "0", "1e-4", None, "x", "-1", ""], "SHARE": ["0.5", "0", None, "x", "2", "-0.1"], "FACTOR": ["0.5", None, "x", "2"],
-    "NORM": ["1.5", "0", None, "x", "-1"], "DECAY": ["0.999", "0", None, "x", "2"],
+    "NORM": ["1.5", "0", None, "x", "-1"], "ALPHA": ["0.2", "0", None, "x", "2"], "DECAY": ["0.999", "0", None, "x", "2"],
     "N|HxW": ["64", "32x64", None, "x", "0", "32x", "x32", "99999"], "WxH": ["640x480", None, "640", "1x1", "x"],
     "KEY=VALUE": ["input_size=32", "labels=", None, "novalue", "=x"], "FILE": ["some file", "-file"], "DIR": ["some folder"],
 }

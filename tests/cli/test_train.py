@@ -15,6 +15,12 @@ import sys
 import time
 import unittest
 import zlib
+from xml.etree import ElementTree
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 import test_cli
 from test_cli import DONE, SOME_FAILED, TINY, USAGE, complaints, run
@@ -97,6 +103,27 @@ class Learning(Case):
         self.assertEqual(body[begin:end], base_body[was:stop])
         self.assertEqual(json.loads(header["__metadata__"]["labels"]), sorted(COLOURS))
 
+    def test_curves(self):
+        def points(out):
+            root = ElementTree.parse(self.path(out, "curves.svg")).getroot()
+            return [len(line.get("points").split()) for line in root.iter("{http://www.w3.org/2000/svg}polyline")]
+        self.train("out", "--epochs", "2")
+        self.assertEqual(points("out"), [2] * 4)  # loss and top-1 of both sets; top-5 is all of three classes
+        self.train("out", "--epochs", "3", "--resume")
+        self.assertEqual(points("out"), [3] * 4)
+
+    def test_accumulated(self):
+        """A step of four batches, and what changes pictures: losses go down as ever, and the same in a second run."""
+        options = ["--batch", "2", "--accumulate", "4", "--brightness", "0.4", "--contrast", "0.4", "--saturation", "0.4",
+                   "--mixup", "0.2", "--log-every", "1"]
+        self.train("one", *options)
+        self.train("two", *options, "--epochs", "1")
+        self.train("two", *options, "--resume")
+        lines = self.log("one")
+        self.assertEqual([line["step"] for line in lines if "loss" in line], list(range(1, 13)))  # 8, 8, 8 and 6 pictures
+        self.assertEqual(self.timeless(lines), self.timeless(self.log("two")))
+        self.same_weights("one", "two")
+
     def test_new_weights(self):
         r = self.done("train", "--arch", "resnet18", "--size", "32", "--batch", "30", "--epochs", "1", "--out", self.path("new"),
                       self.path("train"), self.path("val"))
@@ -120,17 +147,18 @@ class GoingOn(Case):
             process = subprocess.Popen([test_cli.PROGRAM, *arguments, *(["--resume"] if saved else [])], stderr=subprocess.PIPE,
                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
                                        env=dict(os.environ, XDG_CACHE_HOME=test_cli.CACHE.name))
-            time.sleep(0.3 + 0.1 * attempt)
+            log, before = self.path("parts", "log.jsonl"), os.path.getsize(self.path("parts", "log.jsonl")) if saved else 0
+            while process.poll() is None and (not os.path.exists(log) or os.path.getsize(log) == before):
+                time.sleep(0.01)
+            time.sleep(0.05 * attempt)
             process.send_signal(signal.SIGINT)
             err = process.communicate(timeout=120)[1].decode()
             if process.returncode == 0:
                 break
-            if os.path.exists(self.path("parts", "last.state")):
+            if process.returncode != -signal.SIGINT:  # else it had not begun
                 self.assertEqual(process.returncode, 130, err)
                 self.assertIn("--resume goes on from here", err)
                 saved += 1
-            else:  # before it had begun
-                self.assertEqual(process.returncode, -signal.SIGINT, err)
         self.train("parts", "--epochs", "8", "--log-every", "1", *(["--resume"] if saved else []))
         self.assertGreater(saved, 0)
         self.same_weights("whole", "parts")
@@ -214,6 +242,25 @@ class Mistakes(Case):
     def test_too_little_memory(self):
         self.refused_for(["MB", "a batch of "], "--size", "500", "--batch", "1024", "--out", self.path("out"), self.path("train"),
                          self.path("val"), status=test_cli.NO_DEVICE)
+
+    @unittest.skipUnless(resource, "needs setrlimit")
+    def test_a_full_disk(self):
+        """Files cannot grow as large as the weights: the training ends, and goes on once there is room."""
+        self.train("whole")
+        self.train("out", "--epochs", "1")
+        with open(self.path("out", "last.safetensors"), "rb") as f:
+            before = f.read()
+        process = subprocess.run([test_cli.PROGRAM, *self.arguments("out", "--resume")], stderr=subprocess.PIPE,
+                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2,) * 2),
+                                 env=dict(os.environ, XDG_CACHE_HOME=test_cli.CACHE.name), timeout=300)
+        line, = complaints(process.stderr.decode())
+        self.assertEqual(process.returncode, SOME_FAILED, line)
+        self.assertIn("last.safetensors", line)
+        with open(self.path("out", "last.safetensors"), "rb") as f:
+            self.assertEqual(f.read(), before)
+        self.train("out", "--resume")
+        self.same_weights("whole", "out")
+        self.assertEqual(self.timeless(self.log("whole")), self.timeless(self.log("out")))
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
     def test_a_folder_that_cannot_be_written(self):

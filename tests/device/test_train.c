@@ -6,12 +6,8 @@
 #endif
 
 #include "base/file_map.h"
-#include "base/random.h"
-#include "support/harness.h"
+#include "support/trainers.h"
 #include "train/network.h"
-#include "train/trainer.h"
-
-enum { IMAGES = 8, PIXEL_SEED = 1, LABEL_SEED = 2 };
 
 static const char *const networks[] = {"basic_7x7",     "basic_3x3",       "bottleneck_g1",  "bottleneck_g2",
                                        "bottleneck_g4", "bottleneck_g8",   "bottleneck_g16", "bottleneck_g32",
@@ -20,50 +16,6 @@ static const char *const networks[] = {"basic_7x7",     "basic_3x3",       "bott
 
 // Of a tensor's largest gradient; in mixed precision.
 static const double tolerance = 1e-4, mixed_tolerance = 2e-2;
-
-// ---- pictures as make_gradients.py has them
-
-struct batch {
-    float *pixels; // [IMAGES][3][height][width]
-    struct cdl_train_picture pictures[IMAGES];
-};
-
-static struct batch make_batch(const struct cdl_trainer *t) {
-    const size_t image = 3 * (size_t)t->sight.height * (size_t)t->sight.width;
-    struct batch b = {.pixels = must_alloc(IMAGES * image, sizeof(float))};
-    for (size_t i = 0; i < IMAGES * image; i++)
-        b.pixels[i] = (float)((double)(cdl_random_bits(PIXEL_SEED, i) >> 40) / (1 << 22) - 2);
-    for (int i = 0; i < IMAGES; i++)
-        b.pictures[i] = (struct cdl_train_picture){
-            .pixels = {.data = b.pixels + (size_t)i * image,
-                       .width = t->sight.width,
-                       .height = t->sight.height,
-                       .format = CDL_FORMAT_TENSOR_F32},
-            .label = (int)(cdl_random_bits(LABEL_SEED, (uint64_t)i) % (uint64_t)t->program.graph.num_classes),
-            .index = (uint64_t)i,
-        };
-    return b;
-}
-
-static cdl_trainer *make_trainer(const char *network, const struct cdl_trainer_params *params) {
-    cdl_model *model = harness_load(network);
-    cdl_trainer *t;
-    harness_expect_ok(cdl_trainer_create(&t, harness.dev, model, params), network);
-    cdl_model_destroy(&model);
-    return t;
-}
-
-static struct cdl_train_result take(cdl_trainer *t) {
-    struct cdl_train_result result;
-    harness_expect_ok(cdl_trainer_result(t, true, &result), "result");
-    return result;
-}
-
-static float *download(cdl_trainer *t, const struct cdl_buffer *from) {
-    float *out = must_alloc((size_t)from->size / sizeof(float), sizeof(float));
-    harness_expect_ok(cdl_train_download(t, from, out, (size_t)from->size), "download");
-    return out;
-}
 
 // ---- one step against PyTorch
 
@@ -224,22 +176,6 @@ static float run_steps(cdl_trainer *t, const struct batch *b, int steps) {
     }
     assert_int_equal(result.step, t->step);
     return result.loss;
-}
-
-static void expect_same(cdl_trainer *a, cdl_trainer *b) {
-    const struct cdl_buffer *pairs[][2] = {{&a->parameters, &b->parameters},
-                                           {&a->momentum, &b->momentum},
-                                           {&a->scaling, &b->scaling},
-                                           {&a->averages, &b->averages}};
-    for (size_t i = 0; i < CDL_COUNT(pairs); i++) {
-        if (!pairs[i][0]->size)
-            continue;
-        float *x = download(a, pairs[i][0]), *y = download(b, pairs[i][1]);
-        assert_int_equal(pairs[i][0]->size, pairs[i][1]->size);
-        assert_memory_equal(x, y, (size_t)pairs[i][0]->size);
-        free(x);
-        free(y);
-    }
 }
 
 static void two_runs_are_alike(void **state) {
@@ -646,15 +582,6 @@ static void mistakes_are_refused(void **state) {
 }
 
 // ---- pictures
-
-// What lies in value 0 after a step, [IMAGES][height][width][4].
-static float *input_of(cdl_trainer *t) {
-    const struct cdl_train_value *v = &t->program.values[t->program.input];
-    float *arena = download(t, &t->arena), *out = must_alloc(v->bytes, 1);
-    memcpy(out, (const uint8_t *)arena + v->at, v->bytes);
-    free(arena);
-    return out;
-}
 
 // Pictures of every size and orientation: without augmentation what a session sees, also when they go in parts.
 static void pictures_are_prepared(void **state) {

@@ -123,9 +123,11 @@ static void run_program(const struct cdl_train_program *p, const struct train_ca
     map_buffer(&rooms[CDL_ROOM_MOMENTUM], learned);
     const struct cdl_train_scaling scaling = {.scale = c->fp16 ? LOSS_SCALE : 1};
     memcpy(map_buffer(&rooms[CDL_ROOM_SCALING], sizeof scaling), &scaling, sizeof scaling);
-    uint8_t *labels = (uint8_t *)map_buffer(&rooms[CDL_ROOM_INPUT], p->input_bytes) + CDL_INPUT_LABELS;
-    for (int i = 0; i < c->images; i++)
-        memcpy(labels + 4 * i, &c->labels[i], 4);
+    uint8_t *targets = (uint8_t *)map_buffer(&rooms[CDL_ROOM_INPUT], p->input_bytes) + CDL_INPUT_LABELS;
+    for (int i = 0; i < c->images; i++) {
+        const struct train_target target = {.label = c->labels[i], .other = 0, .share = 1};
+        memcpy(targets + (size_t)i * sizeof target, &target, sizeof target);
+    }
     for (size_t i = 0; i < pixels; i++)
         input[i] = (float)c->input[i];
     cdl_value_store(v, c->fp16, c->images, input, (uint8_t *)arena + p->values[p->input].at);

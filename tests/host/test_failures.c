@@ -492,21 +492,45 @@ static cdl_result create_session(const struct attempt *a) {
     return r;
 }
 
-// A trainer that makes a step, gives its weights, and saves and loads its state.
+static float whole_share(void *ctx, int images) {
+    (void)ctx;
+    return images > 0;
+}
+
+static bool reduce_alone(void *ctx, float *data, size_t count) {
+    (void)ctx;
+    return data && count;
+}
+
+static bool finish_alone(void *ctx) { return !ctx; }
+
+static bool broadcast_alone(void *ctx, void *data, size_t bytes) { return reduce_alone(ctx, data, bytes); }
+
+// A trainer among as many processes as one that makes a step of two parts, gives its weights, and saves and loads its
+// state.
 static cdl_result train(const struct attempt *a) {
     static const float pixels[3 * 7 * 11];
     const struct cdl_train_picture picture = {
         .pixels = {.data = pixels, .width = 7, .height = 11, .format = CDL_FORMAT_TENSOR_F32}};
+    static const struct cdl_train_exchange exchange = {.share = whole_share,
+                                                       .reduce = reduce_alone,
+                                                       .finish = finish_alone,
+                                                       .broadcast = broadcast_alone,
+                                                       .bucket_bytes = 4096};
     struct cdl_train_result result;
     cdl_trainer *trainer;
     cdl_model *model = NULL;
     char path[sizeof t.folder + 8], note[8];
     snprintf(path, sizeof path, "%s/state", t.folder);
-    cdl_result r =
-        cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
-                           cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1, .ema_decay = 0.5f,
-                                              .timings = true));
+    cdl_result r = cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
+                                      cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1,
+                                                         .accumulate = true, .exchange = &exchange,
+                                                         .ema_decay = 0.5f));
     assert_true((r == CDL_OK) == (trainer != NULL));
+    if (r == CDL_OK)
+        r = cdl_trainer_align(trainer);
+    if (r == CDL_OK)
+        r = cdl_trainer_accumulate(trainer, &picture, 1, 0);
     if (r == CDL_OK)
         r = cdl_trainer_step(trainer, &picture, 1, 0, 0.1f);
     if (r == CDL_OK)

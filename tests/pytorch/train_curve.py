@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """`cardinal train` beside PyTorch: the same weights, the same batches in the same order, the loss of every step.
 
-usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--csv FILE]
+usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--ranks N] [--csv FILE]
 
 A small ResNeXt on CIFAR-10 files, without augmentation, in the order that cdl_train_order gives; SGD as torch.optim has
 it. PyTorch first trains it for a while: new weights are chaotic, so that PyTorch itself, in 64 bits beside 32, is off by
 1e-2 after ten steps at a rate of 0.05 and by 1e-4 after as many here. Fails where a loss differs by more than 1e-3 of
-PyTorch's. Needs Debian's python3-torch and a Vulkan driver.
+PyTorch's. With --ranks, mpirun starts Cardinal that often, and PyTorch is DistributedDataParallel over gloo with as
+many processes: each has its part of a batch, and batch norm its statistics. Needs Debian's python3-torch and a Vulkan
+driver.
 """
 import argparse
 import copy
@@ -45,21 +47,25 @@ def order(seed, epoch, count):
     return out
 
 
-def unpack(archive, folder, count):
-    """`count` training pictures, as many of each class, and a few to judge by."""
+def listed(folder):
+    """(path, class) of every picture, in the order of the names."""
+    return [(os.path.join(folder, c, n), i) for i, c in enumerate(sorted(os.listdir(folder)))
+            for n in sorted(os.listdir(os.path.join(folder, c)))]
+
+
+def unpack(archive, folder, count, judged=20):
+    """`count` training pictures, as many of each class, and `judged` to judge by."""
     with zipfile.ZipFile(archive) as z:
         names = sorted(n for n in z.namelist() if n.endswith(".jpg"))
         classes = sorted({n.split("/")[1] for n in names})
-        for kind, each, to in (("train", count // len(classes), "train"), ("test", 2, "val")):
+        for kind, each, to in (("train", count // len(classes), "train"), ("test", judged // len(classes), "val")):
             for c in classes:
                 for n in [n for n in names if n.startswith(f"{kind}/{c}/")][:each]:
                     path = os.path.join(folder, to, c, os.path.basename(n))
                     os.makedirs(os.path.dirname(path), exist_ok=True)
                     with open(path, "wb") as f:
                         f.write(z.read(n))
-    files = [(os.path.join(folder, "train", c, n), i) for i, c in enumerate(classes)
-             for n in sorted(os.listdir(os.path.join(folder, "train", c)))]
-    return files
+    return listed(os.path.join(folder, "train"))
 
 
 def network():
@@ -71,10 +77,10 @@ def network():
     return model
 
 
-def losses_of_pytorch(model, files, batch, rate):
+def losses_of_pytorch(model, files, batch, rate, rank=0, ranks=1):
     optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=1e-4)
     mean, std = (torch.tensor(t).reshape(3, 1, 1) for t in (MEAN, STD))
-    indices, losses = order(0, 0, len(files)), []
+    indices, losses = order(0, 0, len(files))[rank::ranks], []
     model.train()
     for at in range(0, len(indices), batch):
         chosen = [files[i] for i in indices[at:at + batch]]
@@ -88,6 +94,25 @@ def losses_of_pytorch(model, files, batch, rate):
     return losses
 
 
+def ddp_rank(rank, ranks, folder, model, files, batch, rate):
+    """Writes the losses, means over the ranks, to folder/ddp.json."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/ddp", rank=rank, world_size=ranks)
+    model = copy.deepcopy(model)  # what spawn hands over is in memory that the processes share
+    ddp = torch.nn.parallel.DistributedDataParallel(model)
+    own = torch.tensor(losses_of_pytorch(ddp, files, batch // ranks, rate, rank, ranks))
+    torch.distributed.all_reduce(own)
+    if rank == 0:
+        with open(os.path.join(folder, "ddp.json"), "w") as f:
+            json.dump((own / ranks).tolist(), f)
+
+
+def losses_of_ddp(ranks, folder, *args):
+    torch.multiprocessing.spawn(ddp_rank, (ranks, folder, *args), nprocs=ranks)
+    with open(os.path.join(folder, "ddp.json")) as f:
+        return json.load(f)
+
+
 def losses_in_64_bits(model, files, batch, rate):
     """What rounding alone makes of the curve."""
     torch.set_default_dtype(torch.float64)
@@ -97,15 +122,20 @@ def losses_in_64_bits(model, files, batch, rate):
         torch.set_default_dtype(torch.float32)
 
 
-def losses_of_cardinal(program, model, folder, batch, rate):
-    weights, out = os.path.join(folder, "new.safetensors"), os.path.join(folder, "out")
+def write_network(model, folder):
+    path = os.path.join(folder, "new.safetensors")
     metadata = {"input_size": "32", "resize_size": "32", "mean": ",".join(map(str, MEAN)), "std": ",".join(map(str, STD)),
                 "stage_strides": "1,2,2", "stem_stride": "1", "stem_pool": "false"}
-    tensors = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    write_safetensors(weights, tensors, metadata)
-    subprocess.run([program, "train", "--quiet", "--model", weights, "--epochs", "1", "--batch", str(batch), "--lr", str(rate),
+    write_safetensors(path, {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}, metadata)
+    return path
+
+
+def losses_of_cardinal(program, model, folder, batch, rate, ranks):
+    weights, out = write_network(model, folder), os.path.join(folder, "out")
+    start = ["mpirun", "-n", str(ranks), "--oversubscribe", "--bind-to", "none"] if ranks > 1 else []
+    subprocess.run([*start, program, "train", "--quiet", "--model", weights, "--epochs", "1", "--batch", str(batch // ranks), "--lr", str(rate),
                     "--augment", "none", "--log-every", "1", "--out", out, os.path.join(folder, "train"),
-                    os.path.join(folder, "val")], check=True)
+                    os.path.join(folder, "val")], check=True, env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"))
     with open(os.path.join(out, "log.jsonl")) as f:
         return [line["loss"] for line in map(json.loads, f) if "loss" in line]
 
@@ -118,6 +148,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--warm", type=int, default=100, metavar="STEPS", help="of PyTorch alone, in front")
+    parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--csv")
     args = parser.parse_args()
     if not os.path.exists(args.archive):
@@ -129,16 +160,19 @@ def main():
         for _ in range(0, args.warm, args.steps):
             losses_of_pytorch(model, files, args.batch, 0.02)
         exact = copy.deepcopy(model)
-        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate)
-        theirs = losses_of_pytorch(model, files, args.batch, args.rate)
-        exact = losses_in_64_bits(exact, files, args.batch, args.rate)
+        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate, args.ranks)
+        if args.ranks > 1:
+            theirs = exact = losses_of_ddp(args.ranks, folder, model, files, args.batch, args.rate)
+        else:
+            theirs = losses_of_pytorch(model, files, args.batch, args.rate)
+            exact = losses_in_64_bits(exact, files, args.batch, args.rate)
     if args.csv:
         with open(args.csv, "w") as f:
             f.write("step,cardinal,pytorch,pytorch_64_bits\n")
             f.writelines(f"{i},{a:.7f},{b:.7f},{c:.7f}\n" for i, (a, b, c) in enumerate(zip(ours, theirs, exact), 1))
     worst, rounding = (max(abs(a - b) / b for a, b in zip(x, theirs)) for x in (ours, exact))
     print(f"{len(ours)} steps: loss {ours[0]:.4f} to {ours[-1]:.4f}, PyTorch's {theirs[0]:.4f} to {theirs[-1]:.4f}; "
-          f"off by {worst:.1e} at most; PyTorch in 64 bits by {rounding:.1e}")
+          f"off by {worst:.1e} at most" + ("" if args.ranks > 1 else f"; PyTorch in 64 bits by {rounding:.1e}"))
     if len(ours) != len(theirs) or not worst <= LIMIT:
         sys.exit(1)
 

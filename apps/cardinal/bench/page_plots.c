@@ -65,7 +65,7 @@ static void hold(struct plot *p, const struct result_row *row) {
 static void choose_scale(struct plot *p) {
     p->y.log = p->y.max > 8 * p->y.min;
     if (!p->y.log)
-        p->y = (struct plot_axis){0, 1.1 * p->y.max, false, false, p->y.label};
+        p->y = (struct plot_axis){0, 1.1 * p->y.max, false, false, p->y.label, false};
 }
 
 // Peers are in the table alone: there are too many of them for a plot.
@@ -85,7 +85,7 @@ static bool is_first_of_group(const struct comparison *c, int line, bool by_netw
 // One machine: a plot for each network, a line for each precision and input.
 static void put_machine_rates(FILE *f, const struct comparison *c, int line) {
     const struct result_row *first = c->lines[line].first;
-    struct plot p = {f, 520, 320, {1, 0, true, true, "batch"}, {1, 0, true, false, "images/s"}};
+    struct plot p = {f, 520, 320, {1, 0, true, true, "batch", false}, {1, 0, true, false, "images/s", false}};
     int series = 0;
     for (int i = 0; i < c->num_lines; i++) {
         const struct result_row *row = of_column(&c->lines[i], 0);
@@ -115,7 +115,7 @@ static void put_machine_rates(FILE *f, const struct comparison *c, int line) {
 // Many machines: a plot for each network, precision and input, a line for each machine.
 static void put_compared_rates(FILE *f, const struct comparison *c, int line) {
     const struct result_row *group = c->lines[line].first;
-    struct plot p = {f, 520, 320, {1, 0, true, true, "batch"}, {1, 0, true, false, "images/s"}};
+    struct plot p = {f, 520, 320, {1, 0, true, true, "batch", false}, {1, 0, true, false, "images/s", false}};
     char title[256];
     for (int i = 0; i < c->num_lines; i++)
         for (int k = 0; k < c->results->num_columns; k++) {
@@ -222,7 +222,8 @@ static void put_roofline(FILE *f, const struct results *r, const struct result_r
     const json_t *layers = layers_of(row);
     const double roof = roof_of(c, row),
                  memory = json_number_or(json_object_get(c->device, "peaks"), "memory_gbytes_per_s", 0);
-    struct plot p = {f, 520, 340, {1, 0, true, false, "operations a byte"}, {1, 0, true, false, "GFLOP/s"}};
+    struct plot p = {
+        f, 520, 340, {1, 0, true, false, "operations a byte", false}, {1, 0, true, false, "GFLOP/s", false}};
     char title[256];
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const struct layer_point point = point_of(json_array_get(layers, i));
@@ -398,7 +399,7 @@ static void put_course(FILE *f, const json_t *samples, const char *field, const 
     enum { MAX_SAMPLES = 8192 };
     const size_t count = json_array_size(samples) < MAX_SAMPLES ? json_array_size(samples) : MAX_SAMPLES;
     double *x = malloc((count + 1) * sizeof *x), *y = malloc((count + 1) * sizeof *y);
-    struct plot p = {f, 520, 240, {0, -1, false, false, "seconds"}, {0, -1, false, false, label}};
+    struct plot p = {f, 520, 240, {0, -1, false, false, "seconds", false}, {0, -1, false, false, label, false}};
     int n = 0;
     for (size_t i = 0; x && y && i < count; i++) {
         const json_t *sample = json_array_get(samples, i);

@@ -91,7 +91,8 @@ static void round_axis(struct plot_axis *a) {
 }
 
 static double step_of(const struct plot_axis *a) { // 1, 2 or 5 times a power of ten, for about five ticks
-    const double rough = (a->max - a->min) / 5, power = pow(10, floor(log10(rough)));
+    const double least = a->whole ? 1 : 0, rough = fmax((a->max - a->min) / 5, least);
+    const double power = pow(10, floor(log10(rough)));
     return rough / power < 1.5 ? power : rough / power < 3.5 ? 2 * power : rough / power < 7.5 ? 5 * power : 10 * power;
 }
 

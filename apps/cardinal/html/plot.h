@@ -12,6 +12,7 @@ struct plot_axis {
     double min, max;  // of what is shown; of a logarithmic axis above 0
     bool log, binary; // binary: of a logarithmic axis, ticks at powers of two
     const char *label;
+    bool whole; // of a linear axis: ticks at whole numbers alone
 };
 struct plot {
     FILE *file;

@@ -1,5 +1,5 @@
-// keep.c - what a training leaves in its folder: weights, the exact state, a log. Each file of weights or state appears
-// whole or not at all; the state is written last, and says how much of the log belongs to it.
+// keep.c - what a training leaves in its folder: weights, the exact state, a log and its curves. Each file but the log
+// appears whole or not at all; the state is written last, and says how much of the log belongs to it.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,8 +27,9 @@ static bool path_of(const struct training *t, const char *name, char *path, size
 
 // ---- the state
 
-static const char note_format[] = "pictures %zu batch %d seed %d shuffled %d epoch %d position %zu images %" SCNu64
-                                  " correct %" SCNu64 " loss %lf best %lf log %" SCNd64;
+static const char note_format[] =
+    "processes %d accumulate %d pictures %zu batch %d seed %d shuffled %d epoch %d position %zu images %" SCNu64
+    " correct %" SCNu64 " loss %lf best %lf log %" SCNd64;
 
 bool keep_state(struct training *t) {
     char path[4096], note[MAX_NOTE];
@@ -36,11 +37,13 @@ bool keep_state(struct training *t) {
     if (!path_of(t, state_name, path, sizeof path))
         return false;
     fflush(t->log);
-    snprintf(note, sizeof note,
-             "pictures %zu batch %d seed %d shuffled %d epoch %d position %zu images %" PRIu64 " correct %" PRIu64
-             " loss %.17g best %.17g log %" PRId64,
-             t->train.count, t->recipe.batch, t->options->seed, !t->options->no_shuffle, s->epoch, s->position,
-             s->images, s->correct, s->loss, s->best, (int64_t)ftell(t->log));
+    snprintf(
+        note, sizeof note,
+        "processes %d accumulate %d pictures %zu batch %d seed %d shuffled %d epoch %d position %zu images %" PRIu64
+        " correct %" PRIu64 " loss %.17g best %.17g log %" PRId64,
+        t->processes.count, t->recipe.accumulate, t->train.count, t->recipe.batch, t->options->seed,
+        !t->options->no_shuffle, s->epoch, s->position, s->images, s->correct, s->loss, s->best,
+        (int64_t)ftell(t->log));
     return cdl_trainer_save_state(t->trainer, path, note) == CDL_OK;
 }
 
@@ -49,19 +52,24 @@ static bool resume(struct training *t) {
     char path[4096], note[MAX_NOTE];
     struct standing *s = &t->at;
     size_t pictures;
-    int batch, seed, shuffled;
+    int processes, accumulate, batch, seed, shuffled;
     if (!path_of(t, state_name, path, sizeof path) ||
         cdl_trainer_load_state(t->trainer, path, note, sizeof note) != CDL_OK)
         return false;
-    if (sscanf(note, note_format, &pictures, &batch, &seed, &shuffled, &s->epoch, &s->position, &s->images, &s->correct,
-               &s->loss, &s->best, &s->log_bytes) != 11) {
+    if (sscanf(note, note_format, &processes, &accumulate, &pictures, &batch, &seed, &shuffled, &s->epoch, &s->position,
+               &s->images, &s->correct, &s->loss, &s->best, &s->log_bytes) != 13) {
         complain("%s: was written by another program or version; begin anew", path);
         return false;
     }
-    if (pictures != t->train.count || batch != t->recipe.batch || seed != t->options->seed ||
-        shuffled == t->options->no_shuffle) {
-        complain("%s: began with %zu pictures, --batch %d, --seed %d%s; resume with the same", path, pictures, batch,
-                 seed, shuffled ? "" : ", --no-shuffle");
+    if (processes != t->processes.count) {
+        complain("%s: began with %d process%s; resume with as many, as mpirun -n %d starts them", path, processes,
+                 processes == 1 ? "" : "es", processes);
+        return false;
+    }
+    if (accumulate != t->recipe.accumulate || pictures != t->train.count || batch != t->recipe.batch ||
+        seed != t->options->seed || shuffled == t->options->no_shuffle) {
+        complain("%s: began with %zu pictures, --batch %d, --accumulate %d, --seed %d%s; resume with the same", path,
+                 pictures, batch, accumulate, seed, shuffled ? "" : ", --no-shuffle");
         return false;
     }
     return true;
@@ -70,7 +78,7 @@ static bool resume(struct training *t) {
 // ---- the log
 
 // What the log holds beyond the state is of steps that will run again.
-static bool cut_log(const struct training *t, const char *path) {
+static bool cut_log(struct training *t, const char *path) {
     char why[256];
     size_t size;
     if (!file_readable(path))
@@ -79,8 +87,10 @@ static bool cut_log(const struct training *t, const char *path) {
     bool ok = text != NULL;
     if (!ok)
         complain("%s: %s", path, why);
-    else if (size > (size_t)t->at.log_bytes &&
-             !output_file_write(path, text, (size_t)t->at.log_bytes, why, sizeof why)) {
+    else
+        curves_read(&t->curves, text, size < (size_t)t->at.log_bytes ? size : (size_t)t->at.log_bytes);
+    if (ok && size > (size_t)t->at.log_bytes &&
+        !output_file_write(path, text, (size_t)t->at.log_bytes, why, sizeof why)) {
         complain("%s", why);
         ok = false;
     }
@@ -127,11 +137,11 @@ static void write_line(struct training *t, json_t *line) {
     json_decref(line);
 }
 
-void log_step(struct training *t, const struct cdl_train_result *result, double lr, double images_per_s) {
-    if (!t->options->log_every || result->step % (uint64_t)t->options->log_every)
+void log_step(struct training *t, const struct cdl_train_result *result, double loss, double lr, double images_per_s) {
+    if (!t->log || !t->options->log_every || result->step % (uint64_t)t->options->log_every)
         return;
     json_t *line = json_pack("{s:i, s:I, s:f, s:f, s:f}", "epoch", t->at.epoch + 1, "step", (json_int_t)result->step,
-                             "loss", (double)result->loss, "lr", lr, "images_per_s", images_per_s);
+                             "loss", loss, "lr", lr, "images_per_s", images_per_s);
     if (t->options->precision == CDL_PRECISION_FP16) {
         json_object_set_new(line, "loss_scale", json_real((double)result->loss_scale));
         json_object_set_new(line, "skipped_steps", json_integer((json_int_t)result->skipped_steps));
@@ -141,6 +151,11 @@ void log_step(struct training *t, const struct cdl_train_result *result, double 
 
 void log_epoch(struct training *t, double lr, const struct judgement *j, double seconds) {
     const double images = t->at.images ? (double)t->at.images : 1, judged = j->images ? (double)j->images : 1;
+    const double values[CURVE_VALUES] = {
+        t->at.epoch + 1,          t->at.loss / images,     j->loss, (double)t->at.correct / images,
+        (double)j->top1 / judged, (double)j->top5 / judged};
+    if (!curves_add(&t->curves, values))
+        complain("warning: out of memory; the curves lack epoch %d", t->at.epoch + 1);
     cdl_trainer_get_info(t->trainer, &t->info);
     write_line(t, json_pack("{s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "epoch", t->at.epoch + 1, "step",
                             (json_int_t)t->info.step, "train_loss", t->at.loss / images, "train_top1",
@@ -160,6 +175,11 @@ bool keep_close(struct training *t) {
         complain("%s/%s: could not be written; is the disk full?", t->folder, log_name);
     t->log = NULL;
     return !failed && !unwritten;
+}
+
+bool keep_curves(struct training *t) {
+    char path[4096];
+    return path_of(t, "curves.svg", path, sizeof path) && curves_write(&t->curves, path);
 }
 
 // ---- weights

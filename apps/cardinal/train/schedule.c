@@ -11,6 +11,7 @@ struct recipe recipe_of(const struct options *o) {
     return (struct recipe){
         .epochs = o->epochs ? o->epochs : 90,
         .batch = o->batch ? o->batch : 32,
+        .accumulate = o->accumulate ? o->accumulate : 1,
         .lr_step = o->lr_step ? o->lr_step : 30,
         .warmup = o->warmup,
         .lr = or_default(&o->lr, 0.1),

@@ -24,6 +24,24 @@ typedef enum cdl_augment {
     CDL_AUGMENT_IMAGENET, // torchvision's RandomResizedCrop and RandomHorizontalFlip
 } cdl_augment;
 
+// How several processes, each with a trainer of the same network that learns from pictures of its own, take the average
+// of their gradients in every step, over whatever connects them (the program does it through MPI). All of them make
+// the same calls, in the same order. The callbacks run in the thread that called the trainer; `ctx` is their first
+// argument. false, or a negative share, ends the trainer's call with CDL_ERR_IO: that process has missed a step, and
+// the training is over.
+struct cdl_train_exchange {
+    void *ctx;
+    // This process's part of the pictures that all have in this step, where it has `images`; the parts are 1 together.
+    float (*share)(void *ctx, int images);
+    // Begins to replace data[count] by the sum of all processes', which have the same count: called for one bucket of
+    // gradients after another in the order that backward finishes them, while it goes on. data stays until `finish`.
+    bool (*reduce)(void *ctx, float *data, size_t count);
+    void (*progress)(void *ctx); // called about every millisecond while the GPU computes; may be NULL
+    bool (*finish)(void *ctx);   // waits for the oldest sum that was begun and not finished
+    bool (*broadcast)(void *ctx, void *data, size_t bytes); // replaces data[bytes] by the first process's; blocks
+    size_t bucket_bytes;                                    // of gradients; 0: 25 MB
+};
+
 struct cdl_trainer_params {                     // of cdl_trainer_create
     size_t CDL_STRUCT_SIZE(cdl_trainer_params); // set by the macro
     int batch;                                  // the most pictures of a step; 0: 32
@@ -55,7 +73,16 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
     // Less memory for more time: of each stage of the network only the result is kept, and what lies in it is computed
     // again on the way back. The same results, to the bit.
     bool recompute;
-    bool timings; // time every dispatch, for cdl_trainer_timings; keeps them apart, so that a step is slower
+    // How far brightness, contrast and saturation of pictures are changed, in any order: by factors of 1 - x to 1 + x,
+    // as by torchvision's ColorJitter. 0: not at all. Tensors stay as they are.
+    float brightness, contrast, saturation;
+    // Above 0, at most 1: each picture is mixed with the one before it in its batch, and learned as both, by a share
+    // that is drawn for every batch from the symmetric beta distribution of this parameter (Zhang et al. 2018).
+    float mixup;
+    bool accumulate; // cdl_trainer_accumulate will be called: device memory for a second set of gradients
+    const struct cdl_train_exchange *exchange; // copied; NULL: this process is alone
+    // Time every dispatch, for cdl_trainer_timings; keeps them apart, so that a step is slower. Not with an exchange.
+    bool timings;
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_trainer_params(.batch = 64)
@@ -76,13 +103,25 @@ struct cdl_train_picture {    // one of a step
 };
 
 // Learns from `count` pictures, 1 ... batch: forward, loss, backward, update. Does not wait for the GPU, but for the
-// step before the last. `pictures` may be reused on return. Allocates nothing.
+// step before the last; with an exchange, for the gradients. `pictures` may be reused on return. Allocates nothing.
+// count may be 0 where the step has pictures all the same: accumulated ones, or other processes'.
 CDL_API cdl_result cdl_trainer_step(cdl_trainer *trainer, const struct cdl_train_picture *pictures, int count,
                                     int epoch, float learning_rate);
 
+// A part of the step that cdl_trainer_step ends: forward, loss, backward, and no update, which then takes the average
+// over the pictures of all parts. So a step may have more pictures than fit into memory; but for batch norm, whose
+// statistics are each part's own, its gradients are those of one large batch, summed in fp32 in the order of the parts.
+// Waits for the part before the last. CDL_ERR_INVALID without params.accumulate.
+CDL_API cdl_result cdl_trainer_accumulate(cdl_trainer *trainer, const struct cdl_train_picture *pictures, int count,
+                                          int epoch);
+
+// Called in all processes of an exchange: weights, momentum, running statistics and the number of steps become those of
+// the first process. Waits for the steps; blocks; allocates host memory.
+CDL_API cdl_result cdl_trainer_align(cdl_trainer *trainer);
+
 struct cdl_train_result { // of one step
     uint64_t step;        // counted from 1 since the weights were new
-    int images;           // of the step
+    int images;           // of the step, all parts; of this process
     int correct;          // of these, whose label had the largest logit, before the update
     float loss;           // their mean; not finite: training has diverged
     float gradient_norm;  // of the gradients of all that learns, as one vector, before it was clipped
@@ -102,6 +141,7 @@ CDL_API cdl_result cdl_trainer_model(cdl_trainer *trainer, cdl_model **out);
 
 // Writes all that the next step depends on: weights, momentum, running statistics, averages, loss scale, the number of
 // steps; and `note`, a text of the caller's, NULL for none. The file appears whole or not at all. Waits for the steps.
+// CDL_ERR_INVALID between cdl_trainer_accumulate and the step that it is a part of.
 CDL_API cdl_result cdl_trainer_save_state(cdl_trainer *trainer, const char *path, const char *note);
 // Goes on from a file that a trainer of the same network wrote: the next steps give what they would have given there.
 // note[note_size]: the caller's text; CDL_ERR_FORMAT when the file is damaged, of another network or of another format,
@@ -131,7 +171,7 @@ struct cdl_trainer_info {                     // what a trainer is and holds
     int batch, width, height, num_classes;    // as parameters, defaults filled in
     uint64_t step;                            // steps so far
     uint64_t num_parameters, num_trainable;   // as PyTorch counts, without running statistics
-    uint64_t parameter_bytes;                 // of device memory: weights, momentum, gradients, averages
+    uint64_t parameter_bytes;                 // of device memory: weights, momentum, gradients, their sums, averages
     uint64_t activation_bytes, staging_bytes; // of device memory: values of a step; pixels, in both slots
     int num_dispatches;                       // of a step
 };
