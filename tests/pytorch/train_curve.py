@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`cardinal train` beside PyTorch: the same weights, the same batches in the same order, the loss of every step.
 
-usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--csv FILE]
+usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--precision fp32|fp16] [--csv FILE]
 
 A small ResNeXt on CIFAR-10 files, without augmentation, in the order that cdl_train_order gives; SGD as torch.optim has
 it. PyTorch first trains it for a while: new weights are chaotic, so that PyTorch itself, in 64 bits beside 32, is off by
@@ -97,14 +97,14 @@ def losses_in_64_bits(model, files, batch, rate):
         torch.set_default_dtype(torch.float32)
 
 
-def losses_of_cardinal(program, model, folder, batch, rate):
+def losses_of_cardinal(program, model, folder, batch, rate, precision):
     weights, out = os.path.join(folder, "new.safetensors"), os.path.join(folder, "out")
     metadata = {"input_size": "32", "resize_size": "32", "mean": ",".join(map(str, MEAN)), "std": ",".join(map(str, STD)),
                 "stage_strides": "1,2,2", "stem_stride": "1", "stem_pool": "false"}
     tensors = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     write_safetensors(weights, tensors, metadata)
     subprocess.run([program, "train", "--quiet", "--model", weights, "--epochs", "1", "--batch", str(batch), "--lr", str(rate),
-                    "--augment", "none", "--log-every", "1", "--out", out, os.path.join(folder, "train"),
+                    "--precision", precision, "--augment", "none", "--log-every", "1", "--out", out, os.path.join(folder, "train"),
                     os.path.join(folder, "val")], check=True)
     with open(os.path.join(out, "log.jsonl")) as f:
         return [line["loss"] for line in map(json.loads, f) if "loss" in line]
@@ -118,6 +118,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--warm", type=int, default=100, metavar="STEPS", help="of PyTorch alone, in front")
+    parser.add_argument("--precision", default="fp32", help="of cardinal; PyTorch's is fp32")
     parser.add_argument("--csv")
     args = parser.parse_args()
     if not os.path.exists(args.archive):
@@ -129,7 +130,7 @@ def main():
         for _ in range(0, args.warm, args.steps):
             losses_of_pytorch(model, files, args.batch, 0.02)
         exact = copy.deepcopy(model)
-        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate)
+        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate, args.precision)
         theirs = losses_of_pytorch(model, files, args.batch, args.rate)
         exact = losses_in_64_bits(exact, files, args.batch, args.rate)
     if args.csv:
