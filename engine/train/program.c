@@ -94,8 +94,8 @@ bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, 
     const int chosen = d->params->choose ? d->params->choose(d->params->choose_ctx, &work, kernels, count) : 0;
     if (chosen < 0 || chosen >= count)
         return !cdl_derive_failed(d, cdl_fail(d->log, CDL_ERR_UNSUPPORTED,
-                                              "%s: none of its %d kernels works on this device", graph->ops[op].name,
-                                              count));
+                                              "%s: none of its %d kernels works on this device%s", graph->ops[op].name,
+                                              count, d->p->fp16 ? " in fp16; take fp32" : ""));
     *out = kernels[chosen];
     return true;
 }

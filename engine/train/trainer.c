@@ -348,8 +348,7 @@ void cdl_trainer_get_info(const cdl_trainer *t, struct cdl_trainer_info *out) {
         .height = t->sight.height,
         .num_classes = t->program.graph.num_classes,
         .step = t->step,
-        .parameter_bytes =
-            t->parameters.size + t->momentum.size + t->gradients.size + t->sum.size + t->averages.size,
+        .parameter_bytes = t->parameters.size + t->momentum.size + t->gradients.size + t->sum.size + t->averages.size,
         .activation_bytes = t->arena.size,
         .staging_bytes = CDL_TRAIN_SLOTS * t->staging_bytes,
         .num_dispatches = t->program.num_steps,

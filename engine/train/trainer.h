@@ -25,10 +25,10 @@ struct cdl_train_slot {
     // Recorded once: the program up to the gradients, and its update. For each submission: what brings the pictures to
     // the network; what becomes of the gradients of a part.
     VkCommandBuffer gradients, update, preprocess, mix;
-    VkFence done;   // of the last submission
+    VkFence done;        // of the last submission
     VkQueryPool queries; // with timings: see cdl_train_query
     bool timed;          // all of them were written
-    bool in_flight; // it was not waited for yet
+    bool in_flight;      // it was not waited for yet
     bool update_recorded;
     int recorded_images; // of `gradients`; -1: none
     int images;          // whose result was not added to its step's; -1: none
@@ -83,9 +83,9 @@ struct cdl_trainer {
     size_t staging_bytes, jobs_at, jitters_at, pixels_at; // of each slot
     uint64_t step;                                        // so far
     uint64_t submissions;
-    int accumulated; // images in `sum`; 0: it holds nothing
-    uint64_t *ticks;  // [2 + num_steps] of the step that was timed last; NULL: without timings
-    int timed_images; // of that step; 0: there was none
+    int accumulated;                        // images in `sum`; 0: it holds nothing
+    uint64_t *ticks;                        // [2 + num_steps] of the step that was timed last; NULL: without timings
+    int timed_images;                       // of that step; 0: there was none
     char (*kernel_names)[CDL_PROGRAM_NAME]; // [num_steps], with ticks
 };
 

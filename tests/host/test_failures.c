@@ -524,8 +524,7 @@ static cdl_result train(const struct attempt *a) {
     snprintf(path, sizeof path, "%s/state", t.folder);
     cdl_result r = cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
                                       cdl_trainer_params(.batch = 1, .num_classes = 3, .staging_bytes = 1,
-                                                         .accumulate = true, .exchange = &exchange,
-                                                         .ema_decay = 0.5f));
+                                                         .accumulate = true, .exchange = &exchange, .ema_decay = 0.5f));
     assert_true((r == CDL_OK) == (trainer != NULL));
     if (r == CDL_OK)
         r = cdl_trainer_align(trainer);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`cardinal train` beside PyTorch: the same weights, the same batches in the same order, the loss of every step.
 
-usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--ranks N] [--csv FILE]
+usage: train_curve.py PROGRAM CIFAR10_JPEG.zip [--steps N] [--batch N] [--ranks N] [--precision fp32|fp16] [--csv FILE]
 
 A small ResNeXt on CIFAR-10 files, without augmentation, in the order that cdl_train_order gives; SGD as torch.optim has
 it. PyTorch first trains it for a while: new weights are chaotic, so that PyTorch itself, in 64 bits beside 32, is off by
@@ -130,11 +130,11 @@ def write_network(model, folder):
     return path
 
 
-def losses_of_cardinal(program, model, folder, batch, rate, ranks):
+def losses_of_cardinal(program, model, folder, batch, rate, ranks, precision):
     weights, out = write_network(model, folder), os.path.join(folder, "out")
     start = ["mpirun", "-n", str(ranks), "--oversubscribe", "--bind-to", "none"] if ranks > 1 else []
     subprocess.run([*start, program, "train", "--quiet", "--model", weights, "--epochs", "1", "--batch", str(batch // ranks), "--lr", str(rate),
-                    "--augment", "none", "--log-every", "1", "--out", out, os.path.join(folder, "train"),
+                    "--precision", precision, "--augment", "none", "--log-every", "1", "--out", out, os.path.join(folder, "train"),
                     os.path.join(folder, "val")], check=True, env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"))
     with open(os.path.join(out, "log.jsonl")) as f:
         return [line["loss"] for line in map(json.loads, f) if "loss" in line]
@@ -149,6 +149,7 @@ def main():
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--warm", type=int, default=100, metavar="STEPS", help="of PyTorch alone, in front")
     parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--precision", default="fp32", help="of cardinal; PyTorch's is fp32")
     parser.add_argument("--csv")
     args = parser.parse_args()
     if not os.path.exists(args.archive):
@@ -160,7 +161,7 @@ def main():
         for _ in range(0, args.warm, args.steps):
             losses_of_pytorch(model, files, args.batch, 0.02)
         exact = copy.deepcopy(model)
-        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate, args.ranks)
+        ours = losses_of_cardinal(args.program, model, folder, args.batch, args.rate, args.ranks, args.precision)
         if args.ranks > 1:
             theirs = exact = losses_of_ddp(args.ranks, folder, model, files, args.batch, args.rate)
         else:
