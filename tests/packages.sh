@@ -22,7 +22,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 fail() { echo "FAILED: $*"; exit 1; }
-quietly() { [ -z "${PACKAGES_TRACE-}" ] || date +%T; "$@" >"$tmp/log" 2>&1 || { tail -40 "$tmp/log"; fail "$*"; }; }
+quietly() { "$@" >"$tmp/log" 2>&1 || { tail -40 "$tmp/log"; fail "$*"; }; }
 
 release=$(. /etc/os-release && echo "${ID/debian/deb}${VERSION_ID-}")
 debs=("$packages"/*~"$release"_*.deb)
