@@ -424,6 +424,17 @@ class Training(Case):
         with self.fails(cardinal.Result.INVALID, "label"):
             trainer.step(pictures[:1], [3], learning_rate=0.1)
 
+    def test_parts_and_mixed_precision(self):
+        pictures, labels = self.batch(np.random.default_rng(6))
+        with cardinal.Model(os.path.join(LAYERS, "basic_3x3.safetensors"), metadata={"input_size": 16, "resize_size": 16}) as model:
+            trainer = cardinal.Trainer(self.device, model, batch=4, num_classes=3, initialise=True, precision="fp16", accumulate=True,
+                                       clip_grad_norm=0.5, ema_decay=0.9, mixup=0.2, brightness=0.1)
+        trainer.accumulate(pictures[:4], labels[:4])
+        trainer.step(pictures[4:], labels[4:], learning_rate=0.05)
+        result = trainer.result()
+        self.assertEqual((result.step, result.images, result.skipped, result.loss_scale), (1, 8, False, 65536))
+        self.assertGreater(result.gradient_norm, 0)
+
     def test_order(self):
         order = cardinal.train_order(7, 2, 1000)
         np.testing.assert_array_equal(np.sort(order), np.arange(1000))

@@ -136,7 +136,10 @@ class cdl_trainer_params(Params):
     _fields_ = [("struct_size", c_size_t), ("batch", c_int), ("width", c_int), ("height", c_int), ("augment", c_int),
                 ("seed", c_uint64), ("momentum", c_float), ("weight_decay", c_float), ("norm_weight_decay", c_float),
                 ("label_smoothing", c_float), ("freeze", c_char_p), ("num_classes", c_int), ("labels", POINTER(c_char_p)),
-                ("initialise", c_bool), ("staging_bytes", c_size_t)]
+                ("initialise", c_bool), ("staging_bytes", c_size_t), ("precision", c_int), ("clip_grad_norm", c_float),
+                ("ema_decay", c_float), ("ema_steps", c_int), ("ema_warmup", c_int), ("recompute", c_bool),
+                ("brightness", c_float), ("contrast", c_float), ("saturation", c_float), ("mixup", c_float),
+                ("accumulate", c_bool), ("exchange", c_void_p), ("timings", c_bool)]
 
 
 class cdl_train_picture(Structure):
@@ -144,7 +147,8 @@ class cdl_train_picture(Structure):
 
 
 class cdl_train_result(Structure):
-    _fields_ = [("step", c_uint64), ("images", c_int), ("correct", c_int), ("loss", c_float)]
+    _fields_ = [("step", c_uint64), ("images", c_int), ("correct", c_int), ("loss", c_float),
+                ("gradient_norm", c_float), ("skipped", c_bool), ("skipped_steps", c_uint64), ("loss_scale", c_float)]
 
 
 class cdl_trainer_info(Structure):
@@ -198,6 +202,7 @@ FUNCTIONS = {
     "cdl_trainer_create": (c_int, [_out, _object, _object, POINTER(cdl_trainer_params)]),
     "cdl_trainer_destroy": (None, [_out]),
     "cdl_trainer_step": (c_int, [_object, POINTER(cdl_train_picture), c_int, c_int, c_float]),
+    "cdl_trainer_accumulate": (c_int, [_object, POINTER(cdl_train_picture), c_int, c_int]),
     "cdl_trainer_result": (c_int, [_object, c_bool, POINTER(cdl_train_result)]),
     "cdl_trainer_model": (c_int, [_object, _out]),
     "cdl_trainer_save_state": (c_int, [_object, c_char_p, c_char_p]),

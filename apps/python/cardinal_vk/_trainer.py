@@ -4,7 +4,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class TrainResult:
     images: int     #: of the step
     correct: int    #: of these, whose label had the largest logit, before the update
     loss: float     #: their mean; not finite: training has diverged
+    gradient_norm: float  #: of the gradients of all that learns, as one vector, before it was clipped
+    skipped: bool         #: a gradient was no finite number, so that the weights stayed as they were
+    skipped_steps: int    #: of how many steps this is true since the weights were new
+    loss_scale: float     #: of the next step: what the loss is multiplied with on the way back
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,13 @@ class Trainer(Owner):
     num_classes: where these are not the model's own: its last layer begins anew. labels: their names.
     initialise: all weights begin anew.
     staging_bytes: pixels under way to the device, twice; 0: 64 MiB.
+    precision: "fp32", or "fp16": mixed precision, with a loss scale.
+    clip_grad_norm: the most that the norm of all gradients may be; 0: anything.
+    ema_decay: of an average of all weights, which takes 1 - ema_decay of them every ema_steps steps; 0: none. ema_warmup:
+        epochs in which it is the weights themselves. Model() is the averages then.
+    recompute: less memory, more time, the same results.
+    brightness, contrast, saturation: factors of 1 - x to 1 + x, as torchvision's ColorJitter. mixup: its alpha; 0: none.
+    accumulate: accumulate() will be called.
 
     Raises Error: NOMEM names what a step of this batch needs. The model may be closed afterwards.
     """
@@ -76,7 +87,9 @@ class Trainer(Owner):
                  augment: str = "none", seed: int = 0, momentum: Optional[float] = None, weight_decay: Optional[float] = None,
                  norm_weight_decay: Optional[float] = None, label_smoothing: float = 0.0, freeze: Optional[str] = None,
                  num_classes: int = 0, labels: Optional[Sequence[str]] = None, initialise: bool = False,
-                 staging_bytes: int = 0):
+                 staging_bytes: int = 0, precision: str = "fp32", clip_grad_norm: float = 0.0, ema_decay: float = 0.0,
+                 ema_steps: int = 0, ema_warmup: int = 0, recompute: bool = False, brightness: float = 0.0,
+                 contrast: float = 0.0, saturation: float = 0.0, mixup: float = 0.0, accumulate: bool = False):
         height, width = (size, size) if isinstance(size, int) else size or (0, 0)
         names = None
         if labels is not None:
@@ -89,17 +102,14 @@ class Trainer(Owner):
             batch=batch, width=width, height=height, augment=_c.constant("AUGMENT", augment), seed=seed,
             momentum=_rate(momentum), weight_decay=_rate(weight_decay), norm_weight_decay=_rate(norm_weight_decay),
             label_smoothing=label_smoothing, freeze=freeze.encode() if freeze else None, num_classes=num_classes,
-            labels=names, initialise=initialise, staging_bytes=staging_bytes))
+            labels=names, initialise=initialise, staging_bytes=staging_bytes, precision=_c.constant("PRECISION", precision),
+            clip_grad_norm=clip_grad_norm, ema_decay=ema_decay, ema_steps=ema_steps, ema_warmup=ema_warmup,
+            recompute=recompute, brightness=brightness, contrast=contrast, saturation=saturation, mixup=mixup,
+            accumulate=accumulate))
         self._own(Handle(out.value, lib.cdl_trainer_destroy, (device._handle, model._handle)))
         self._lock = threading.RLock()  # the library's is one thread at a time
 
-    def step(self, images: Any, labels: Sequence[int], *, learning_rate: float, epoch: int = 0,
-             indices: Optional[Sequence[int]] = None) -> None:
-        """Learns from 1 ... batch pictures: forward, loss, backward, update. Waits for the step before the last alone.
-
-        images: as of Session.run. labels: [n], each 0 ... num_classes - 1. indices: [n], of the pictures in their set, which
-        with seed and epoch choose the augmentation; None: 0, 1, ... Tensors are not augmented. learning_rate: of this step.
-        """
+    def _learn(self, images: Any, labels: Sequence[int], indices: Optional[Sequence[int]], learn: Callable[[Any, int], None]) -> None:
         pixels, count, _alive, _ = to_pixels(images)
         labels = [int(label) for label in np.atleast_1d(np.asarray(labels))]
         indices = range(count) if indices is None else [int(i) for i in indices]
@@ -108,7 +118,25 @@ class Trainer(Owner):
         pictures = (_c.cdl_train_picture * max(count, 1))(
             *(_c.cdl_train_picture(p, label, index) for p, label, index in zip(pixels[:count], labels, indices)))
         with self._lock:
-            call(lib.cdl_trainer_step, self._pointer, pictures, count, epoch, learning_rate)
+            learn(pictures, count)
+
+    def accumulate(self, images: Any, labels: Sequence[int], *, epoch: int = 0, indices: Optional[Sequence[int]] = None) -> None:
+        """A part of the step that step() ends: its update takes the average over the pictures of all parts.
+
+        Arguments as of step(). Needs accumulate=True. Each part's batch norms have statistics of their own.
+        """
+        self._learn(images, labels, indices, lambda pictures, count: call(
+            lib.cdl_trainer_accumulate, self._pointer, pictures, count, epoch))
+
+    def step(self, images: Any, labels: Sequence[int], *, learning_rate: float, epoch: int = 0,
+             indices: Optional[Sequence[int]] = None) -> None:
+        """Learns from 1 ... batch pictures: forward, loss, backward, update. Waits for the step before the last alone.
+
+        images: as of Session.run. labels: [n], each 0 ... num_classes - 1. indices: [n], of the pictures in their set, which
+        with seed and epoch choose the augmentation; None: 0, 1, ... Tensors are not augmented. learning_rate: of this step.
+        """
+        self._learn(images, labels, indices, lambda pictures, count: call(
+            lib.cdl_trainer_step, self._pointer, pictures, count, epoch, learning_rate))
 
     def result(self, wait: bool = True) -> Optional[TrainResult]:
         """Of the oldest step whose result was not taken yet, of the last two: a third step drops the first's.
