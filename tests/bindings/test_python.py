@@ -6,6 +6,7 @@ Needs NumPy and a Vulkan driver; with Pillow, files and PIL images too.
 """
 import with_numpy  # noqa: F401  first
 
+import ctypes
 import gc
 import json
 import logging
@@ -47,6 +48,20 @@ def safetensors(path):
     header.pop("__metadata__", None)
     return {name: np.frombuffer(data, "<f4", int(np.prod(t["shape"])), 8 + length + t["data_offsets"][0]).reshape(t["shape"])
             for name, t in header.items()}
+
+
+def in_use():
+    """Bytes that malloc has given out, 0 where the C library does not tell (glibc 2.33 does), and the process's resident."""
+    class mallinfo2(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks",
+                                                         "uordblks", "fordblks", "keepcost")]
+    ask, given = getattr(ctypes.CDLL(None), "mallinfo2", None), 0
+    if ask:
+        ask.restype = mallinfo2
+        info = ask()
+        given = info.uordblks + info.hblkhd
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return given, int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 class Complaints(logging.Handler):
@@ -364,19 +379,20 @@ class Objects(Case):
                     except cardinal.Error:
                         pass
                 gc.collect()
-                with open("/proc/self/statm", encoding="ascii") as file:
-                    return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+                return in_use()
             rounds(50)
             tracemalloc.start()
             rounds(5)
             objects, _ = tracemalloc.get_traced_memory()
-            resident = rounds(20)
-            grown = rounds(500) - resident
+            before = rounds(20)
+            grown = [after - first for after, first in zip(rounds(500), before)]
             kept = tracemalloc.get_traced_memory()[0] - objects
             tracemalloc.stop()
-        print(f"1,000 runs: {grown} bytes more of the process, {kept} of Python's objects")
+        print(f"1,000 runs: {grown[0]} bytes more of malloc, {grown[1]} of the process, {kept} of Python's objects")
         self.assertLess(kept, 20_000)
-        self.assertLess(grown, 1 << 20)
+        self.assertLess(grown[0], 20_000)
+        # A driver's threads take a MiB each when they first need it, which depends on what else the machine does.
+        self.assertLess(grown[1], 8 << 20)
 
 
 class Training(Case):
