@@ -30,7 +30,7 @@ typedef enum cdl_augment {
 // argument. false, or a negative share, ends the trainer's call with CDL_ERR_IO: that process has missed a step, and
 // the training is over.
 struct cdl_train_exchange {
-    void *ctx;
+    void *ctx; // the caller's own
     // This process's part of the pictures that all have in this step, where it has `images`; the parts are 1 together.
     float (*share)(void *ctx, int images);
     // Begins to replace data[count] by the sum of all processes', which have the same count: called for one bucket of
@@ -111,11 +111,9 @@ struct cdl_train_result { // of one step
     int correct;          // of these, whose label had the largest logit, before the update
     float loss;           // their mean; not finite: training has diverged
     float gradient_norm;  // of the gradients of all that learns, as one vector, before it was clipped
-    // A gradient was no finite number, so that the weights and their momentum stayed as they were; and of how many
-    // steps this is true since the weights were new.
-    bool skipped;
-    uint64_t skipped_steps;
-    float loss_scale; // of the next step: what the loss is multiplied with on the way back
+    bool skipped;         // a gradient was no finite number, so that the weights and their momentum stayed as they were
+    uint64_t skipped_steps; // how many were, since the weights were new
+    float loss_scale;       // of the next step: what the loss is multiplied with on the way back
 };
 // The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
 // CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
