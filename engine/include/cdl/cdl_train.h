@@ -30,7 +30,7 @@ typedef enum cdl_augment {
 // argument. false, or a negative share, ends the trainer's call with CDL_ERR_IO: that process has missed a step, and
 // the training is over.
 struct cdl_train_exchange {
-    void *ctx;
+    void *ctx; // the caller's own
     // This process's part of the pictures that all have in this step, where it has `images`; the parts are 1 together.
     float (*share)(void *ctx, int images);
     // Begins to replace data[count] by the sum of all processes', which have the same count: called for one bucket of
