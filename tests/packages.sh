@@ -1,8 +1,8 @@
 #!/bin/bash
 # packages.sh PACKAGES [BUILD] - checks what third_party/package.sh made into the folder PACKAGES, as somebody meets it who
 # never compiles: lintian, the desktop's files, the archive in a folder of any name; then in roots of Debian 12 and 13 where
-# nothing is installed: install, classify, the demo, a C and a C++ program by pkg-config and by CMake, and remove, which
-# leaves nothing. BUILD, a build of this tree: `cmake --install` into /usr/local, which then works at once.
+# nothing is installed: install, classify, the demo, a C and a C++ program by pkg-config and by CMake, one in Python, and
+# remove, which leaves nothing. BUILD, a build of this tree: `cmake --install` into /usr/local, which then works at once.
 #
 # The roots need root, debootstrap and the network, see root.sh. Exit status 0: all passed; 77: what was left out, and why.
 set -euo pipefail
@@ -109,7 +109,7 @@ check_root() {
     cp "$@" "$bare/debs/"
     for deb in "$@"; do names+=("$(dpkg-deb -f "$deb" Package)"); done
     mkdir -p "$bare$root" && mount --bind "$root" "$bare$root"
-    quietly in_root "$bare" "apt-get update -qq && apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers gcc g++ libc6-dev cmake ninja-build pkg-config libstb-dev"
+    quietly in_root "$bare" "apt-get update -qq && apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers gcc g++ libc6-dev cmake ninja-build pkg-config libstb-dev python3-pil"
     # What the packages depend on, and then they alone: what removing them leaves is theirs.
     quietly in_root "$bare" "apt-get install -s --no-install-recommends /debs/*.deb | awk '/^Inst/ {print \$2}' | grep -vxE '$(IFS='|'; echo "${names[*]}")' |
         xargs -r apt-get install -y -qq --no-install-recommends"
@@ -122,6 +122,11 @@ check_root() {
         [ "$(head -c 4 "$bare/tmp/demo.png" | tail -c 3)" = PNG ] || fail "cardinal-demo wrote no screenshot"
     fi
     check_hosts "$suite's packages"
+    if [[ " ${names[*]} " == *" python3-cardinal-vk "* ]]; then
+        cp "$root/apps/examples/installed/classify.py" "$bare/tmp/"
+        in_root "$bare" "python3 /tmp/classify.py /usr/share/cardinal/models/*.safetensors /usr/share/cardinal/pictures/chelsea.png" >"$tmp/log" 2>&1 &&
+            head -1 "$tmp/log" | grep -q '9[0-9]\.[0-9] %  cat$' || { cat "$tmp/log"; fail "a Python program with $suite's packages"; }
+    fi
     quietly in_root "$bare" "apt-get purge -y -qq ${names[*]}"
     files >"$tmp/after"
     diff "$tmp/before" "$tmp/after" || fail "removing left files (>) or took some (<)"
@@ -149,5 +154,5 @@ elif [ -e "${next[0]}" ]; then
     check_root trixie "${next[@]}"
 else
     # FFmpeg's libraries have other names in each Debian: there the demo is built anew, as third_party/release.sh does.
-    check_root trixie "$packages"/cardinal_*.deb "$packages"/libcardinal*.deb
+    check_root trixie "$packages"/cardinal_*.deb "$packages"/libcardinal*.deb "$packages"/python3-cardinal-vk*.deb
 fi

@@ -76,6 +76,9 @@ stage.")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-cardinal-vk)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "libcardinal${soversion} ${exactly}, python3, python3-numpy")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS python3-pil) # pictures by their paths
+# What Python compiles goes with the package.
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/debian/python/postinst ${CMAKE_CURRENT_LIST_DIR}/debian/python/prerm)
 set(CPACK_COMPONENT_PYTHON_DESCRIPTION "ResNeXt image classifiers on any Vulkan GPU - Python package
 NumPy arrays and pictures into ResNeXt networks that run through Vulkan
 compute, by libcardinal.")

@@ -1,13 +1,14 @@
 #!/bin/bash
 # package.sh KIND BUILD OUT [CMAKE ARGUMENT...] - makes packages into the folder OUT, building in BUILD:
-#   deb     of this Debian or Ubuntu: cardinal, cardinal-demo, libcardinal0.2, libcardinal-dev
+#   deb     of this Debian or Ubuntu: cardinal, cardinal-demo, libcardinal0.2, libcardinal-dev,
+#           python3-cardinal-vk
 #   tar     an archive for any Linux on this processor: programs and libraries that need the C library alone. The demo is
 #           not in it, nor what would bring other libraries: TIFF, HEIC, AVIF, downloads
 #   zip     the same for Windows, of what windows.sh has built in BUILD
 # BUILD may hold another configuration: what is the same in both is not compiled again. CC chooses the compiler.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-[ $# -ge 3 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
 kind=$1
 umask 022
 mkdir -p "$2" "$3"
@@ -16,9 +17,10 @@ shift 3
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 
+# Without MPI, whose library would come with every classifier, under another name in each distribution.
 configure() { # CMAKE ARGUMENT...
     rm -f "$build/CMakeCache.txt" # what was found for another kind is not meant here
-    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCARDINAL_TESTS=OFF "$@" && ninja -C "$build"
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCARDINAL_TESTS=OFF -DCARDINAL_MPI=OFF "$@" && ninja -C "$build"
 }
 
 pack() { # GENERATOR ENDING
@@ -55,7 +57,7 @@ deb)
     # A release of the distribution's own, so that the packages of the next one are newer
     revision=1~$(. /etc/os-release && echo "${ID/debian/deb}$VERSION_ID")
     configure -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR="lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)" -DCARDINAL_DEMO=ON \
-        -DCPACK_DEBIAN_PACKAGE_RELEASE="$revision" "$@"
+        -DCARDINAL_PYTHON_DIR=lib/python3/dist-packages -DCPACK_DEBIAN_PACKAGE_RELEASE="$revision" "$@"
     pack DEB deb
     ;;
 tar)
