@@ -175,6 +175,10 @@ const char *cdl_train_step_name(const struct cdl_train_program *program, int ste
 void cdl_train_launch(const struct cdl_train_program *program, int step, int images,
                       const uint64_t rooms[CDL_NUM_TRAIN_ROOMS], struct cdl_launch *out);
 
+// programs.c: what only some trainings run, beside the program.
+enum cdl_train_extra { CDL_TRAIN_MIX, CDL_TRAIN_JITTER, CDL_TRAIN_MIXUP, CDL_NUM_TRAIN_EXTRAS };
+struct cdl_program cdl_train_extra(enum cdl_train_extra which, bool fp16); // fp16: of the pictures
+
 // ---- within this room: programs.c
 
 // The program of a step whose kind does not run on inference's kernels.

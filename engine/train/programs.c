@@ -175,3 +175,14 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
     }
     return p;
 }
+
+struct cdl_program cdl_train_extra(enum cdl_train_extra which, bool fp16) {
+    static const struct cdl_shader shaders[CDL_NUM_TRAIN_EXTRAS] = {
+        [CDL_TRAIN_MIX] = {"gradient_mix", cdl_workgroup_constant, 1},
+        [CDL_TRAIN_JITTER] = {"jitter", cdl_workgroup_constant, 1},
+        [CDL_TRAIN_MIXUP] = {"mixup", cdl_workgroup_constant, 1},
+    };
+    return (struct cdl_program){.shader = &shaders[which],
+                                .fp16 = fp16 && which != CDL_TRAIN_MIX,
+                                .constants = {which == CDL_TRAIN_JITTER ? CDL_REDUCE_SIZE : CDL_POINTWISE_SIZE}};
+}

@@ -93,24 +93,17 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
 
 // What only some trainings need.
 static cdl_result create_extra_pipelines(struct cdl_trainer *t, const struct cdl_trainer_params *params, bool fp16) {
-    static const struct cdl_shader shaders[] = {{"gradient_mix", cdl_workgroup_constant, 1},
-                                                {"jitter", cdl_workgroup_constant, 1},
-                                                {"mixup", cdl_workgroup_constant, 1}};
-    const struct {
-        bool wanted, fp16;
-        uint32_t workgroup;
-        VkPipeline *pipeline;
-    } all[] = {
-        {params->accumulate || params->exchange, false, CDL_POINTWISE_SIZE, &t->mix},
-        {params->brightness + params->contrast + params->saturation > 0, fp16, CDL_REDUCE_SIZE, &t->jitter},
-        {params->mixup > 0, fp16, CDL_POINTWISE_SIZE, &t->mixup},
+    const bool wanted[CDL_NUM_TRAIN_EXTRAS] = {
+        [CDL_TRAIN_MIX] = params->accumulate || params->exchange,
+        [CDL_TRAIN_JITTER] = params->brightness + params->contrast + params->saturation > 0,
+        [CDL_TRAIN_MIXUP] = params->mixup > 0,
     };
+    VkPipeline *const pipelines[CDL_NUM_TRAIN_EXTRAS] = {&t->mix, &t->jitter, &t->mixup};
     cdl_result r = CDL_OK;
-    for (size_t i = 0; i < CDL_COUNT(all) && r == CDL_OK; i++) {
-        const struct cdl_program program = {
-            .shader = &shaders[i], .fp16 = all[i].fp16, .constants = {all[i].workgroup}};
-        if (all[i].wanted)
-            r = cdl_pipeline_get(all[i].pipeline, t->dev, &program);
+    for (int i = 0; i < CDL_NUM_TRAIN_EXTRAS && r == CDL_OK; i++) {
+        const struct cdl_program program = cdl_train_extra((enum cdl_train_extra)i, fp16);
+        if (wanted[i])
+            r = cdl_pipeline_get(pipelines[i], t->dev, &program);
     }
     t->mixup_alpha = params->mixup;
     return r;

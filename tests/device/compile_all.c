@@ -97,6 +97,11 @@ static void compile_around(struct cdl_device *dev) {
             const struct cdl_program program = cdl_fixed_program(i, fp16);
             compile(dev, &program);
         }
+    for (int i = 0; i < CDL_NUM_TRAIN_EXTRAS; i++)
+        for (int fp16 = 0; fp16 < 2; fp16++) {
+            const struct cdl_program program = cdl_train_extra(i, fp16);
+            compile(dev, &program);
+        }
 }
 
 // The kernels of a training step in both precisions, those of inference as rank has them.

@@ -180,6 +180,10 @@ static cdl_result add_training(struct cdl_device *dev, const char *architecture,
             cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, cdl_train_step_name(&p, i));
             add(dev, &p.steps[i].kernel.program, layer, only);
         }
+        for (int i = 0; i < CDL_NUM_TRAIN_EXTRAS; i++) {
+            const struct cdl_program program = cdl_train_extra((enum cdl_train_extra)i, fp16);
+            add(dev, &program, "gradients and pictures", only);
+        }
         cdl_train_program_destroy(&p);
     }
     cdl_model_destroy(&model);
