@@ -146,14 +146,16 @@ CDL_API cdl_result cdl_trainer_save_state(cdl_trainer *trainer, const char *path
 // CDL_ERR_INVALID when the note does not fit. On failure the trainer is as it was.
 CDL_API cdl_result cdl_trainer_load_state(cdl_trainer *trainer, const char *path, char *note, size_t note_size);
 
+// What part of a step a dispatch belongs to.
 typedef enum cdl_train_phase {
-    CDL_TRAIN_PHASE_FORWARD,
+    CDL_TRAIN_PHASE_FORWARD, // with the loss
     CDL_TRAIN_PHASE_BACKWARD,
-    CDL_TRAIN_PHASE_UPDATE
+    CDL_TRAIN_PHASE_UPDATE // the norm of the gradients, new weights, their averages
 } cdl_train_phase;
+
 // One dispatch of a step. Texts live as long as the trainer.
 struct cdl_train_timing {
-    cdl_train_phase phase; // the loss counts as forward
+    cdl_train_phase phase; // of the step
     const char *layer;     // PyTorch's module path; "all" where it is of the whole network
     const char *operation; // "dW", "batch norm sums"
     const char *kernel;    // shader, its constants, storage
