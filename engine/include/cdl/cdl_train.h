@@ -148,9 +148,9 @@ CDL_API cdl_result cdl_trainer_load_state(cdl_trainer *trainer, const char *path
 
 // What part of a step a dispatch belongs to.
 typedef enum cdl_train_phase {
-    CDL_TRAIN_PHASE_FORWARD, // with the loss
-    CDL_TRAIN_PHASE_BACKWARD,
-    CDL_TRAIN_PHASE_UPDATE // the norm of the gradients, new weights, their averages
+    CDL_TRAIN_PHASE_FORWARD,  // with the loss
+    CDL_TRAIN_PHASE_BACKWARD, // gradients, and what is computed again for them
+    CDL_TRAIN_PHASE_UPDATE    // the norm of the gradients, new weights, their averages
 } cdl_train_phase;
 
 // One dispatch of a step. Texts live as long as the trainer.
