@@ -10,7 +10,7 @@
 #include "html/plot.h"
 #include "system/text.h"
 
-enum { MAX_POINTS = 64, MAX_KINDS = PLOT_SERIES };
+enum { MAX_POINTS = 64, MAX_KINDS = PLOT_SERIES, MAX_MET_KINDS = 64 };
 
 // ---- rates by batch
 
@@ -155,29 +155,34 @@ void page_put_rates(FILE *f, const struct comparison *c) {
 
 // ---- layers
 
-// Kinds of operations get a series each, in the order in which they are met; what is more than there are, the last.
+// Kinds of operations get a series each, those that take longest first; what is more than there are series is "other".
 struct kinds {
-    char names[MAX_KINDS][32];
+    struct kind {
+        char name[40];
+        double us;
+    } items[MAX_MET_KINDS];
     int count;
 };
 
-static int kind_of(struct kinds *k, const json_t *layer) {
-    char name[32];
-    snprintf(name, sizeof name, "%.31s", json_text_or(layer, "operation", "?"));
+static int kind_of(const struct kinds *k, const json_t *layer) {
+    char name[sizeof k->items[0].name];
+    snprintf(name, sizeof name, "%.39s", json_text_or(layer, "operation", "?"));
     name[strcspn(name, "+")] = 0;
     for (int i = 0; i < k->count; i++)
-        if (!strcmp(k->names[i], name))
+        if (!strcmp(k->items[i].name, name))
             return i;
-    if (k->count == MAX_KINDS)
-        return MAX_KINDS - 1;
-    memcpy(k->names[k->count], name, sizeof name);
-    return k->count++;
+    return k->count;
+}
+
+static int by_time(const void *a, const void *b) {
+    const double x = ((const struct kind *)a)->us, y = ((const struct kind *)b)->us;
+    return (x < y) - (x > y);
 }
 
 static void put_kind_keys(FILE *f, const struct kinds *k) {
     fputs("<div class=\"keys\">", f);
     for (int i = 0; i < k->count; i++)
-        plot_key(f, i, k->names[i]);
+        plot_key(f, i, k->items[i].name);
     fputs("</div>\n", f);
 }
 
@@ -196,6 +201,42 @@ static bool is_shown(const struct results *r, const struct result_row *row) {
             return false;
     }
     return layers_of(row) != NULL;
+}
+
+static void add_kinds(struct kinds *k, const json_t *layers) {
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const json_t *layer = json_array_get(layers, i);
+        int at = kind_of(k, layer);
+        if (at == MAX_MET_KINDS)
+            continue; // it will be one of the others
+        struct kind *kind = &k->items[at];
+        if (at == k->count) {
+            *kind = (struct kind){.us = 0};
+            snprintf(kind->name, sizeof kind->name, "%.39s", json_text_or(layer, "operation", "?"));
+            kind->name[strcspn(kind->name, "+")] = 0;
+            k->count++;
+        }
+        kind->us += json_number_or(layer, "us", 0);
+    }
+}
+
+// Of all rows that are shown.
+static void find_kinds(struct kinds *k, const struct results *r) {
+    k->count = 0;
+    for (int i = 0; i < r->num_rows; i++)
+        if (is_shown(r, &r->rows[i]))
+            add_kinds(k, layers_of(&r->rows[i]));
+    qsort(k->items, (size_t)k->count, sizeof *k->items, by_time);
+    if (k->count > MAX_KINDS) {
+        k->count = MAX_KINDS;
+        snprintf(k->items[MAX_KINDS - 1].name, sizeof k->items[0].name, "other");
+    }
+}
+
+// The series of a layer.
+static int series_of(const struct kinds *k, const json_t *layer) {
+    const int kind = kind_of(k, layer);
+    return kind < k->count ? kind : MAX_KINDS - 1;
 }
 
 // GFLOP/s, as bench_compute_roof; 0: not known.
@@ -217,7 +258,7 @@ static struct layer_point point_of(const json_t *layer) {
     return (struct layer_point){gbytes > 0 ? gflops / gbytes : 0, gflops};
 }
 
-static void put_roofline(FILE *f, const struct results *r, const struct result_row *row, struct kinds *kinds) {
+static void put_roofline(FILE *f, const struct results *r, const struct result_row *row, const struct kinds *kinds) {
     const struct result_column *c = &r->columns[row->column];
     const json_t *layers = layers_of(row);
     const double roof = roof_of(c, row),
@@ -252,14 +293,15 @@ static void put_roofline(FILE *f, const struct results *r, const struct result_r
                  json_text_or(layer, "layer", "?"), json_text_or(layer, "operation", "?"),
                  json_number_or(layer, "us", 0), point.gflops, json_number_or(layer, "gbytes_per_s", 0),
                  json_text_or(layer, "kernel", ""));
-        plot_dot(&p, kind_of(kinds, layer), point.intensity, point.gflops, 0, 0, text);
+        plot_dot(&p, series_of(kinds, layer), point.intensity, point.gflops, 0, 0, text);
     }
     plot_end(&p);
 }
 
 void page_put_rooflines(FILE *f, const struct results *r) {
-    struct kinds kinds = {.count = 0};
+    struct kinds kinds;
     bool any = false;
+    find_kinds(&kinds, r);
     for (int i = 0; i < r->num_rows; i++) {
         if (!is_shown(r, &r->rows[i]))
             continue;
@@ -278,7 +320,7 @@ void page_put_rooflines(FILE *f, const struct results *r) {
     }
 }
 
-static void put_kind_bar(FILE *f, const struct results *r, const struct result_row *row, struct kinds *kinds,
+static void put_kind_bar(FILE *f, const struct results *r, const struct result_row *row, const struct kinds *kinds,
                          double most) {
     const json_t *layers = layers_of(row);
     struct plot_part parts[MAX_KINDS] = {0};
@@ -288,11 +330,11 @@ static void put_kind_bar(FILE *f, const struct results *r, const struct result_r
         parts[i].series = i;
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const double us = json_number_or(json_array_get(layers, i), "us", 0);
-        parts[kind_of(kinds, json_array_get(layers, i))].value += us;
+        parts[series_of(kinds, json_array_get(layers, i))].value += us;
         total += us;
     }
     for (int i = 0; i < MAX_KINDS; i++) {
-        snprintf(texts[i], sizeof texts[i], "%.31s: %.4g ms, %.1f %%", i < kinds->count ? kinds->names[i] : "",
+        snprintf(texts[i], sizeof texts[i], "%.39s: %.4g ms, %.1f %%", i < kinds->count ? kinds->items[i].name : "",
                  parts[i].value / 1e3, total > 0 ? 100 * parts[i].value / total : 0);
         parts[i].text = texts[i];
     }
@@ -318,9 +360,10 @@ static double layers_us(const struct result_row *row) { // of an image
 }
 
 void page_put_kinds(FILE *f, const struct results *r) {
-    struct kinds kinds = {.count = 0};
+    struct kinds kinds;
     bool any = false;
     double most = 0;
+    find_kinds(&kinds, r);
     for (int i = 0; i < r->num_rows; i++)
         most = fmax(most, is_shown(r, &r->rows[i]) ? layers_us(&r->rows[i]) : 0);
     for (int i = 0; i < r->num_rows; i++) {
