@@ -78,7 +78,7 @@ cdl_result cdl_train_buckets_create(struct cdl_train_buckets *out, const struct 
     }
     for (int i = 0; i < all->count; i++) {
         const struct cdl_parameter *parameter = &all->items[i];
-        struct gradient g = {.range = {parameter->at, cdl_align_up(parameter->count, 8)}}; // its slot, zeros too
+        struct gradient g = {.range = {parameter->at, cdl_parameter_slot(parameter)}};
         if (!parameter->trainable)
             continue;
         g.after = last_writer(p, &g.range);

@@ -6,6 +6,8 @@
 
 enum { ALIGN = 8 }; // floats: kernels read blocks of four channels, up to a multiple of eight
 
+size_t cdl_parameter_slot(const struct cdl_parameter *parameter) { return cdl_align_up(parameter->count, ALIGN); }
+
 // Whether the module path `prefix`[length] contains the tensor `name`.
 static bool within(const char *name, const char *prefix, size_t length) {
     if (length == 4 && !memcmp(prefix, "stem", 4))
@@ -71,7 +73,7 @@ static void place(struct cdl_parameters *all, struct cdl_parameter *sorted) {
                 continue;
             sorted[n] = all->items[i];
             sorted[n++].at = all->size;
-            all->size = cdl_align_up(all->size + all->items[i].count, ALIGN);
+            all->size += cdl_parameter_slot(&all->items[i]);
         }
         if (order == 0)
             all->decayed = all->size;

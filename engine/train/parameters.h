@@ -36,6 +36,9 @@ cdl_result cdl_parameters_create(struct cdl_parameters *out, const struct cdl_gr
                                  const cdl_log *log);
 void cdl_parameters_destroy(struct cdl_parameters *parameters);
 
+// Floats up to where the next tensor may begin: zeros behind its own, which kernels write, too.
+size_t cdl_parameter_slot(const struct cdl_parameter *parameter);
+
 int cdl_parameters_find(const struct cdl_parameters *parameters, const struct cdl_tensor *tensor); // -1: none
 
 // The tensors' values, [size]; and back into the tensors' own memory, which must be contiguous floats.

@@ -38,10 +38,9 @@ int cdl_derive_like(struct cdl_derivation *d, int graph_value) {
                             cdl_value_bytes(&d->p->graph.values[graph_value], d->p->fp16) * (size_t)d->p->batch);
 }
 
-// The whole of a parameter's slot: kernels write the zeros behind it, too.
 static int slot_of(struct cdl_derivation *d, enum cdl_train_room room, int parameter) {
     const struct cdl_parameter *p = &d->p->parameters.items[parameter];
-    return cdl_derive_value(d, room, p->at * sizeof(float), cdl_align_up(p->count, 8) * sizeof(float));
+    return cdl_derive_value(d, room, p->at * sizeof(float), cdl_parameter_slot(p) * sizeof(float));
 }
 
 int cdl_derive_parameter(struct cdl_derivation *d, const struct cdl_tensor *tensor) {

@@ -180,6 +180,8 @@ class Bench(unittest.TestCase):
             if phases:
                 self.assertEqual(phases, sorted(phases, key=["forward", "backward", "update"].index))
                 self.assertEqual(set(phases), {"forward", "backward", "update"})
+        status, _, err = bench("--checkpoint-stages", "--model", TINY)
+        self.assertEqual((status, len(err.splitlines())), (USAGE, 1))
         for option in (("--input", "tensor"), ("--no-fold",), ("--tune", "quick"), ("--start",), ("--sustain", "1"), ("--suite", "quick")):
             status, _, err = bench("--train", *option)
             self.assertEqual((status, len(err.splitlines())), (USAGE, 1), option)

@@ -179,6 +179,15 @@ class Compare(unittest.TestCase):
             for value in re.findall(r'(?:x|y|x1|x2|y1|y2|cx|cy|width|height|points)="([^"]*)"', page):
                 self.assertNotRegex(value, "nan|inf", value)
 
+    def test_kinds_of_layers_that_take_longest_are_told_apart(self):
+        layers = [dict(layer="l", operation=f"kind{i}", kernel="k", us=float(i + 1), flops=1, bytes=1, gflops=1, gbytes_per_s=1,
+                       percent_of_peak_gflops=1, percent_of_peak_gbytes_per_s=1) for i in range(12)]
+        page = self.done("-f", "html", self.put("a.json", document(row(layers=layers))))
+        keys = page[page.index("Layers by kind"):]
+        for i in range(12):
+            self.assertEqual(f">kind{i}<" in keys or f"kind{i}</" in keys, i >= 5, i)
+        self.assertIn("other", keys)
+
     def test_the_form_of_the_first_version_is_converted(self):
         old = {"environment": {"device": "Old GPU", "driver": "1.0", "os": "an OS", "memory_bytes": 8e9},
                "peaks": {"fp32_gflops": 1000.0}, "rows": [{k: v for k, v in row().items() if k not in ("weights", "device_index", "interval")}]}

@@ -548,12 +548,35 @@ static cdl_result train(const struct attempt *a) {
     return r;
 }
 
+// One that times its dispatches, which it does not with an exchange.
+static cdl_result train_timed(const struct attempt *a) {
+    static const float pixels[3 * 7 * 11];
+    const struct cdl_train_picture picture = {
+        .pixels = {.data = pixels, .width = 7, .height = 11, .format = CDL_FORMAT_TENSOR_F32}};
+    struct cdl_train_result result;
+    cdl_trainer *trainer;
+    int num;
+    cdl_result r = cdl_trainer_create(&trainer, harness.dev, (cdl_model *)(uintptr_t)a->input,
+                                      cdl_trainer_params(.batch = 1, .staging_bytes = 1, .timings = true));
+    if (r == CDL_OK)
+        r = cdl_trainer_step(trainer, &picture, 1, 0, 0.1f);
+    if (r == CDL_OK)
+        r = cdl_trainer_result(trainer, true, &result);
+    if (r == CDL_OK)
+        r = cdl_trainer_timings(trainer, NULL, 0, &num);
+    cdl_trainer_destroy(&trainer);
+    return r;
+}
+
 static void test_trainer(void **state) {
     (void)state;
     cdl_model *model = harness_load("basic_3x3");
     const struct attempt attempt = {.what = "trainer", .run = train, .input = model, .forgiving = true};
     assert_int_equal(train(&attempt), CDL_OK); // from now on all kernels are known
     exhaust(&attempt);
+    const struct attempt timed = {.what = "timed trainer", .run = train_timed, .input = model, .forgiving = true};
+    assert_int_equal(train_timed(&timed), CDL_OK);
+    exhaust(&timed);
     cdl_model_destroy(&model);
 }
 

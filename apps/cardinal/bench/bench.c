@@ -98,7 +98,9 @@ static bool training_stands(const struct options *o) {
             complain("--train does not take %s", others[i].name);
             return false;
         }
-    return true;
+    if (o->checkpoint_stages && !o->train)
+        complain("--checkpoint-stages is for --train");
+    return o->train || !o->checkpoint_stages;
 }
 
 static enum exit_status read_options(struct bench *b, const struct options *options) {

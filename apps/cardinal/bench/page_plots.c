@@ -164,14 +164,18 @@ struct kinds {
     int count;
 };
 
-static int kind_of(const struct kinds *k, const json_t *layer) {
-    char name[sizeof k->items[0].name];
-    snprintf(name, sizeof name, "%.39s", json_text_or(layer, "operation", "?"));
-    name[strcspn(name, "+")] = 0;
-    for (int i = 0; i < k->count; i++)
-        if (!strcmp(k->items[i].name, name))
-            return i;
-    return k->count;
+static struct kind kind_named(const json_t *layer) {
+    struct kind kind = {.us = 0};
+    snprintf(kind.name, sizeof kind.name, "%.39s", json_text_or(layer, "operation", "?"));
+    kind.name[strcspn(kind.name, "+")] = 0;
+    return kind;
+}
+
+static int kind_of(const struct kinds *k, const struct kind *kind) { // k->count: it was not met
+    int i = 0;
+    while (i < k->count && strcmp(k->items[i].name, kind->name) != 0)
+        i++;
+    return i;
 }
 
 static int by_time(const void *a, const void *b) {
@@ -206,17 +210,13 @@ static bool is_shown(const struct results *r, const struct result_row *row) {
 static void add_kinds(struct kinds *k, const json_t *layers) {
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const json_t *layer = json_array_get(layers, i);
-        int at = kind_of(k, layer);
+        const struct kind kind = kind_named(layer);
+        const int at = kind_of(k, &kind);
         if (at == MAX_MET_KINDS)
             continue; // it will be one of the others
-        struct kind *kind = &k->items[at];
-        if (at == k->count) {
-            *kind = (struct kind){.us = 0};
-            snprintf(kind->name, sizeof kind->name, "%.39s", json_text_or(layer, "operation", "?"));
-            kind->name[strcspn(kind->name, "+")] = 0;
-            k->count++;
-        }
-        kind->us += json_number_or(layer, "us", 0);
+        if (at == k->count)
+            k->items[k->count++] = kind;
+        k->items[at].us += json_number_or(layer, "us", 0);
     }
 }
 
@@ -235,8 +235,9 @@ static void find_kinds(struct kinds *k, const struct results *r) {
 
 // The series of a layer.
 static int series_of(const struct kinds *k, const json_t *layer) {
-    const int kind = kind_of(k, layer);
-    return kind < k->count ? kind : MAX_KINDS - 1;
+    const struct kind kind = kind_named(layer);
+    const int at = kind_of(k, &kind);
+    return at < k->count ? at : MAX_KINDS - 1;
 }
 
 // GFLOP/s, as bench_compute_roof; 0: not known.

@@ -163,7 +163,8 @@ struct cdl_train_timing {
     uint64_t flops;        // of products with weights; a multiply-add is two; 0 where a dispatch makes none
     uint64_t bytes;        // what it reads and writes, once each, for a whole batch
 };
-// Of the step whose result was taken last; the trainer was created with `timings`. *num is 0 where the device has no
+// Of the step whose result was taken last, where it had several parts the last of them and the update; the trainer was
+// created with `timings`. *num is 0 where the device has no
 // timestamps. Writes up to `cap` entries, stores the full count in *num.
 CDL_API cdl_result cdl_trainer_timings(const cdl_trainer *trainer, struct cdl_train_timing *out, int cap, int *num);
 
