@@ -273,6 +273,7 @@ const char *cdl_train_kind_text(enum cdl_train_kind kind) {
         [CDL_TRAIN_DX_SPREAD] = "dX spread",
         [CDL_TRAIN_DW] = "dW",
         [CDL_TRAIN_DW_TILED] = "dW",
+        [CDL_TRAIN_DW_LANES] = "dW",
         [CDL_TRAIN_DW_SUM] = "dW sum",
         [CDL_TRAIN_BIAS] = "bias gradient",
         [CDL_TRAIN_GRADIENT_SUMS] = "gradient sums",

@@ -33,6 +33,7 @@ enum cdl_train_kind {
     CDL_TRAIN_DX_SPREAD, // of a 1x1 convolution at a stride, behind CDL_TRAIN_DX
     CDL_TRAIN_DW,
     CDL_TRAIN_DW_TILED,
+    CDL_TRAIN_DW_LANES,
     CDL_TRAIN_DW_SUM,
     CDL_TRAIN_BIAS,
     CDL_TRAIN_GRADIENT_SUMS,
@@ -105,14 +106,19 @@ struct cdl_train_value {
     int first, last; // of the arena's: the steps that it lives in; -1: before the first
 };
 
+// What the parts of a sum over pixels are counted in. Where a convolution reads each pixel once, as it lies, lines are
+// whatever length suits.
+enum cdl_train_part { CDL_PART_PIXELS, CDL_PART_LINES, CDL_PART_RUNS };
+enum { CDL_DW_RUN = 64 }; // pixels of a run
+
 struct cdl_train_step {
     enum cdl_train_kind kind;
     int op;                          // of the graph it belongs to; -1: to the whole
     struct cdl_kernel kernel;        // of inference's kernels; else only its program is set
     int values[CDL_NUM_TRAIN_ROLES]; // -1: none in this role
     uint32_t writes;                 // roles, as bits
-    int part;                        // pixels of each partial sum but the last; by_line: lines of them
-    bool by_line;
+    int part;                        // what each partial sum but the last adds up: pixels, or
+    enum cdl_train_part part_of;
     bool barrier_before;
 };
 
@@ -186,6 +192,8 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
                                     const struct cdl_caps *caps);
 
 // Blocks of four input channels that an invocation of conv_dw.comp takes.
+// Whether pixel i of the result comes of pixel i of the source alone.
+bool cdl_train_reads_as_it_lies(const struct cdl_op *op);
 uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span);
 
 #endif // CDL_TRAIN_PROGRAM_H_

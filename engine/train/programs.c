@@ -30,6 +30,9 @@ static const struct cdl_constant dw_constants[] = {
 static const struct cdl_constant tiled_constants[] = {
 #include "conv_dw_tiled_constants.h"
 };
+static const struct cdl_constant lanes_constants[] = {
+#include "conv_dw_lanes_constants.h"
+};
 static const struct cdl_constant sum_constants[] = {
 #include "conv_dw_sum_constants.h"
 };
@@ -55,6 +58,7 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_DX_SPREAD] = SHADER("dx_spread", spread_constants),
     [CDL_TRAIN_DW] = SHADER("conv_dw", dw_constants),
     [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
+    [CDL_TRAIN_DW_LANES] = SHADER("conv_dw_lanes", lanes_constants),
     [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
     [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
     [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums", cdl_workgroup_constant),
@@ -64,9 +68,23 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_AVERAGE] = SHADER("average", cdl_workgroup_constant),
 };
 
-// For CPU drivers, see common.glsl.
-static const struct cdl_shader wide_dx = SHADER("conv_dx_wide", dx_constants),
-                               wide_dw = SHADER("conv_dw_wide", dw_constants);
+// For CPU drivers, where there are any: see WIDE_LOADS in common.glsl.
+static const struct cdl_shader wide_shaders[CDL_NUM_TRAIN_KINDS] = {
+    [CDL_TRAIN_PACK] = SHADER("pack_weights_wide", pack_constants),
+    [CDL_TRAIN_PACK_BACK] = SHADER("pack_weights_wide", pack_constants),
+    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums_wide", cdl_workgroup_constant),
+    [CDL_TRAIN_NORM_APPLY] = SHADER("norm_apply_wide", apply_constants),
+    [CDL_TRAIN_NORM_BACK_SUMS] = SHADER("norm_back_sums_wide", back_constants),
+    [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply_wide", back_constants),
+    [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx_wide", dx_constants),
+    [CDL_TRAIN_DW] = SHADER("conv_dw_wide", dw_constants),
+    [CDL_TRAIN_DW_LANES] = SHADER("conv_dw_lanes_wide", lanes_constants),
+    [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum_wide", sum_constants),
+    [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums_wide", cdl_workgroup_constant),
+    [CDL_TRAIN_UPDATE] = SHADER("sgd_wide", cdl_workgroup_constant),
+    [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd_wide", cdl_workgroup_constant),
+    [CDL_TRAIN_AVERAGE] = SHADER("average_wide", cdl_workgroup_constant),
+};
 
 // Which parts of batch norm's steps an operation needs: by the values that they have.
 static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, const struct cdl_train_step *step) {
@@ -84,6 +102,10 @@ static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, c
         p->constants[4] = step->values[CDL_ROLE_WEIGHT_GRADIENT] >= 0;
         break;
     }
+}
+
+bool cdl_train_reads_as_it_lies(const struct cdl_op *op) {
+    return op->kernel_h == 1 && op->kernel_w == 1 && op->stride == 1 && op->padding == 0;
 }
 
 uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span) {
@@ -107,6 +129,7 @@ static bool stored_as_halves(const struct cdl_train_program *program, const stru
     case CDL_TRAIN_DX_STRIDED:
     case CDL_TRAIN_DX_SPREAD:
     case CDL_TRAIN_DW:
+    case CDL_TRAIN_DW_LANES:
     case CDL_TRAIN_DW_TILED: return program->fp16 && !program->graph.values[op->src].fp32;
     case CDL_TRAIN_BIAS: return program->fp16 && !program->graph.values[op->dst].fp32;
     default: return false; // floats alone
@@ -117,14 +140,19 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
                                     const struct cdl_caps *caps) {
     const struct cdl_graph *graph = &program->graph;
     const struct cdl_op *op = step->op >= 0 ? &graph->ops[step->op] : NULL;
-    struct cdl_program p = {
-        .shader = &shaders[step->kind], .fp16 = stored_as_halves(program, step), .constants = {CDL_POINTWISE_SIZE}};
+    const bool wide = caps->software && caps->int64 && wide_shaders[step->kind].name;
+    struct cdl_program p = {.shader = wide ? &wide_shaders[step->kind] : &shaders[step->kind],
+                            .fp16 = stored_as_halves(program, step),
+                            .constants = {CDL_POINTWISE_SIZE}};
     switch (step->kind) {
     case CDL_TRAIN_PACK:
     case CDL_TRAIN_PACK_BACK:
         p.constants[1] = step->kind == CDL_TRAIN_PACK_BACK;
         p.constants[2] = step->values[CDL_ROLE_BIAS] >= 0;
         p.constants[3] = (uint32_t)step->kernel.weights[0].shared_window;
+        // Four inputs touch in memory, and four outputs in the transposed convolution's.
+        p.constants[4] =
+            op->groups == 1 && op->kernel_h == 1 && op->kernel_w == 1 && graph->values[op->src].channels % 4 == 0;
         break;
     case CDL_TRAIN_NORM_FINISH:
     case CDL_TRAIN_NORM_APPLY:
@@ -144,19 +172,28 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
     case CDL_TRAIN_DX_STRIDED:
     case CDL_TRAIN_DW:
     case CDL_TRAIN_DW_TILED:
+    case CDL_TRAIN_DW_LANES:
     case CDL_TRAIN_DW_SUM: {
         p.constants[1] = (uint32_t)op->kernel_h;
         p.constants[2] = (uint32_t)op->kernel_w;
-        if (step->kind == CDL_TRAIN_DW_SUM)
+        if (step->kind == CDL_TRAIN_DW_SUM) {
+            p.constants[3] = graph->values[op->dst].channels / op->groups % 4 == 0;
+            p.constants[4] = graph->values[op->src].channels / op->groups % 4 == 0;
             break;
+        }
         p.constants[3] = (uint32_t)op->stride;
         p.constants[4] = (uint32_t)op->padding;
-        if (caps->software && caps->int64 && step->kind != CDL_TRAIN_DW_TILED)
-            p.shader = step->kind == CDL_TRAIN_DX_STRIDED ? &wide_dx : &wide_dw;
         if (step->kind == CDL_TRAIN_DX_STRIDED) {
             p.constants[7] = caps->software ? 8 : 4;
             p.constants[5] = (uint32_t)step->kernel.weights[0].span;
             p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        } else if (step->kind == CDL_TRAIN_DW_LANES) {
+            p.constants[0] = p.subgroup_size = caps->subgroup_size;
+            // Sums of two columns share what is loaded, as long as they fit a first-level cache.
+            const uint32_t columns =
+                cdl_div_up((uint32_t)cdl_padded_channels(graph->values[op->dst].channels) / 4, caps->subgroup_size);
+            p.constants[5] = columns % 2 || caps->subgroup_size > 8 ? 1 : 2;
+            p.constants[6] = 4;
         } else if (step->kind == CDL_TRAIN_DW) {
             p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
             p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4); // registers

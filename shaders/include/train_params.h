@@ -53,7 +53,7 @@ struct train_dx_params {
     int group_src, group_dst; // channels in and out of one group of the forward convolution
 };
 
-// conv_dw.comp, conv_dw_tiled.comp, conv_dw_sum.comp
+// conv_dw.comp, conv_dw_lanes.comp, conv_dw_tiled.comp, conv_dw_sum.comp
 struct train_dw_params {
     ADDRESS src;             // storage4[images][src_h][src_w][src_c4]
     ADDRESS gradient;        // storage4[images][dst_h][dst_w][dst_c4]
@@ -61,7 +61,8 @@ struct train_dw_params {
     ADDRESS weight_gradient; // float[dst channels][group_src][kernel_h][kernel_w]
     int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
     int group_src, group_dst, dst_channels;
-    int span, splits, part; // part: rows of pixels (conv_dw) or pixels (conv_dw_tiled) of each split but the last
+    int span, splits, part; // part: rows of pixels, or pixels (conv_dw_tiled), of each split but the last
+    int pixels;             // of the gradient: conv_dw_lanes.comp's last row may be shorter
 };
 
 // bias_gradient.comp

@@ -14,11 +14,11 @@ void main() {
     const float share = Floats(p.rates).v[1];
     if (at >= p.count4 || share == 0.0)
         return;
-    const vec4 w = Floats4(p.parameters).v[at];
+    const vec4 w = load_floats4(p.parameters, at);
     vec4 average = w;
     if (share != 1.0) {
-        average = Floats4(p.averages).v[at];
+        average = load_floats4(p.averages, at);
         average += share * (w - average);
     }
-    Floats4(p.averages).v[at] = average;
+    store_floats4(p.averages, at, average);
 }

@@ -16,7 +16,7 @@ void main() {
     const int end = min((chunk + 1) * p.chunk, p.count4);
     float sum = 0;
     for (int i = chunk * p.chunk + t; i < end; i += 64) {
-        const vec4 g = Floats4(p.gradients).v[i];
+        const vec4 g = load_floats4(p.gradients, i);
         sum += dot(g, g);
     }
     sums[t] = sum;

@@ -16,8 +16,8 @@ void main() {
     const int index = int(invocation_index()), block = index % p.c4, first = index / p.c4 * 4;
     if (first >= p.pixels)
         return;
-    const vec4 mean = Floats4(p.statistics).v[block], inverse = Floats4(p.statistics).v[p.c4 + block];
-    const vec4 weight = Floats4(p.weight).v[block], bias = Floats4(p.bias).v[block];
+    const vec4 mean = load_floats4(p.statistics, block), inverse = load_floats4(p.statistics, p.c4 + block);
+    const vec4 weight = load_floats4(p.weight, block), bias = load_floats4(p.bias, block);
     for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
         const int at = pixel * p.c4 + block;
         vec4 v = (unpack4(Storage4(p.src).v[at]) - mean) * inverse * weight + bias;

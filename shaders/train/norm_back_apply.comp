@@ -18,12 +18,12 @@ void main() {
     const int index = int(invocation_index()), block = index % p.c4, first = index / p.c4 * 4;
     if (first >= p.pixels)
         return;
-    const vec4 mean = Floats4(p.statistics).v[block], inverse = Floats4(p.statistics).v[p.c4 + block];
-    const vec4 scale = Floats4(p.weight).v[block] * inverse;
+    const vec4 mean = load_floats4(p.statistics, block), inverse = load_floats4(p.statistics, p.c4 + block);
+    const vec4 scale = load_floats4(p.weight, block) * inverse;
     vec4 sum = vec4(0), product = vec4(0);
     if (FROZEN == 0) {
-        sum = Floats4(p.sums).v[block] / float(p.pixels);
-        product = Floats4(p.sums).v[p.c4 + block] / float(p.pixels);
+        sum = load_floats4(p.sums, block) / float(p.pixels);
+        product = load_floats4(p.sums, p.c4 + block) / float(p.pixels);
     }
     for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
         const int at = pixel * p.c4 + block;

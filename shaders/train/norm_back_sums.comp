@@ -17,7 +17,7 @@ void main() {
     if (chunk >= p.chunks)
         return;
     const int first = chunk * p.chunk, end = min(first + p.chunk, p.pixels);
-    const vec4 mean = Floats4(p.statistics).v[block], inverse = Floats4(p.statistics).v[p.c4 + block];
+    const vec4 mean = load_floats4(p.statistics, block), inverse = load_floats4(p.statistics, p.c4 + block);
     vec4 sum = vec4(0), product = vec4(0);
     for (int i = first; i < end; i++) {
         const int at = i * p.c4 + block;
@@ -29,6 +29,6 @@ void main() {
         sum += g;
         product += g * ((unpack4(Storage4(p.src).v[at]) - mean) * inverse);
     }
-    Floats4(p.partial).v[2 * chunk * p.c4 + block] = sum;
-    Floats4(p.partial).v[(2 * chunk + 1) * p.c4 + block] = product;
+    store_floats4(p.partial, 2 * chunk * p.c4 + block, sum);
+    store_floats4(p.partial, (2 * chunk + 1) * p.c4 + block, product);
 }

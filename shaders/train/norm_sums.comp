@@ -22,6 +22,6 @@ void main() {
         squares += x * x;
     }
     const float count = float(end - first);
-    Floats4(p.partial).v[(2 * chunk) * p.c4 + block] = shift + sum / count;
-    Floats4(p.partial).v[(2 * chunk + 1) * p.c4 + block] = max(squares - sum * sum / count, vec4(0));
+    store_floats4(p.partial, (2 * chunk) * p.c4 + block, shift + sum / count);
+    store_floats4(p.partial, (2 * chunk + 1) * p.c4 + block, max(squares - sum * sum / count, vec4(0)));
 }

@@ -4,9 +4,12 @@
 // convolution that takes the gradient of the result to that of the source: channels in and out exchanged within each
 // group, the kernel turned by half a turn.
 //   dst: float4[blocks / lanes][rows][lanes], then float4 bias[dst_c4] at bias_offset
-//   workgroups: blocks * rows + dst_c4 invocations
+// An invocation makes the weights of a block of 4 outputs in 4 rows, which are of 4 inputs at one tap. VECTORS: these 16
+// lie in PyTorch's order as four times four that touch, as in a dense 1x1 convolution.
+//   workgroups: blocks * ceil(rows / 4) + dst_c4 invocations
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "train.glsl"
 #include "constants.glsl"
 #include "pack_weights_constants.h"
@@ -25,29 +28,46 @@ float weight_of(int to, int from, int ky, int kx) {
 }
 
 void main() {
-    const int at = int(invocation_index()), weights = p.blocks * p.rows;
-    if (at >= weights + p.dst_c4)
+    const int quads = (p.rows + 3) / 4, weights = p.blocks * quads;
+    const int index = int(invocation_index());
+    if (index >= weights + p.dst_c4)
         return;
-    if (at >= weights) {
-        const int block = at - weights;
+    if (index >= weights) {
+        const int block = index - weights;
         vec4 bias = vec4(0);
         if (HAS_BIAS != 0)
-            bias = Floats4(p.bias).v[block];
-        Floats4(p.dst).v[p.bias_offset / 16 + block] = bias;
+            bias = load_floats4(p.bias, block);
+        store_floats4(p.dst, p.bias_offset / 16 + block, bias);
         return;
     }
-    const int row = at / p.lanes % p.rows, block = at / p.lanes / p.rows * p.lanes + at % p.lanes;
-    const int column = row / (4 * p.span), ky = column / p.tap_columns, kx = column % p.tap_columns;
+    const int lane = index % p.lanes, quad = index / p.lanes % quads, group = index / p.lanes / quads;
+    const int block = group * p.lanes + lane, row = 4 * quad, to = 4 * block;
+    const int column = row / (4 * p.span), ky = column / p.tap_columns, kx = column - ky * p.tap_columns;
     int first = first_source_block(block, p.group_src, p.group_dst, p.src_c4, p.span);
     if (SHARED_WINDOW != 0)
-        first = block / p.lanes * p.lanes;
+        first = group * p.lanes;
     else if (p.span == p.src_c4)
         first = 0;
-    vec4 w = vec4(0);
+    const int from = 4 * first + row - column * 4 * p.span;
+    mat4 w = mat4(0); // [in][out]
     if (ky < p.kernel_h && kx < p.kernel_w) {
-        const int from = 4 * first + row % (4 * p.span), to = 4 * block;
-        w = vec4(weight_of(to, from, ky, kx), weight_of(to + 1, from, ky, kx), weight_of(to + 2, from, ky, kx),
-                 weight_of(to + 3, from, ky, kx));
+        if (VECTORS == 0) {
+            [[unroll]] for (int i = 0; i < 4; i++)
+            [[unroll]] for (int o = 0; o < 4; o++)
+                w[i][o] = weight_of(to + o, from + i, ky, kx);
+        } else if (TRANSPOSED != 0) {
+            [[unroll]] for (int i = 0; i < 4; i++)
+                if (to < p.dst_channels)
+                    w[i] = load_floats4(p.weight, ((from + i) * p.group_dst + to) / 4);
+        } else {
+            [[unroll]] for (int o = 0; o < 4; o++)
+                if (to + o < p.dst_channels)
+                    w[o] = load_floats4(p.weight, ((to + o) * p.group_src + from) / 4);
+            w = transpose(w);
+        }
     }
-    Storage4(p.dst).v[at] = pack4(w);
+    const int at = (group * p.rows + row) * p.lanes + lane;
+    [[unroll]] for (int i = 0; i < 4; i++)
+        if (row + i < p.rows)
+            Storage4(p.dst).v[at + i * p.lanes] = pack4(w[i]);
 }

@@ -17,8 +17,8 @@ void main() {
     if (at >= p.count4 || factor == 0.0)
         return;
     const float rate = Floats(p.rates).v[0];
-    const vec4 w = Floats4(p.parameters).v[at];
-    const vec4 m = p.keep * Floats4(p.momentum).v[at] + (factor * Floats4(p.gradients).v[at] + p.decay * w);
-    Floats4(p.momentum).v[at] = m;
-    Floats4(p.parameters).v[at] = w - rate * m;
+    const vec4 w = load_floats4(p.parameters, at);
+    const vec4 m = p.keep * load_floats4(p.momentum, at) + (factor * load_floats4(p.gradients, at) + p.decay * w);
+    store_floats4(p.momentum, at, m);
+    store_floats4(p.parameters, at, w - rate * m);
 }
