@@ -32,9 +32,11 @@ static enum cdl_train_kind dw_kind(const struct cdl_derivation *d, const struct 
     const int src_c4 = cdl_c4(&d->p->graph.values[op->src]), dst_c4 = cdl_c4(&d->p->graph.values[op->dst]);
     if (op->groups != 1)
         return CDL_TRAIN_DW;
-    if (caps->software)
-        return caps->subgroup_shuffle && caps->subgroup_size >= 2 && caps->subgroup_size <= 32 ? CDL_TRAIN_DW_LANES
-                                                                                               : CDL_TRAIN_DW;
+    if (caps->software) {
+        // The first convolution's one block of channels would leave most lanes without any.
+        const int lanes = (int)caps->subgroup_size, most = 2 * src_c4 < 32 ? 2 * src_c4 : 32;
+        return caps->subgroup_shuffle && lanes >= 2 && lanes <= most ? CDL_TRAIN_DW_LANES : CDL_TRAIN_DW;
+    }
     return src_c4 >= 4 && dst_c4 >= 4 ? CDL_TRAIN_DW_TILED : CDL_TRAIN_DW;
 }
 
