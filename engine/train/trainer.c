@@ -286,9 +286,9 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
     if (r == CDL_OK)
         cdl_train_program_log(&t->program, &dev->log);
     if (r == CDL_OK)
-        r = create_pipelines(t, &p);
+        r = create_memory(t, &p); // first: too little of it is told at once, not after minutes of compiling
     if (r == CDL_OK)
-        r = create_memory(t, &p);
+        r = create_pipelines(t, &p);
     if (r == CDL_OK && p.timings)
         r = cdl_train_timings_create(t);
     if (r == CDL_OK && p.exchange)
