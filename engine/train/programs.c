@@ -197,6 +197,7 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
         } else if (step->kind == CDL_TRAIN_DW) {
             p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
             p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4); // registers
+            p.constants[7] = caps->software ? 4 : op->kernel_w <= 3 ? 2 : 1;
         } else {
             const int least = 16; // blocks of four channels on either side that a large tile is for
             const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&
