@@ -61,8 +61,9 @@ static int split_dw(struct cdl_derivation *d, const struct cdl_op *op, size_t by
     }
     step->part_of = CDL_PART_LINES;
     return cdl_derive_parts(d, lines, DW_LEAST / (size_t)dst->width + 1,
-                            (size_t)op->kernel_h * (span / cdl_train_dw_blocks(op, (int)span) + 1) * dst_c4, bytes,
-                            &step->part);
+                            (size_t)op->kernel_h * (span / cdl_train_dw_blocks(op, (int)span, d->params->caps) + 1) *
+                                dst_c4,
+                            bytes, &step->part);
 }
 
 static void add_dw(struct cdl_derivation *d, int i, int gradient) {

@@ -194,6 +194,6 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
 // Blocks of four input channels that an invocation of conv_dw.comp takes.
 // Whether pixel i of the result comes of pixel i of the source alone.
 bool cdl_train_reads_as_it_lies(const struct cdl_op *op);
-uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span);
+uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span, const struct cdl_caps *caps);
 
 #endif // CDL_TRAIN_PROGRAM_H_

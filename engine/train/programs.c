@@ -108,8 +108,10 @@ bool cdl_train_reads_as_it_lies(const struct cdl_op *op) {
     return op->kernel_h == 1 && op->kernel_w == 1 && op->stride == 1 && op->padding == 0;
 }
 
-uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span) {
-    const int most = op->kernel_w == 1 ? 4 : op->kernel_w <= 3 ? 2 : 1; // registers
+// Sums fill the registers of a GPU; more would leave it too few invocations to switch between. A CPU's overflow into
+// its first-level cache.
+uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span, const struct cdl_caps *caps) {
+    const int most = op->kernel_w == 1 ? 4 : op->kernel_w <= 3 && caps->software ? 2 : 1;
     return (uint32_t)(span < most ? span : most);
 }
 
@@ -195,9 +197,9 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
             p.constants[5] = columns % 2 || caps->subgroup_size > 8 ? 1 : 2;
             p.constants[6] = 4;
         } else if (step->kind == CDL_TRAIN_DW) {
-            p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span);
-            p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4); // registers
-            p.constants[7] = caps->software ? 4 : op->kernel_w <= 3 ? 2 : 1;
+            p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span, caps);
+            p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4);
+            p.constants[7] = caps->software ? 4 : op->stride == 1 && op->kernel_w > 1 && op->kernel_w <= 3 ? 2 : 1;
         } else {
             const int least = 16; // blocks of four channels on either side that a large tile is for
             const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&
