@@ -5,11 +5,6 @@
 #include "kernels/family.h"
 #include "train/derive.h"
 
-enum {
-    DW_LEAST = 64,       // pixels that a partial sum is worth
-    DW_CACHED = 1 << 18, // bytes of the source and the gradient that a part reads on a CPU driver
-};
-
 // Whether something of the operation learns, and so of everything behind it.
 static void find_wanted(struct cdl_derivation *d) {
     const struct cdl_graph *g = &d->p->graph;
@@ -25,75 +20,30 @@ static void find_wanted(struct cdl_derivation *d) {
     }
 }
 
-// Which kernel makes the gradient of an operation's weights. A CPU driver gathers each lane's loads from shared memory
-// as from any other, but hands values from lane to lane.
-static enum cdl_train_kind dw_kind(const struct cdl_derivation *d, const struct cdl_op *op) {
-    const struct cdl_caps *caps = d->params->caps;
-    const int src_c4 = cdl_c4(&d->p->graph.values[op->src]), dst_c4 = cdl_c4(&d->p->graph.values[op->dst]);
-    if (op->groups != 1)
-        return CDL_TRAIN_DW;
-    if (caps->software) {
-        // The first convolution's one block of channels would leave most lanes without any.
-        const int lanes = (int)caps->subgroup_size, most = 2 * src_c4 < 32 ? 2 * src_c4 : 32;
-        return caps->subgroup_shuffle && lanes >= 2 && lanes <= most ? CDL_TRAIN_DW_LANES : CDL_TRAIN_DW;
-    }
-    return src_c4 >= 4 && dst_c4 >= 4 ? CDL_TRAIN_DW_TILED : CDL_TRAIN_DW;
-}
-
-// How its sum is split: what a part counts, of how many, and how many parts there are.
-static int split_dw(struct cdl_derivation *d, const struct cdl_op *op, size_t bytes, struct cdl_train_step *step) {
-    const struct cdl_value *src = &d->p->graph.values[op->src], *dst = &d->p->graph.values[op->dst];
-    const size_t src_c4 = (size_t)cdl_c4(src), dst_c4 = (size_t)cdl_c4(dst);
-    const size_t lines = (size_t)d->p->batch * (size_t)dst->height, pixels = lines * (size_t)dst->width;
-    const size_t span = (size_t)step->kernel.weights[0].span;
-    if (step->kind == CDL_TRAIN_DW_TILED) {
-        step->part_of = CDL_PART_PIXELS;
-        return cdl_derive_parts(d, pixels, DW_LEAST, (size_t)(op->kernel_h * op->kernel_w) * src_c4 * dst_c4, bytes,
-                                &step->part);
-    }
-    if (step->kind == CDL_TRAIN_DW_LANES) {
-        // All workgroups of a part run after one another: what they read stays in a processor's second-level cache.
-        const bool runs = cdl_train_reads_as_it_lies(op);
-        const size_t each = runs ? CDL_DW_RUN : (size_t)dst->width, count = runs ? (pixels + each - 1) / each : lines;
-        const size_t cached = DW_CACHED / (16 * (src_c4 + dst_c4) * each), least = cached ? cached : 1;
-        step->part_of = runs ? CDL_PART_RUNS : CDL_PART_LINES;
-        return cdl_derive_parts(d, count, least, 1, bytes, &step->part);
-    }
-    step->part_of = CDL_PART_LINES;
-    return cdl_derive_parts(d, lines, DW_LEAST / (size_t)dst->width + 1,
-                            (size_t)op->kernel_h * (span / cdl_train_dw_blocks(op, (int)span, d->params->caps) + 1) *
-                                dst_c4,
-                            bytes, &step->part);
-}
-
 static void add_dw(struct cdl_derivation *d, int i, int gradient) {
     const struct cdl_op *op = &d->p->graph.ops[i];
-    const struct cdl_value *src = &d->p->graph.values[op->src], *dst = &d->p->graph.values[op->dst];
-    const struct cdl_shape shape = {.op = op, .src = src, .dst = dst};
-    const int span = op->groups == 1 ? cdl_c4(src) : cdl_source_span(&shape);
-    const size_t bytes = (size_t)(op->kernel_h * op->kernel_w) * 4 * (size_t)span * (size_t)cdl_c4(dst) * 16;
+    const struct cdl_shape shape = cdl_dw_shape(&d->p->graph, op, d->params->caps, d->p->batch, d->p->fp16);
     const int weight_gradient = cdl_derive_gradient(d, op->weight);
-    struct cdl_train_step how = {.kind = dw_kind(d, op), .kernel.weights[0].span = span};
-    const int parts = split_dw(d, op, bytes, &how);
-    const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * bytes);
-    const enum cdl_train_kind kinds[] = {how.kind, CDL_TRAIN_DW_SUM};
-    for (size_t k = 0; k < CDL_COUNT(kinds); k++) {
-        struct cdl_train_step *step = cdl_derive_step(d, kinds[k], i);
-        const bool sum = kinds[k] == CDL_TRAIN_DW_SUM;
-        if (!step)
-            return;
-        step->part = how.part;
-        step->part_of = how.part_of;
-        step->kernel.weights[0].span = span;
-        step->values[CDL_ROLE_PARTIAL] = partial;
-        if (sum) {
-            step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;
-        } else {
-            step->values[CDL_ROLE_SRC] = d->activations[op->src];
-            step->values[CDL_ROLE_GRADIENT] = gradient;
-        }
-        cdl_derive_end(d, step, CDL_ROLE_BIT(sum ? CDL_ROLE_WEIGHT_GRADIENT : CDL_ROLE_PARTIAL));
-    }
+    struct cdl_dw_kernel kernel;
+    if (!cdl_derive_dw(d, &shape, &kernel))
+        return;
+    const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)kernel.parts * cdl_dw_bytes(&shape));
+    struct cdl_train_step *step = cdl_derive_step(d, CDL_TRAIN_DW, i);
+    if (!step)
+        return;
+    step->dw = kernel;
+    step->kernel.program = kernel.program;
+    step->values[CDL_ROLE_SRC] = d->activations[op->src];
+    step->values[CDL_ROLE_GRADIENT] = gradient;
+    step->values[CDL_ROLE_PARTIAL] = partial;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_PARTIAL));
+    if (!(step = cdl_derive_step(d, CDL_TRAIN_DW_SUM, i)))
+        return;
+    step->dw = kernel;
+    step->kernel.program = cdl_dw_sum(&shape);
+    step->values[CDL_ROLE_PARTIAL] = partial;
+    step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;
+    cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_WEIGHT_GRADIENT));
 }
 
 static void add_bias(struct cdl_derivation *d, int i, int gradient) {

@@ -34,10 +34,11 @@ struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_
 void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint32_t writes);
 // Chooses among the kernels of inference for an operation.
 bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, int op, struct cdl_kernel *out);
+// Chooses among the kernels for the gradient of a convolution's weights.
+bool cdl_derive_dw(struct cdl_derivation *d, const struct cdl_shape *shape, struct cdl_dw_kernel *out);
 // A step that packs the operation's weights for a kernel; returns the value.
 int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, const struct cdl_kernel *kernel);
-// How many partial sums to split `count` pixels or lines into, so that they keep a device busy when each takes
-// `invocations`, and take less memory than the limit, `bytes` each; *part: of each but the last.
+// As cdl_train_parts on the program's device.
 int cdl_derive_parts(const struct cdl_derivation *d, size_t count, size_t least, size_t invocations, size_t bytes,
                      int *part);
 

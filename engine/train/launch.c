@@ -172,60 +172,15 @@ static void launch_dx(const struct launching *l, struct cdl_launch *out) {
                                     cdl_div_up((uint32_t)p.src_w, strip) * (uint64_t)p.src_c4);
 }
 
-static int parts_counted(const struct launching *l) {
-    switch (l->step->part_of) {
-    case CDL_PART_LINES: return l->images * l->dst->height;
-    case CDL_PART_RUNS: return div_up(l->dst_pixels, CDL_DW_RUN);
-    default: return l->dst_pixels;
-    }
-}
-
 static void launch_dw(const struct launching *l, struct cdl_launch *out) {
-    const struct cdl_op *op = l->op;
-    const int count = parts_counted(l);
-    struct train_dw_params p = {
+    const struct cdl_shape shape = cdl_dw_shape(&l->p->graph, l->op, NULL, l->p->batch, l->p->fp16);
+    const struct cdl_dw_addresses addresses = {
         .src = at(l, CDL_ROLE_SRC),
         .gradient = at(l, CDL_ROLE_GRADIENT),
         .partial = at(l, CDL_ROLE_PARTIAL),
         .weight_gradient = at(l, CDL_ROLE_WEIGHT_GRADIENT),
-        .images = l->images,
-        .src_h = l->src->height,
-        .src_w = l->src->width,
-        .src_c4 = l->src_c4,
-        .dst_h = l->dst->height,
-        .dst_w = l->dst->width,
-        .dst_c4 = l->dst_c4,
-        .group_src = l->src->channels / op->groups,
-        .group_dst = l->dst->channels / op->groups,
-        .dst_channels = l->dst->channels,
-        .span = l->step->kernel.weights[0].span,
-        .splits = div_up(count, l->step->part),
-        .part = l->step->part,
-        .pixels = l->dst_pixels,
     };
-    if (l->step->part_of == CDL_PART_RUNS) {
-        p.images = 1;
-        p.src_h = p.dst_h = count;
-        p.src_w = p.dst_w = CDL_DW_RUN;
-    }
-    const uint64_t taps = (uint64_t)(op->kernel_h * op->kernel_w);
-    PUSH(out, p);
-    if (l->step->kind == CDL_TRAIN_DW_SUM) {
-        cdl_launch_invocations(out,
-                               taps * cdl_div_up((uint32_t)p.dst_c4, 4) * cdl_div_up((uint32_t)p.group_src, 4) * 4);
-    } else if (l->step->kind == CDL_TRAIN_DW_LANES) {
-        const uint32_t *c = l->step->kernel.program.constants; // 0: LANES, 5: COLUMNS
-        cdl_launch_workgroups(out, (uint64_t)p.splits * taps * cdl_div_up((uint32_t)p.src_c4, c[0]) *
-                                       cdl_div_up((uint32_t)p.dst_c4, c[0] * c[5]));
-    } else if (l->step->kind == CDL_TRAIN_DW) {
-        const uint32_t *c = l->step->kernel.program.constants; // 5: BLOCKS, 6: COLUMNS
-        const uint64_t sets = (uint64_t)cdl_div_up((uint32_t)p.span, c[5]) * cdl_div_up((uint32_t)op->kernel_w, c[6]);
-        cdl_launch_invocations(out, (uint64_t)p.splits * (uint64_t)op->kernel_h * sets * (uint64_t)p.dst_c4);
-    } else {
-        const uint32_t *tile = &l->step->kernel.program.constants[5]; // TILE_I4, TILE_O4
-        cdl_launch_workgroups(out, (uint64_t)p.splits * taps * cdl_div_up((uint32_t)p.src_c4, tile[0]) *
-                                       cdl_div_up((uint32_t)p.dst_c4, tile[1]));
-    }
+    cdl_dw_launch(&l->step->dw, l->step->kind == CDL_TRAIN_DW_SUM, &shape, l->images, &addresses, out);
 }
 
 static void launch_loss(const struct launching *l, struct cdl_launch *out) {
@@ -333,8 +288,6 @@ void cdl_train_launch(const struct cdl_train_program *p, int step, int images,
     case CDL_TRAIN_DX_STRIDED:
     case CDL_TRAIN_DX_SPREAD: launch_dx(&l, out); break;
     case CDL_TRAIN_DW:
-    case CDL_TRAIN_DW_TILED:
-    case CDL_TRAIN_DW_LANES:
     case CDL_TRAIN_DW_SUM: launch_dw(&l, out); break;
     case CDL_TRAIN_BIAS: launch_bias(&l, out); break;
     case CDL_TRAIN_GRADIENT_SUMS:

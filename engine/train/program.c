@@ -76,7 +76,8 @@ struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_
 
 void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint32_t writes) {
     step->writes = writes;
-    if (step->kind != CDL_TRAIN_FORWARD && step->kind != CDL_TRAIN_DX)
+    if (step->kind != CDL_TRAIN_FORWARD && step->kind != CDL_TRAIN_DX && step->kind != CDL_TRAIN_DW &&
+        step->kind != CDL_TRAIN_DW_SUM)
         step->kernel.program = cdl_train_kernel(d->p, step, d->params->caps);
 }
 
@@ -99,6 +100,22 @@ bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, 
     return true;
 }
 
+bool cdl_derive_dw(struct cdl_derivation *d, const struct cdl_shape *shape, struct cdl_dw_kernel *out) {
+    struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
+    if (d->result != CDL_OK)
+        return false;
+    const int count = cdl_dw_kernels(shape, kernels);
+    const int chosen = d->params->choose_dw ? d->params->choose_dw(d->params->choose_ctx, shape, kernels, count) : 0;
+    if (chosen < 0 || chosen >= count)
+        return !cdl_derive_failed(d,
+                                  cdl_fail(d->log, CDL_ERR_UNSUPPORTED,
+                                           "%s: none of the %d kernels for the gradient of its weights works on this "
+                                           "device%s",
+                                           shape->op->name, count, d->p->fp16 ? " in fp16; take fp32" : ""));
+    *out = kernels[chosen];
+    return true;
+}
+
 int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, const struct cdl_kernel *kernel) {
     const struct cdl_op *o = &d->p->graph.ops[op];
     const int weight = cdl_derive_parameter(d, o->weight);
@@ -117,13 +134,7 @@ int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, 
 
 int cdl_derive_parts(const struct cdl_derivation *d, size_t count, size_t least, size_t invocations, size_t bytes,
                      int *part) {
-    // A CPU driver has a few processors to keep busy, a GPU tens of thousands of invocations.
-    const size_t wanted = d->params->caps->software ? 512 : 65536, memory = (size_t)64 << 20;
-    size_t parts = wanted / invocations + 1;
-    parts = parts < memory / bytes + 1 ? parts : memory / bytes + 1;
-    parts = parts < count / least + 1 ? parts : count / least + 1;
-    *part = (int)((count + parts - 1) / parts);
-    return (int)((count + (size_t)*part - 1) / (size_t)*part);
+    return cdl_train_parts(d->params->caps, count, least, invocations, bytes, part);
 }
 
 // ---- the whole
@@ -272,8 +283,6 @@ const char *cdl_train_kind_text(enum cdl_train_kind kind) {
         [CDL_TRAIN_DX_STRIDED] = "dX",
         [CDL_TRAIN_DX_SPREAD] = "dX spread",
         [CDL_TRAIN_DW] = "dW",
-        [CDL_TRAIN_DW_TILED] = "dW",
-        [CDL_TRAIN_DW_LANES] = "dW",
         [CDL_TRAIN_DW_SUM] = "dW sum",
         [CDL_TRAIN_BIAS] = "bias gradient",
         [CDL_TRAIN_GRADIENT_SUMS] = "gradient sums",

@@ -10,6 +10,7 @@
 #define CDL_TRAIN_PROGRAM_H_
 
 #include "kernels/kernels.h"
+#include "train/dw.h"
 #include "train/parameters.h"
 #include "train_params.h"
 
@@ -32,8 +33,6 @@ enum cdl_train_kind {
     CDL_TRAIN_DX_STRIDED,
     CDL_TRAIN_DX_SPREAD, // of a 1x1 convolution at a stride, behind CDL_TRAIN_DX
     CDL_TRAIN_DW,
-    CDL_TRAIN_DW_TILED,
-    CDL_TRAIN_DW_LANES,
     CDL_TRAIN_DW_SUM,
     CDL_TRAIN_BIAS,
     CDL_TRAIN_GRADIENT_SUMS,
@@ -106,19 +105,14 @@ struct cdl_train_value {
     int first, last; // of the arena's: the steps that it lives in; -1: before the first
 };
 
-// What the parts of a sum over pixels are counted in. Where a convolution reads each pixel once, as it lies, lines are
-// whatever length suits.
-enum cdl_train_part { CDL_PART_PIXELS, CDL_PART_LINES, CDL_PART_RUNS };
-enum { CDL_DW_RUN = 64 }; // pixels of a run
-
 struct cdl_train_step {
     enum cdl_train_kind kind;
     int op;                          // of the graph it belongs to; -1: to the whole
     struct cdl_kernel kernel;        // of inference's kernels; else only its program is set
+    struct cdl_dw_kernel dw;         // of CDL_TRAIN_DW, and of CDL_TRAIN_DW_SUM, which adds its parts up
     int values[CDL_NUM_TRAIN_ROLES]; // -1: none in this role
     uint32_t writes;                 // roles, as bits
-    int part;                        // what each partial sum but the last adds up: pixels, or
-    enum cdl_train_part part_of;
+    int part;                        // pixels of each partial sum but the last
     bool barrier_before;
 };
 
@@ -159,7 +153,9 @@ struct cdl_train_program_params {
     const struct cdl_caps *caps;
     // As in cdl_plan_params; NULL: the first kernel.
     int (*choose)(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count);
-    void *choose_ctx;
+    // The same for the gradient of a convolution's weights.
+    int (*choose_dw)(void *ctx, const struct cdl_shape *shape, const struct cdl_dw_kernel *kernels, int count);
+    void *choose_ctx; // of both
 };
 
 // The model must outlive the program. CDL_ERR_UNSUPPORTED: a value would outgrow 32-bit indices, or no kernel works.
@@ -190,10 +186,5 @@ struct cdl_program cdl_train_extra(enum cdl_train_extra which, bool fp16); // fp
 // The program of a step whose kind does not run on inference's kernels.
 struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, const struct cdl_train_step *step,
                                     const struct cdl_caps *caps);
-
-// Blocks of four input channels that an invocation of conv_dw.comp takes.
-// Whether pixel i of the result comes of pixel i of the source alone.
-bool cdl_train_reads_as_it_lies(const struct cdl_op *op);
-uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span, const struct cdl_caps *caps);
 
 #endif // CDL_TRAIN_PROGRAM_H_

@@ -24,18 +24,6 @@ static const struct cdl_constant dx_constants[] = {
 static const struct cdl_constant spread_constants[] = {
 #include "dx_spread_constants.h"
 };
-static const struct cdl_constant dw_constants[] = {
-#include "conv_dw_constants.h"
-};
-static const struct cdl_constant tiled_constants[] = {
-#include "conv_dw_tiled_constants.h"
-};
-static const struct cdl_constant lanes_constants[] = {
-#include "conv_dw_lanes_constants.h"
-};
-static const struct cdl_constant sum_constants[] = {
-#include "conv_dw_sum_constants.h"
-};
 #undef CONSTANT
 
 #define SHADER(name, constants) \
@@ -56,10 +44,6 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_AVG_POOL_BACK] = SHADER("avg_pool_back", cdl_workgroup_constant),
     [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx", dx_constants),
     [CDL_TRAIN_DX_SPREAD] = SHADER("dx_spread", spread_constants),
-    [CDL_TRAIN_DW] = SHADER("conv_dw", dw_constants),
-    [CDL_TRAIN_DW_TILED] = SHADER("conv_dw_tiled", tiled_constants),
-    [CDL_TRAIN_DW_LANES] = SHADER("conv_dw_lanes", lanes_constants),
-    [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum", sum_constants),
     [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
     [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums", cdl_workgroup_constant),
     [CDL_TRAIN_GRADIENT_NORM] = SHADER("gradient_norm", cdl_workgroup_constant),
@@ -77,9 +61,6 @@ static const struct cdl_shader wide_shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_NORM_BACK_SUMS] = SHADER("norm_back_sums_wide", back_constants),
     [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply_wide", back_constants),
     [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx_wide", dx_constants),
-    [CDL_TRAIN_DW] = SHADER("conv_dw_wide", dw_constants),
-    [CDL_TRAIN_DW_LANES] = SHADER("conv_dw_lanes_wide", lanes_constants),
-    [CDL_TRAIN_DW_SUM] = SHADER("conv_dw_sum_wide", sum_constants),
     [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums_wide", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE] = SHADER("sgd_wide", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd_wide", cdl_workgroup_constant),
@@ -104,17 +85,6 @@ static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, c
     }
 }
 
-bool cdl_train_reads_as_it_lies(const struct cdl_op *op) {
-    return op->kernel_h == 1 && op->kernel_w == 1 && op->stride == 1 && op->padding == 0;
-}
-
-// Sums fill the registers of a GPU; more would leave it too few invocations to switch between. A CPU's overflow into
-// its first-level cache.
-uint32_t cdl_train_dw_blocks(const struct cdl_op *op, int span, const struct cdl_caps *caps) {
-    const int most = op->kernel_w == 1 ? 4 : op->kernel_w <= 3 && caps->software ? 2 : 1;
-    return (uint32_t)(span < most ? span : most);
-}
-
 // Whether what the step's kernel reads and writes as storage4 is in halves.
 static bool stored_as_halves(const struct cdl_train_program *program, const struct cdl_train_step *step) {
     const struct cdl_op *op = step->op >= 0 ? &program->graph.ops[step->op] : NULL;
@@ -129,10 +99,7 @@ static bool stored_as_halves(const struct cdl_train_program *program, const stru
     case CDL_TRAIN_MAX_POOL_BACK:
     case CDL_TRAIN_AVG_POOL_BACK:
     case CDL_TRAIN_DX_STRIDED:
-    case CDL_TRAIN_DX_SPREAD:
-    case CDL_TRAIN_DW:
-    case CDL_TRAIN_DW_LANES:
-    case CDL_TRAIN_DW_TILED: return program->fp16 && !program->graph.values[op->src].fp32;
+    case CDL_TRAIN_DX_SPREAD: return program->fp16 && !program->graph.values[op->src].fp32;
     case CDL_TRAIN_BIAS: return program->fp16 && !program->graph.values[op->dst].fp32;
     default: return false; // floats alone
     }
@@ -172,45 +139,14 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
         p.constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
         break;
     case CDL_TRAIN_DX_STRIDED:
-    case CDL_TRAIN_DW:
-    case CDL_TRAIN_DW_TILED:
-    case CDL_TRAIN_DW_LANES:
-    case CDL_TRAIN_DW_SUM: {
         p.constants[1] = (uint32_t)op->kernel_h;
         p.constants[2] = (uint32_t)op->kernel_w;
-        if (step->kind == CDL_TRAIN_DW_SUM) {
-            p.constants[3] = graph->values[op->dst].channels / op->groups % 4 == 0;
-            p.constants[4] = graph->values[op->src].channels / op->groups % 4 == 0;
-            break;
-        }
         p.constants[3] = (uint32_t)op->stride;
         p.constants[4] = (uint32_t)op->padding;
-        if (step->kind == CDL_TRAIN_DX_STRIDED) {
-            p.constants[7] = caps->software ? 8 : 4;
-            p.constants[5] = (uint32_t)step->kernel.weights[0].span;
-            p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
-        } else if (step->kind == CDL_TRAIN_DW_LANES) {
-            p.constants[0] = p.subgroup_size = caps->subgroup_size;
-            // Sums of two columns share what is loaded, as long as they fit a first-level cache.
-            const uint32_t columns =
-                cdl_div_up((uint32_t)cdl_padded_channels(graph->values[op->dst].channels) / 4, caps->subgroup_size);
-            p.constants[5] = columns % 2 || caps->subgroup_size > 8 ? 1 : 2;
-            p.constants[6] = 4;
-        } else if (step->kind == CDL_TRAIN_DW) {
-            p.constants[5] = cdl_train_dw_blocks(op, step->kernel.weights[0].span, caps);
-            p.constants[6] = (uint32_t)(caps->software || op->kernel_w <= 4 ? op->kernel_w : 4);
-            p.constants[7] = caps->software ? 4 : op->stride == 1 && op->kernel_w > 1 && op->kernel_w <= 3 ? 2 : 1;
-        } else {
-            const int least = 16; // blocks of four channels on either side that a large tile is for
-            const bool large = cdl_padded_channels(graph->values[op->src].channels) >= 4 * least &&
-                               cdl_padded_channels(graph->values[op->dst].channels) >= 4 * least &&
-                               caps->max_workgroup_size >= 256;
-            p.constants[5] = p.constants[6] = large ? 16 : 8;
-            p.constants[0] = p.constants[5] * p.constants[6];
-            p.constants[7] = 16;
-        }
+        p.constants[5] = (uint32_t)step->kernel.weights[0].span;
+        p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
+        p.constants[7] = caps->software ? 8 : 4;
         break;
-    }
     default: break;
     }
     return p;

@@ -45,9 +45,7 @@ static uint64_t step_flops(const struct cdl_train_program *p, const struct cdl_t
     case CDL_TRAIN_FORWARD:
     case CDL_TRAIN_DX:
     case CDL_TRAIN_DX_STRIDED:
-    case CDL_TRAIN_DW:
-    case CDL_TRAIN_DW_LANES:
-    case CDL_TRAIN_DW_TILED: return cdl_op_flops(&p->graph, &p->graph.ops[step->op], images);
+    case CDL_TRAIN_DW: return cdl_op_flops(&p->graph, &p->graph.ops[step->op], images);
     default: return 0;
     }
 }

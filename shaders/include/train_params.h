@@ -6,6 +6,7 @@
 #define CDL_TRAIN_PARAMS_H_
 
 #include "conv_params.h"
+#include "train_dw_params.h"
 
 // pack_weights.comp; sizes are those of the convolution that will read `dst`
 struct train_pack_params {
@@ -51,18 +52,6 @@ struct train_dx_params {
     ADDRESS src_gradient; // storage4[images][src_h][src_w][src_c4]
     int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
     int group_src, group_dst; // channels in and out of one group of the forward convolution
-};
-
-// conv_dw.comp, conv_dw_lanes.comp, conv_dw_tiled.comp, conv_dw_sum.comp
-struct train_dw_params {
-    ADDRESS src;             // storage4[images][src_h][src_w][src_c4]
-    ADDRESS gradient;        // storage4[images][dst_h][dst_w][dst_c4]
-    ADDRESS partial;         // float4[splits][kernel_h][kernel_w][4 span][dst_c4]
-    ADDRESS weight_gradient; // float[dst channels][group_src][kernel_h][kernel_w]
-    int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
-    int group_src, group_dst, dst_channels;
-    int span, splits, part; // part: rows of pixels, or pixels (conv_dw_tiled), of each split but the last
-    int pixels;             // of the gradient: conv_dw_lanes.comp's last row may be shorter
 };
 
 // bias_gradient.comp

@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 source_of() { echo */"$1.comp"; }
-shaders="conv_coop conv_coop2 conv_grouped_coop conv_grouped_persist conv_pair_coop conv_persist peak_matrix"
+shaders="conv_coop conv_coop2 conv_grouped_coop conv_grouped_persist conv_pair_coop conv_persist conv_dw_coop peak_matrix"
 # compile FILE SHADER TARGET [DEFINITION...]
 compile() {
     file=$1 shader=$2 target=$3; shift 3
@@ -25,5 +25,5 @@ compile conv_persist_narrow conv_persist vulkan1.2 -DNARROW_STAGE
 {
     for shader in $shaders; do sha256sum "$(source_of $shader)" "include/${shader}_constants.h"; done
     cd include
-    sha256sum matrix.glsl units.glsl halves.glsl window.glsl window_units.glsl constants.glsl conv_params.h peak_params.h
+    sha256sum matrix.glsl units.glsl halves.glsl window.glsl window_units.glsl constants.glsl conv_params.h train_dw_params.h peak_params.h
 } >spirv/MANIFEST

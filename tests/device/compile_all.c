@@ -78,6 +78,15 @@ static void compile(struct cdl_device *dev, const struct cdl_program *program) {
     }
 }
 
+// Every legal kernel for the gradient of a convolution's weights.
+static void compile_dw(struct cdl_device *dev, const struct cdl_graph *graph, const struct cdl_op *op, bool fp16) {
+    struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
+    const struct cdl_shape shape = cdl_dw_shape(graph, op, &dev->caps, 32, fp16);
+    const int count = op->kind == CDL_OP_CONV ? cdl_dw_kernels(&shape, kernels) : 0;
+    for (int k = 0; k < count; k++)
+        compile(dev, &kernels[k].program);
+}
+
 static void compile_cases(struct cdl_device *dev) {
     static struct cdl_kernel kernels[2 * CDL_MAX_KERNELS];
     for (int i = 0; i < num_op_cases; i++)
@@ -87,6 +96,7 @@ static void compile_cases(struct cdl_device *dev) {
             const int count = legal_kernels(&op, &dev->caps, kernels);
             for (int k = 0; k < count; k++)
                 compile(dev, &kernels[k].program);
+            compile_dw(dev, &op.graph, &op.graph.ops[0], fp16);
             op_instance_free(&op);
         }
 }
@@ -114,6 +124,8 @@ static bool compile_training(struct cdl_device *dev, const cdl_model *model, con
         ok = cdl_train_program_create(&p, model, &params, log) == CDL_OK;
         for (int i = 0; ok && i < p.num_steps; i++)
             compile(dev, &p.steps[i].kernel.program);
+        for (int i = 0; ok && i < p.graph.num_ops; i++)
+            compile_dw(dev, &p.graph, &p.graph.ops[i], fp16);
         if (ok)
             cdl_train_program_destroy(&p);
     }

@@ -179,6 +179,13 @@ static cdl_result add_training(struct cdl_device *dev, const char *architecture,
             char layer[128];
             cdl_format_text(layer, sizeof layer, "%s %s", strrchr(architecture, '_') + 1, cdl_train_step_name(&p, i));
             add(dev, &p.steps[i].kernel.program, layer, only);
+            if (p.steps[i].kind != CDL_TRAIN_DW)
+                continue;
+            const struct cdl_shape shape =
+                cdl_dw_shape(&p.graph, &p.graph.ops[p.steps[i].op], &dev->caps, p.batch, p.fp16);
+            struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
+            for (int k = 0, count = cdl_dw_kernels(&shape, kernels); k < count; k++)
+                add(dev, &kernels[k].program, layer, only);
         }
         for (int i = 0; i < CDL_NUM_TRAIN_EXTRAS; i++) {
             const struct cdl_program program = cdl_train_extra((enum cdl_train_extra)i, fp16);

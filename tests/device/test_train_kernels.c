@@ -103,6 +103,12 @@ static int choose_any(void *ctx, const struct cdl_work *work, const struct cdl_k
     return random_below(ctx, count);
 }
 
+static int choose_any_dw(void *ctx, const struct cdl_shape *shape, const struct cdl_dw_kernel *kernels, int count) {
+    (void)shape;
+    (void)kernels;
+    return random_below(ctx, count);
+}
+
 static int matrix_steps; // that ran on matrix units
 
 static float *map_buffer(struct cdl_buffer *out, size_t size) {
@@ -214,6 +220,7 @@ static double check_case(const struct op_case *c, uint64_t stream, bool fp16, bo
                                                                               .label_smoothing = 0.1f,
                                                                               .caps = &caps,
                                                                               .choose = choose_any,
+                                                                              .choose_dw = choose_any_dw,
                                                                               .choose_ctx = &r},
                                            &harness_shared_log),
                       text);
