@@ -79,7 +79,8 @@ void main() {
             load_step(b);
         for (int first = 0; first < UNITS; first += CHAIN / 8) {
             f16vec2 chain[PART_M * HALF2S];
-            [[unroll]] for (int u = first; u < first + CHAIN / 8; u++) {
+            [[unroll]] for (int c = 0; c < CHAIN / 8; c++) {
+                const int u = first + c;
                 uvec4 a[PART_M];
                 [[unroll]] for (int m = 0; m < PART_M; m++)
                     a[m] = staged[(tm + THREADS_M * m) * PITCH_A + u];
@@ -91,7 +92,7 @@ void main() {
                         const int at = m * HALF2S + n * 4 + i2;
                         const f16vec2 value = f16vec2(unpackFloat2x16(a[m][i / 2])[i % 2]);
                         const f16vec2 weight = unpackFloat2x16(w[i2]);
-                        chain[at] = u == first && i == 0 ? value * weight : fma(value, weight, chain[at]);
+                        chain[at] = c == 0 && i == 0 ? value * weight : fma(value, weight, chain[at]);
                     }
                 }
             }
