@@ -10,16 +10,16 @@ struct tile {
 };
 
 static const struct tile tiles[] = {
-    {128, 128, 32, 8, 8, 8},  //
-    {128, 128, 32, 8, 8, 16}, // fewer conversions, larger errors: never the first choice
-    {64, 128, 32, 8, 8, 8},   //
-    {64, 64, 32, 4, 8, 8},    //
-    {32, 64, 32, 4, 8, 8},
+    {128, 64, 16, 4, 8, 8},  //
+    {128, 64, 16, 4, 8, 16}, // fewer conversions, larger errors: never the first choice
+    {128, 128, 16, 8, 8, 8}, // fewer loads, few invocations at a time
+    {64, 64, 16, 4, 8, 8},   //
+    {32, 64, 16, 4, 8, 8},
 };
 
 static bool fits(const struct tile *t, const struct cdl_caps *caps) {
     const uint32_t workgroup = t->m / t->part_m * (t->n / t->part_n);
-    const size_t shared = 16 * (size_t)(t->m * (t->depth / 8 + 1) + t->depth * t->n / 8);
+    const size_t shared = 2 * 16 * (size_t)(t->m * (t->depth / 8 + 1) + t->depth * t->n / 8);
     return workgroup <= caps->max_workgroup_size && shared <= caps->max_shared_bytes &&
            !(t->part_m * t->part_n >= 64 && cdl_few_registers(caps));
 }
@@ -55,7 +55,8 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                 },
             .half_products = (int)t->chain,
             .weights = {cdl_matrix_weights(s, t->n, t->depth, cdl_is_narrow(s))},
-            .cost = cdl_tile_cost(s, t->m, t->n, workgroup) * (t->chain > 8 ? 100 : 1),
+            .cost = cdl_tile_cost(s, t->m, t->n, workgroup) * (t->chain > 8 ? 100 : 1) *
+                    (t->part_m * t->part_n >= 64 ? 1.25 : 1),
         };
     }
     return n;

@@ -10,21 +10,20 @@ struct tile {
 };
 
 static const struct tile tiles[] = {
-    {128, 128, 16, 8, 8, 1}, //
-    {128, 64, 16, 8, 4, 1},  //
-    {64, 64, 16, 4, 4, 1},   //
-    {32, 32, 16, 4, 4, 4},   //
-    {4, 16, 4, 4, 4, 64},    // the linear layer: one row of pixels an image
+    {128, 128, 8, 8, 8, 1}, //
+    {128, 64, 8, 8, 8, 1},  //
+    {128, 64, 16, 8, 4, 1}, //
+    {64, 64, 16, 4, 4, 1},  //
+    {32, 32, 8, 4, 4, 4},
 };
 
 static uint32_t workgroup_size(const struct tile *t) { return t->m / t->part_m * (t->n / t->part_n) * t->splits; }
 
 // As the shader counts it.
 static size_t shared_bytes(const struct tile *t) {
-    const size_t units = t->k * t->splits / 4, columns = t->n / 4;
-    const size_t pitch_b = 4 * columns + (t->splits > 1 && columns < 8 ? columns : 0);
-    const size_t staged = t->m * (units + 1) + units * pitch_b, sums = t->splits > 1 ? t->splits * t->m * columns : 0;
-    return 16 * (staged > sums ? staged : sums);
+    const size_t depth = t->k * t->splits, columns = t->n / 4;
+    const size_t steps = 2 * depth * (t->m / 4 + 1 + columns), sums = t->splits > 1 ? t->splits * t->m * columns : 0;
+    return 16 * (steps > sums ? steps : sums);
 }
 
 static bool fits(const struct tile *t, const struct cdl_caps *caps) {
@@ -53,6 +52,7 @@ static int list(const struct cdl_shape *s, struct cdl_kernel *out, int cap) {
                             [PART_M] = t->part_m,
                             [PART_N] = t->part_n,
                             [SPLITS] = t->splits,
+                            [WHOLE] = (uint32_t)s->src_c4 % (t->k * t->splits / 4) == 0,
                         },
                 },
             .weights = {cdl_matrix_weights(s, t->n, t->k * t->splits, false)},

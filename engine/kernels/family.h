@@ -39,7 +39,8 @@ void cdl_rank_kernels(const struct cdl_caps *caps, struct cdl_kernel *kernels, i
 // Whether an invocation of a kernel for matrix units can keep so many 32-bit words in registers: matrices that are
 // factors, and others.
 bool cdl_matrix_registers_fit(const struct cdl_caps *caps, uint32_t factors, uint32_t others);
-// Whether 64 fp32 sums an invocation, or a tile's weights, outgrow the device's registers.
+// Whether 64 fp32 sums an invocation, or half of them beside the weights of a kernel's row, outgrow the device's
+// registers.
 bool cdl_few_registers(const struct cdl_caps *caps);
 
 // ---- convolutions
@@ -96,6 +97,8 @@ double cdl_lanes_cost(const struct cdl_shape *shape, uint32_t rows, uint32_t col
 // memory.
 double cdl_grouped_matrix_cost(const struct cdl_shape *shape, uint32_t h, uint32_t w, uint32_t window,
                                uint32_t channels, size_t shared_bytes);
+// A grouped convolution from registers, an invocation making `channels` of `pixels` neighbours in a row.
+double cdl_grouped_strip_cost(const struct cdl_shape *shape, uint32_t channels, uint32_t pixels);
 // In tiles of h x w pixels x `channels`; index: of the tile, largest first.
 double cdl_grouped_tile_cost(const struct cdl_shape *shape, uint32_t h, uint32_t w, uint32_t channels, int index);
 

@@ -13,6 +13,7 @@
     X(cdl_conv_direct, 20, 20) \
     X(cdl_conv_grouped, 16, 16) \
     X(cdl_conv_grouped_coop, 1, 60) \
+    X(cdl_conv_grouped_half, 5, 60) \
     X(cdl_conv_grouped_persist, 2, 60) /* not measured yet: among the first, not the first */ \
     X(cdl_conv_grouped_wide, 10, 10) \
     X(cdl_conv_half, 5, 60) \
@@ -163,6 +164,18 @@ double cdl_lanes_cost(const struct cdl_shape *s, uint32_t rows, uint32_t columns
     const uint32_t loads = prefers_small_tiles(s->caps) ? 0 : 3 * rows + 100 * columns;
     return (double)cdl_div_up(pixels, rows) * cdl_div_up((uint32_t)s->dst_c4, lanes * columns) *
            (10 * rows * columns + loads);
+}
+
+// An invocation's loads, of 16 bytes, and its multiply-adds, of which a processor does eight in a load's time; a GPU that
+// not even such invocations fill takes as long as one of them.
+double cdl_grouped_strip_cost(const struct cdl_shape *s, uint32_t channels, uint32_t pixels) {
+    const struct cdl_op *op = s->op;
+    const double invocations =
+        (double)s->images * s->dst->height * cdl_div_up((uint32_t)s->dst->width, pixels) * s->dst_c4 * 4 / channels;
+    const double group = (double)s->src->channels / op->groups, taps = op->kernel_h * op->kernel_w;
+    const double columns = (double)(pixels - 1) * op->stride + op->kernel_w;
+    const double loads = group * (taps + op->kernel_h * columns / 4), products = group * taps * channels * pixels;
+    return fmax(1, invocations / (512.0 * processors(s->caps))) * (8 * loads + products);
 }
 
 // The largest tile that gives a large GPU enough to do with one image; else the smallest.

@@ -12,8 +12,9 @@ const struct cdl_workaround cdl_workaround_table[] = {
         .vendors = {CDL_VENDOR_APPLE, CDL_VENDOR_QUALCOMM, CDL_VENDOR_ARM, CDL_VENDOR_IMAGINATION, CDL_VENDOR_BROADCOM},
         .flags = CDL_FEW_REGISTERS,
         .versions = "all: it is the hardware",
-        .behaviour = "64 sums an invocation, or a group's weights, do not fit the registers",
-        .answer = "conv_tiled and conv_half offer smaller tiles only, conv_grouped nothing (engine/kernels)",
+        .behaviour = "64 sums an invocation do not fit the registers",
+        .answer = "conv_tiled, conv_half and the conv_grouped that need no matrix units offer smaller tiles only "
+                  "(engine/kernels)",
         .source = "Apple's M1 by Mesa's compiler, docs/results/vendor-shaders.md; the others by likeness",
     },
     {

@@ -3,10 +3,12 @@
 //   dst[n][y][x][o] = act(bias[o] + residual + sum over ky, kx, i of
 //                         src[n][y S + ky - P][x S + kx - P][i] w[o][i][ky][kx])
 //
-// Like conv_direct, but an invocation makes 4 output channels of a tile of LINES x PIXELS neighbours: all weights
-// of an input block are loaded once and every input pixel once for the whole tile. A block of 4 output channels
-// reads SPAN blocks of 4 input channels, from the first that its groups touch; weights between groups that
-// share a block are zero. Invocations run over channel blocks first.
+// Like conv_direct, but an invocation makes 4 output channels of a tile of LINES x PIXELS neighbours: weights of an
+// input block are loaded once for the whole tile, HELD of the kernel's rows at a time. Holding all of them, it loads
+// every input pixel once, too, and takes 144 registers for a 3x3's weights alone; a GPU hides the latency of loads
+// behind other invocations, of which it keeps the more the fewer registers each takes, and finds pixels of the row
+// before in its cache. A block of 4 output channels reads SPAN blocks of 4 input channels, from the first that its
+// groups touch; weights between groups that share a block are zero. Invocations run over channel blocks first.
 //   weights: storage4[ceil(dst_c4 / 8)][KERNEL][KERNEL][SPAN][4 in][8 blocks][4 out]
 //   workgroups: images * ceil(dst_h / LINES) * ceil(dst_w / PIXELS) * dst_c4 invocations
 #version 460
@@ -17,7 +19,7 @@
 #include "constants.glsl"
 #include "conv_grouped_constants.h"
 const int REACH_X = (PIXELS - 1) * STRIDE + KERNEL; // input columns and rows that the tile needs
-const int REACH_Y = (LINES - 1) * STRIDE + KERNEL;
+const int REACH_Y = (LINES - 1) * STRIDE + HELD;
 
 layout(push_constant) uniform Params { conv_params p; };
 
@@ -43,13 +45,14 @@ void main() {
         sum[i] = bias;
 
     const int w = block / 8 * KERNEL * KERNEL * SPAN * 32 + block % 8;
-    for (int s = 0; s < SPAN; s++) {
-        vec4 weight[KERNEL * KERNEL * 4];
-        [[unroll]] for (int tap = 0; tap < KERNEL * KERNEL; tap++)
+    for (int step = 0; step < SPAN * (KERNEL / HELD); step++) {
+        const int s = step / (KERNEL / HELD), first_row = step % (KERNEL / HELD) * HELD;
+        vec4 weight[HELD * KERNEL * 4];
+        [[unroll]] for (int tap = 0; tap < HELD * KERNEL; tap++)
             [[unroll]] for (int i = 0; i < 4; i++)
-                weight[4 * tap + i] = unpack4(weights.v[w + (tap * SPAN + s) * 32 + 8 * i]);
+                weight[4 * tap + i] = unpack4(weights.v[w + ((first_row * KERNEL + tap) * SPAN + s) * 32 + 8 * i]);
         [[unroll]] for (int r = 0; r < REACH_Y; r++) {
-            const int sy = y0 * STRIDE + r - PADDING;
+            const int sy = y0 * STRIDE + first_row + r - PADDING;
             const bool row_inside = sy >= 0 && sy < p.src_h;
             const int row = (n * p.src_h + sy) * p.src_w;
             [[unroll]] for (int c = 0; c < REACH_X; c++) {
@@ -61,7 +64,7 @@ void main() {
                 [[unroll]] for (int l = 0; l < LINES; l++)
                 [[unroll]] for (int i = 0; i < PIXELS; i++) {
                     const int ky = r - l * STRIDE, kx = c - i * STRIDE;
-                    if (ky >= 0 && ky < KERNEL && kx >= 0 && kx < KERNEL) {
+                    if (ky >= 0 && ky < HELD && kx >= 0 && kx < KERNEL) {
                         const int t = 4 * (ky * KERNEL + kx);
                         sum[l * PIXELS + i] +=
                             v.x * weight[t] + v.y * weight[t + 1] + v.z * weight[t + 2] + v.w * weight[t + 3];

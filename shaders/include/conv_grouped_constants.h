@@ -8,3 +8,4 @@ CONSTANT(5, LINES, 1, " %u")
 CONSTANT(6, PIXELS, 7, "x%u")
 CONSTANT(7, RELU, 0, "")
 CONSTANT(8, ADD_RESIDUAL, 0, "")
+CONSTANT(9, HELD, 3, "? by %u") // rows of the kernel: 1 or KERNEL

@@ -157,9 +157,10 @@ static size_t upload(const struct op_instance *op, int value, const float *data)
     return at;
 }
 
-// Whose products are all unrolled: a CPU driver takes up to ten seconds for each.
+// Whose products are all unrolled: a CPU driver takes up to ten seconds for each of the persistent kernels.
 static bool compiles_for_long(const struct cdl_kernel *kernel) {
-    return harness.info.software && strstr(kernel->program.shader->name, "persist");
+    const char *name = kernel->program.shader->name;
+    return harness.info.software && (strstr(name, "persist") || strcmp(name, "conv_tiled") == 0);
 }
 
 // The kernels of a case that this run tests, moved to the front.
