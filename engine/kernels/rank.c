@@ -19,6 +19,7 @@
     X(cdl_conv_lanes, 16, 16) \
     X(cdl_conv_lanes_wide, 10, 10) \
     X(cdl_conv_pair_coop, 1, 60) \
+    X(cdl_conv_pair_persist, 2, 60) /* not measured yet: among the first, not the first */ \
     X(cdl_conv_persist, 1, 60) \
     X(cdl_conv_persist_narrow, 1, 60) \
     X(cdl_conv_tiled, 10, 40) \

@@ -154,6 +154,63 @@ static void test_h200(void **state) {
     assert_true(layers >= 28 && 4 * best >= 3 * layers);
 }
 
+// How many kernels do a grouped 3x3 of so many channels and the 1x1 behind it with the weights of both in registers.
+// The first of all pairs is another, as those were never measured.
+static int pairs_in_registers(const struct cdl_caps *caps, int channels, int side) {
+    struct cdl_value values[] = {{side, side, channels, false},
+                                 {side, side, channels, false},
+                                 {side, side, 2 * channels, false},
+                                 {side, side, 2 * channels, false}};
+    struct cdl_op ops[] = {{.name = "conv2",
+                            .residual = -1,
+                            .dst = 1,
+                            .relu = true,
+                            .kernel_h = 3,
+                            .kernel_w = 3,
+                            .stride = 1,
+                            .padding = 1,
+                            .groups = 32},
+                           {.name = "conv3",
+                            .src = 1,
+                            .residual = 2,
+                            .dst = 3,
+                            .relu = true,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .stride = 1,
+                            .groups = 1}};
+    const struct cdl_graph graph = {.ops = ops, .values = values, .num_ops = 2, .num_values = 4, .output = 3};
+    const struct cdl_work work = {&graph, ops, 2};
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    int found = 0;
+    for (int i = 0, count = cdl_kernels_for(&work, 1, caps, true, kernels); i < count; i++) {
+        const bool persists = strcmp(kernels[i].program.shader->name, "conv_pair_persist") == 0;
+        assert_true(i > 0 || !persists);
+        found += persists;
+    }
+    return found;
+}
+
+// By the registers and the shared memory that docs/results/fusion.md counts.
+static void test_pairs_in_registers(void **state) {
+    (void)state;
+    struct cdl_caps caps = h200;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 2); // tiles of 4x10 and 4x8
+    assert_int_equal(pairs_in_registers(&caps, 256, 28), 0);
+    caps.max_shared_bytes = 32768;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 2);
+    caps.max_shared_bytes = 16384;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps = h200;
+    caps.matrix_half_sums = false;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps = h200;
+    caps.vendor_id = 0x8086; // 128 registers
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps.vendor_id = 0x1002; // holds factors twice
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 1);
+}
+
 static const struct cdl_caps cpu = {.subgroup_size = 8,
                                     .subgroup_shuffle = true,
                                     .software = true,
@@ -189,7 +246,8 @@ static void test_kernels_fit_devices(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h200), cmocka_unit_test(test_kernels_fit_devices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h200), cmocka_unit_test(test_pairs_in_registers),
+                                       cmocka_unit_test(test_kernels_fit_devices)};
     cdl_mutex_init(&harness.lock);
     return cmocka_run_group_tests_name("ranks", tests, NULL, NULL);
 }
