@@ -21,18 +21,6 @@ static size_t shared_bytes(const struct tile *t, uint32_t stride, uint32_t chunk
                  (size_t)tile_matrices * caps->matrix_m * (middle / 8 + 1));
 }
 
-// The window of the first convolution; 0: the shader cannot run these two.
-static uint32_t window_of(const struct cdl_shape shapes[2]) {
-    const struct cdl_op *first = shapes[0].op, *second = shapes[1].op;
-    const uint32_t window = cdl_grouped_window(&shapes[0]);
-    const bool pointwise = second->groups == 1 && second->kernel_h == 1 && second->kernel_w == 1 &&
-                           second->stride == 1 && second->padding == 0;
-    return window && first->relu && first->residual < 0 && pointwise && cdl_is_dense_fp16(&shapes[1]) &&
-                   (uint32_t)shapes[0].src->channels % window == 0
-               ? window
-               : 0;
-}
-
 // The most channels of the middle at a time that shared memory has room for; 0: not even a window.
 static uint32_t chunk_of(const struct tile *t, uint32_t stride, uint32_t window, uint32_t middle,
                          const struct cdl_caps *caps) {
@@ -46,7 +34,7 @@ static int list(const struct cdl_shape *shapes, struct cdl_kernel *out, int cap)
     static const struct tile longest[] = {{8, 8}, {4, 16}, {4, 8}};
     const struct cdl_caps *caps = shapes[0].caps;
     const struct cdl_op *first = shapes[0].op, *second = shapes[1].op;
-    const uint32_t window = window_of(shapes), middle = (uint32_t)shapes[1].src_c4 * 4,
+    const uint32_t window = cdl_pair_window(shapes), middle = (uint32_t)shapes[1].src_c4 * 4,
                    stride = (uint32_t)first->stride;
     int n = 0;
     for (size_t i = 0; window && i < CDL_COUNT(longest) && n < cap; i++) {
@@ -93,26 +81,10 @@ static int list(const struct cdl_shape *shapes, struct cdl_kernel *out, int cap)
 
 static void launch(const struct cdl_kernel *k, const struct cdl_shape *s, int images, const struct cdl_addresses *at,
                    struct cdl_launch *out) {
-    const struct cdl_value *src = s[0].src, *dst = s[1].dst;
+    const struct cdl_value *dst = s[1].dst;
     const uint64_t tiles = (uint64_t)cdl_div_up((uint32_t)dst->height, k->program.constants[TILE_H]) *
                            cdl_div_up((uint32_t)dst->width, k->program.constants[TILE_W]);
-    out->push_bytes = sizeof out->push.conv_pair;
-    out->push.conv_pair = (struct conv_pair_params){
-        .src = at->src,
-        .first_weights = at->weights[0],
-        .first_bias = at->weights[0] + k->weights[0].bias_offset,
-        .weights = at->weights[1],
-        .bias = at->weights[1] + k->weights[1].bias_offset,
-        .residual = at->residual,
-        .dst = at->dst,
-        .images = images,
-        .src_h = src->height,
-        .src_w = src->width,
-        .src_c4 = s[0].src_c4,
-        .dst_h = dst->height,
-        .dst_w = dst->width,
-        .dst_c4 = s[1].dst_c4,
-    };
+    cdl_push_pair(k, s, images, at, out);
     cdl_launch_workgroups(out, (uint64_t)images * tiles);
 }
 

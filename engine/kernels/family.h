@@ -23,7 +23,8 @@ struct cdl_kernel_family {
     enum cdl_op_kind kind; // of the operation, or of the first of num_ops
     int num_ops;
     // Writes up to cap kernels that may run shapes[num_ops] on their device; returns how many. Sets what does not
-    // follow from the family: the program but for its shader, weights, half_products, and cost.
+    // follow from the family: the program but for its shader, weights, half_products, cost; and of two operations
+    // keeps_middle and beats_apart.
     int (*list)(const struct cdl_shape *shapes, struct cdl_kernel *out, int cap);
     // Sets out->push, push_bytes and groups.
     void (*launch)(const struct cdl_kernel *kernel, const struct cdl_shape *shapes, int images,
@@ -82,6 +83,9 @@ void cdl_launch_tiles(struct cdl_launch *launch, uint32_t m, uint32_t n);
 
 // In tiles of m pixels x n channels by workgroups of `invocations`.
 double cdl_tile_cost(const struct cdl_shape *shape, uint32_t m, uint32_t n, uint32_t invocations);
+// Whether each of `columns` workgroups for an image had better average the image's map for itself than wait for a
+// dispatch that does: where each has a processor to itself, and a GPU's cache to read from.
+bool cdl_pooling_again_pays(const struct cdl_shape *pool, uint32_t columns);
 // By matrix units in tiles of m pixels x n channels, shared by subgroups_m x subgroups_n subgroups, and by `splits`
 // of k.
 struct cdl_matrix_tile {

@@ -15,6 +15,38 @@ uint32_t cdl_grouped_window(const struct cdl_shape *s) {
                                                                                                               : window;
 }
 
+uint32_t cdl_pair_window(const struct cdl_shape shapes[2]) {
+    const struct cdl_op *first = shapes[0].op, *second = shapes[1].op;
+    const uint32_t window = cdl_grouped_window(&shapes[0]);
+    const bool pointwise = second->groups == 1 && second->kernel_h == 1 && second->kernel_w == 1 &&
+                           second->stride == 1 && second->padding == 0;
+    return window && first->relu && first->residual < 0 && pointwise && cdl_is_dense_fp16(&shapes[1]) &&
+                   (uint32_t)shapes[0].src->channels % window == 0
+               ? window
+               : 0;
+}
+
+void cdl_push_pair(const struct cdl_kernel *k, const struct cdl_shape s[2], int images, const struct cdl_addresses *at,
+                   struct cdl_launch *out) {
+    out->push_bytes = sizeof out->push.conv_pair;
+    out->push.conv_pair = (struct conv_pair_params){
+        .src = at->src,
+        .first_weights = at->weights[0],
+        .first_bias = at->weights[0] + k->weights[0].bias_offset,
+        .weights = at->weights[1],
+        .bias = at->weights[1] + k->weights[1].bias_offset,
+        .residual = at->residual,
+        .dst = at->dst,
+        .images = images,
+        .src_h = s[0].src->height,
+        .src_w = s[0].src->width,
+        .src_c4 = s[0].src_c4,
+        .dst_h = s[1].dst->height,
+        .dst_w = s[1].dst->width,
+        .dst_c4 = s[1].dst_c4,
+    };
+}
+
 struct cdl_weight_layout cdl_grouped_weights(const struct cdl_shape *s, uint32_t window) {
     struct cdl_weight_layout l = cdl_conv_weights(s, (int)(window / 4), (int)(window / 4), 0, 0);
     l.shared_window = 1;

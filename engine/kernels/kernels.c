@@ -6,6 +6,7 @@
 _Static_assert(sizeof(struct conv_params) <= CDL_MAX_PUSH_BYTES, "push constants");
 _Static_assert(sizeof(struct conv_pair_params) <= CDL_MAX_PUSH_BYTES, "push constants");
 _Static_assert(sizeof(struct preprocess_params) <= CDL_MAX_PUSH_BYTES, "push constants");
+_Static_assert(sizeof(struct avg_pool_linear_params) <= CDL_MAX_PUSH_BYTES, "push constants");
 _Static_assert(sizeof(struct classify_params) <= CDL_MAX_PUSH_BYTES, "push constants");
 
 // ---- work

@@ -15,7 +15,7 @@
 enum { CDL_MAX_KERNELS = 48, CDL_MAX_FUSED = 2 };
 
 // What one kernel does: consecutive operations of a graph. Of two, the second reads what the first makes, nobody else
-// does, and that value is never in memory.
+// does, and that value is never in memory; but for a kernel that keeps it.
 struct cdl_work {
     const struct cdl_graph *graph;
     const struct cdl_op *ops; // [num_ops], in graph->ops
@@ -38,12 +38,15 @@ struct cdl_kernel {
     // So many products are summed in fp16 before fp32 takes over: the result is off by half_products * 2^-11 of the sum
     // of their magnitudes, at most; 0: fp32 all the way.
     int half_products;
-    double cost; // the guess at its time among its family's kernels, without a unit
-    int rank;    // its place among all kernels for the work: lower is faster, by a guess
+    bool keeps_middle; // of two operations: writes the first one's result, too, for whoever else reads that
+    bool beats_apart;  // of two operations: faster than their kernels one after the other, by a guess
+    double cost;       // the guess at its time among its family's kernels, without a unit
+    int rank;          // its place among all kernels for the work: lower is faster, by a guess
 };
 
 struct cdl_addresses {
     uint64_t src, residual, dst;
+    uint64_t middle;                 // of two operations, where the kernel keeps that; else 0
     uint64_t weights[CDL_MAX_FUSED]; // of each operation of the work
 };
 

@@ -16,6 +16,7 @@ struct cdl_launch {
         struct conv_pair_params conv_pair;
         struct batch_norm_params batch_norm;
         struct pool_params pool;
+        struct avg_pool_linear_params avg_pool_linear;
         struct classify_params classify;
         struct preprocess_params preprocess;
         struct import_params import;

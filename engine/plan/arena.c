@@ -31,6 +31,8 @@ static void find_lifetimes(const struct cdl_plan *plan, struct lifetime *out) {
     for (int i = 0; i < plan->num_steps; i++) {
         const struct cdl_step *step = &plan->steps[i];
         out[step->dst] = (struct lifetime){i, i};
+        if (step->kept >= 0)
+            out[step->kept] = (struct lifetime){i, i};
         out[step->src].last = i;
         if (step->residual >= 0)
             out[step->residual].last = i;

@@ -32,6 +32,7 @@ struct cdl_addresses cdl_plan_addresses(const struct cdl_plan *plan, const struc
         .src = arena + cdl_plan_value_at(plan, step->src, d->first_image),
         .residual = step->residual >= 0 ? arena + cdl_plan_value_at(plan, step->residual, d->first_image) : 0,
         .dst = arena + cdl_plan_value_at(plan, step->dst, d->first_image),
+        .middle = step->kept >= 0 ? arena + cdl_plan_value_at(plan, step->kept, d->first_image) : 0,
     };
     for (int i = 0; i < step->num_ops; i++)
         at.weights[i] = weights + step->weights_at[i];
@@ -49,13 +50,15 @@ static bool overlap_in_memory(const struct cdl_plan *p, int a, int b) {
 // next_images it runs for the sub-batch behind that of `earlier`, whose part of a value for all images is another.
 static bool must_wait(const struct cdl_plan *plan, int earlier, int later, bool next_images) {
     const struct cdl_step *e = &plan->steps[earlier], *l = &plan->steps[later];
-    const int conflicts[][2] = {
-        {l->src, e->dst}, {l->residual, e->dst}, {l->dst, e->dst}, {l->dst, e->src}, {l->dst, e->residual}};
-    for (size_t i = 0; i < CDL_COUNT(conflicts); i++) {
-        const int a = conflicts[i][0], b = conflicts[i][1];
-        if (overlap_in_memory(plan, a, b) && !(next_images && a == b && plan->value_images[a] == plan->max_batch))
-            return true;
-    }
+    enum { WRITTEN = 2, TOUCHED = 4 };
+    const int early[TOUCHED] = {e->dst, e->kept, e->src, e->residual};
+    const int late[TOUCHED] = {l->dst, l->kept, l->src, l->residual}; // what they write comes first
+    for (int i = 0; i < TOUCHED; i++)
+        for (int j = 0; j < (i < WRITTEN ? TOUCHED : WRITTEN); j++) {
+            const int a = late[i], b = early[j];
+            if (overlap_in_memory(plan, a, b) && !(next_images && a == b && plan->value_images[a] == plan->max_batch))
+                return true;
+        }
     return false;
 }
 

@@ -38,20 +38,40 @@ static struct cdl_step step_of(const struct cdl_work *work, const struct cdl_ker
         .src = cdl_work_src(work),
         .residual = cdl_work_residual(work),
         .dst = cdl_work_dst(work),
+        .kept = kernel->keeps_middle ? work->ops[0].dst : -1,
     };
+}
+
+// The kernels that may take the place of the last two steps.
+static int kernels_for_both(const struct cdl_plan *plan, const struct cdl_plan_params *params,
+                            const struct cdl_work *work, struct cdl_kernel kernels[CDL_MAX_KERNELS]) {
+    const bool unread = read_once(&plan->graph, work->ops[0].dst); // by anyone but the second operation
+    const int count = cdl_kernels_for(work, plan->max_batch, params->caps, plan->fp16, kernels);
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        if (unread || kernels[i].keeps_middle)
+            kernels[n++] = kernels[i];
+    return n;
+}
+
+static int choose_for_both(const struct cdl_plan_params *params, const struct cdl_work *work,
+                           const struct cdl_kernel *kernels, int count) {
+    if (params->choose)
+        return params->choose(params->choose_ctx, work, kernels, count);
+    return kernels[0].beats_apart ? 0 : -1;
 }
 
 // Puts one step in the place of the last two, where one kernel may do both and is chosen to.
 static void fuse_last(struct cdl_plan *plan, const struct cdl_plan_params *params) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
-    if (!params->choose || plan->keep_values || plan->num_steps < 2)
+    if (plan->keep_values || plan->num_steps < 2)
         return;
     const struct cdl_step *first = &plan->steps[plan->num_steps - 2], *second = first + 1;
-    if (first->num_ops + second->num_ops != 2 || second->src != first->dst || !read_once(&plan->graph, first->dst))
+    if (first->num_ops + second->num_ops != 2 || second->src != first->dst)
         return;
     const struct cdl_work work = {&plan->graph, &plan->graph.ops[first->first_op], 2};
-    const int count = cdl_kernels_for(&work, plan->max_batch, params->caps, plan->fp16, kernels);
-    const int chosen = count > 0 ? params->choose(params->choose_ctx, &work, kernels, count) : -1;
+    const int count = kernels_for_both(plan, params, &work, kernels);
+    const int chosen = count > 0 ? choose_for_both(params, &work, kernels, count) : -1;
     if (chosen < 0 || chosen >= count)
         return;
     plan->num_steps -= 2;

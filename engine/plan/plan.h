@@ -10,6 +10,7 @@ struct cdl_step {
     struct cdl_kernel kernel;
     int first_op, num_ops;            // does graph.ops[first_op, first_op + num_ops)
     int src, residual, dst;           // the values that it reads, residual -1: none, and the one that it writes
+    int kept;                         // the value between its two operations, where it writes that, too; else -1
     size_t weights_at[CDL_MAX_FUSED]; // of each of its operations, offset in the weights allocation
     bool barrier_before;              // an earlier step, since the last barrier, touches what this one touches
 };
@@ -46,7 +47,7 @@ struct cdl_plan_params {
     const struct cdl_caps *caps;
     // Picks one of kernels[count], the legal ones for this work, best guess first. For one operation -1 says that none
     // will do, which fails the plan with CDL_ERR_UNSUPPORTED; for two, asked after each was chosen for alone, that they
-    // stay apart. NULL: the first kernel for each operation, none for two.
+    // stay apart. NULL: the first kernel for each operation, and for two the one that is guessed to beat these.
     int (*choose)(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count);
     // Told the graph before the first choice; NULL: nobody.
     void (*prepare)(void *ctx, const struct cdl_graph *graph);

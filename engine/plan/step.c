@@ -19,7 +19,8 @@ uint64_t cdl_step_flops(const struct cdl_plan *plan, int step, int images) {
 uint64_t cdl_step_value_bytes(const struct cdl_plan *plan, int step) {
     const struct cdl_step *s = &plan->steps[step];
     return cdl_plan_image_bytes(plan, s->src) + cdl_plan_image_bytes(plan, s->dst) +
-           (s->residual >= 0 ? cdl_plan_image_bytes(plan, s->residual) : 0);
+           (s->residual >= 0 ? cdl_plan_image_bytes(plan, s->residual) : 0) +
+           (s->kept >= 0 ? cdl_plan_image_bytes(plan, s->kept) : 0);
 }
 
 uint64_t cdl_step_weight_bytes(const struct cdl_plan *plan, int step) {

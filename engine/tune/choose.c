@@ -1,5 +1,6 @@
 // choose.c - the kernel for an operation, or for two. One kernel does the work of two operations only where it was
-// measured to be faster than the two that they have by themselves: what it saves depends on the device's caches.
+// measured to be faster than the two that they have by themselves, as what it saves depends on the device's caches; or
+// where nothing was measured, and the guess is that it is (cdl_kernel.beats_apart).
 #include <stdlib.h>
 
 #include "tune/tuner.h"
@@ -79,16 +80,27 @@ static int choose_for_one(struct cdl_tuner *t, const struct cdl_work *work, cons
     return chosen;
 }
 
-// Finds the kernel that the operation was measured to be fastest with by itself, in list[CDL_MAX_KERNELS]; NULL: that
-// is not known.
+// Finds the kernel that the operation was measured to be fastest with by itself, or the only one that it has, in
+// list[CDL_MAX_KERNELS]; NULL: that is not known.
 static const struct cdl_kernel *own_kernel(struct cdl_tuner *t, const struct cdl_work *alone, struct cdl_kernel *list) {
     struct cdl_finding found;
     char key[CDL_FINDING_KEY];
     cdl_work_key(key, alone, t->batch, t->fp16);
+    if (alone->ops[0].kind != CDL_OP_CONV)
+        return cdl_kernels_for(alone, t->batch, &t->dev->caps, t->fp16, list) > 0 ? &list[0] : NULL;
     if (!cdl_findings_recall(t->dev, key, &found) || found.kind != CDL_FOUND_KERNEL)
         return NULL;
     const int i = cdl_kernel_by_id(list, cdl_kernels_for(alone, t->batch, &t->dev->caps, t->fp16, list), found.kernel);
     return i >= 0 ? &list[i] : NULL;
+}
+
+// The first trusted kernel that is guessed to be faster than the two by themselves; -1: none.
+static int guess_for_two(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernels,
+                         int count) {
+    for (int i = 0; i < count && t->result == CDL_OK; i++)
+        if (kernels[i].beats_apart && cdl_tuner_trusts(t, work, &kernels[i]))
+            return i;
+    return -1;
 }
 
 // One kernel for both, or the two by themselves: these come first, and so win where it makes no difference.
@@ -107,8 +119,9 @@ static int choose_for_two(struct cdl_tuner *t, const struct cdl_work *work, cons
         const struct cdl_work alone = {work->graph, &work->ops[i], 1};
         all[0].kernels[i] = own_kernel(t, &alone, lists[i]);
     }
-    if (!cdl_tuner_may_measure(t) || !all[0].kernels[0] || !all[0].kernels[1] || !cdl_tuner_ready(t) ||
-        !enter(t, work, kernels, count, count, all, &num))
+    if (!cdl_tuner_may_measure(t) || !all[0].kernels[0] || !all[0].kernels[1])
+        return guess_for_two(t, work, kernels, count);
+    if (!cdl_tuner_ready(t) || !enter(t, work, kernels, count, count, all, &num))
         return -1;
     const cdl_result r = num > 1 ? cdl_tuner_contest(t, work, all, num, &winner, &ns) : CDL_OK;
     if (r == CDL_ERR_NOMEM || cdl_tuner_failed(t, r))

@@ -1,4 +1,5 @@
-// kernel_check.c - a small convolution on the device beside plain C; or two that one kernel does.
+// kernel_check.c - a small convolution on the device beside plain C; or one and what comes before it, a convolution or
+// an average, that one kernel does.
 //
 // Sources and weights are multiples of 1/64 between -1 and 1, which halves hold exactly. An output is right when it
 // lies within the rounding that its storage and any order of summation allow, measured by the sum of the magnitudes of
@@ -30,6 +31,7 @@ struct trial {
     float *scratch;
     struct cdl_buffer in, out; // in: source, added, packed weights
     size_t added_at, weights_at[CDL_MAX_FUSED], result_bytes;
+    size_t kept_at; // in `out`, of MIDDLE where the kernel keeps it
 };
 
 static size_t elements(const struct cdl_value *v) {
@@ -44,8 +46,10 @@ static struct cdl_work work_of(const struct trial *t) { return (struct cdl_work)
 
 static int at_most(int a, int b) { return a < b ? a : b; }
 
-// The source that gives dst_height x dst_width.
+// The source that gives dst_height x dst_width; of an average, any.
 static struct cdl_value source_value(const struct cdl_op *op, int channels, int dst_height, int dst_width, bool fp32) {
+    if (op->kind == CDL_OP_AVG_POOL)
+        return (struct cdl_value){5, 11, channels, fp32};
     return (struct cdl_value){(dst_height - 1) * op->stride + op->kernel_h - 2 * op->padding,
                               (dst_width - 1) * op->stride + op->kernel_w - 2 * op->padding, channels, fp32};
 }
@@ -99,9 +103,11 @@ static bool try_pair(struct trial *t, const struct cdl_work *work, const struct 
     t->ops[0].dst = t->ops[1].src = MIDDLE;
     t->ops[1].residual = work->ops[1].residual >= 0 ? ADDED : -1;
     t->ops[1].dst = RESULT;
-    t->values[RESULT] = (struct cdl_value){dst_height, dst_width, dst_channels, false};
+    t->values[RESULT] = (struct cdl_value){dst_height, dst_width, dst_channels, values[work->ops[1].dst].fp32};
     t->values[ADDED] = t->values[RESULT];
-    t->values[MIDDLE] = (struct cdl_value){dst_height, dst_width, values[work->ops[1].src].channels, false};
+    t->values[MIDDLE] = values[work->ops[1].src];
+    t->values[MIDDLE].height = dst_height;
+    t->values[MIDDLE].width = dst_width;
     t->values[SOURCE] = source_value(&t->ops[0], values[work->ops[0].src].channels, dst_height, dst_width, false);
     return listed(t, kernel, caps);
 }
@@ -151,6 +157,8 @@ static void fill(float *out, size_t count) {
 }
 
 static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
+    if (op->kind != CDL_OP_CONV)
+        return 0;
     return (size_t)t->values[op->dst].channels *
            (size_t)(t->values[op->src].channels / op->groups * op->kernel_h * op->kernel_w);
 }
@@ -158,6 +166,8 @@ static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
 // Sets the operation's tensors, whose numbers lie at *at, and moves that behind them.
 static void set_tensors(struct trial *t, int i, float **at) {
     struct cdl_op *op = &t->ops[i];
+    if (op->kind != CDL_OP_CONV)
+        return;
     const int dst = t->values[op->dst].channels, group_src = t->values[op->src].channels / op->groups;
     t->weights[i] = *at;
     t->biases[i] = t->weights[i] + count_weights(t, op);
@@ -212,7 +222,8 @@ static void write_inputs(const struct trial *t, uint8_t *in) {
     if (adds(t))
         cdl_value_store(&t->values[ADDED], fp16, IMAGES, t->data[ADDED], in + t->added_at);
     for (int i = 0; i < t->num_ops; i++)
-        cdl_weights_pack(&t->kernel.weights[i], &t->graph, &t->ops[i], t->scratch, in + t->weights_at[i]);
+        if (t->kernel.weights[i].bytes)
+            cdl_weights_pack(&t->kernel.weights[i], &t->graph, &t->ops[i], t->scratch, in + t->weights_at[i]);
 }
 
 static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
@@ -223,9 +234,11 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
         end += cdl_align_up(t->kernel.weights[i].bytes, ALIGN);
     }
     t->result_bytes = stored_bytes(t, RESULT);
+    t->kept_at = cdl_align_up(t->result_bytes + GUARD_BYTES, ALIGN);
+    const size_t kept = t->kernel.keeps_middle ? stored_bytes(t, MIDDLE) + GUARD_BYTES : 0;
     cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_DEVICE, "a kernel's check");
     if (r == CDL_OK)
-        r = cdl_buffer_create(&t->out, dev, t->result_bytes + GUARD_BYTES, CDL_MEMORY_READBACK, "a kernel's check");
+        r = cdl_buffer_create(&t->out, dev, t->kept_at + kept, CDL_MEMORY_READBACK, "a kernel's check");
     if (r != CDL_OK)
         return r;
     uint8_t *inputs = calloc(1, end);
@@ -245,6 +258,19 @@ struct expected {
 };
 
 static double relu(double x) { return x > 0 ? x : 0; }
+
+// The average that is the first of two operations.
+static struct expected average(const struct trial *t, int image, int channel) {
+    const struct cdl_value *src = &t->values[SOURCE];
+    const size_t area = (size_t)src->height * (size_t)src->width, channels = (size_t)src->channels;
+    struct expected e = {0, 0};
+    for (size_t i = (size_t)image * area; i < ((size_t)image + 1) * area; i++) {
+        const double x = (double)t->data[SOURCE][i * channels + (size_t)channel] / (double)area;
+        e.value += x;
+        e.magnitude += fabs(x);
+    }
+    return e;
+}
 
 // One value of ops[which]'s sum. The second of two operations reads what the first makes.
 static struct expected convolve(const struct trial *t, int which, int image, int y, int x, int channel) {
@@ -267,7 +293,9 @@ static struct expected convolve(const struct trial *t, int which, int image, int
                     (size_t)kx;
                 const double weight = (double)t->weights[which][w];
                 struct expected in;
-                if (which > 0) {
+                if (which > 0 && t->ops[0].kind == CDL_OP_AVG_POOL) {
+                    in = average(t, image, c);
+                } else if (which > 0) {
                     in = convolve(t, which - 1, image, sy, sx, c);
                     in.value = relu(in.value);
                 } else {
@@ -296,15 +324,15 @@ static struct expected reference(const struct trial *t, int image, int y, int x,
     return e;
 }
 
-static bool check(const struct trial *t) {
-    const struct cdl_value *dst = &t->values[RESULT];
+// RESULT, or an average that the kernel keeps as MIDDLE, at `out`.
+static bool check(const struct trial *t, int value, const uint8_t *out) {
+    const struct cdl_value *dst = &t->values[value];
     const bool fp16 = t->kernel.program.fp16 && !dst->fp32;
     const size_t padded = (size_t)cdl_padded_channels(dst->channels), width = (size_t)dst->width;
-    const uint8_t *out = t->out.mapped;
-    const size_t total = t->result_bytes / (fp16 ? 2 : 4);
+    const size_t bytes = stored_bytes(t, value), total = bytes / (fp16 ? 2 : 4);
     const double tolerance = t->kernel.program.fp16 ? 4e-3 : 1e-5;
     for (size_t i = 0; i < GUARD_BYTES; i++)
-        if (out[t->result_bytes + i] != 0xff)
+        if (out[bytes + i] != 0xff)
             return false;
     for (size_t n = 0; n < MAX_SAMPLES && n < total; n++) {
         // All of them when there are few; the very first and last in any case.
@@ -316,7 +344,9 @@ static bool check(const struct trial *t) {
                                 : (double)((const float *)(const void *)out)[at];
         const size_t channel = at % padded, pixel = at / padded;
         struct expected e = {0, 0}; // padding channels
-        if (channel < (size_t)dst->channels)
+        if (channel < (size_t)dst->channels && value == MIDDLE)
+            e = average(t, (int)pixel, (int)channel);
+        else if (channel < (size_t)dst->channels)
             e = reference(t, (int)(pixel / width / (size_t)dst->height), (int)(pixel / width % (size_t)dst->height),
                           (int)(pixel % width), (int)channel);
         if (!(fabs(got - e.value) <= tolerance * e.magnitude))
@@ -344,7 +374,11 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
         return r;
     const struct cdl_work work = work_of(t);
     struct cdl_addresses at = {
-        .src = t->in.address, .residual = adds(t) ? t->in.address + t->added_at : 0, .dst = t->out.address};
+        .src = t->in.address,
+        .residual = adds(t) ? t->in.address + t->added_at : 0,
+        .dst = t->out.address,
+        .middle = t->kernel.keeps_middle ? t->out.address + t->kept_at : 0,
+    };
     for (int i = 0; i < t->num_ops; i++)
         at.weights[i] = t->in.address + t->weights_at[i];
     cdl_kernel_launch(&t->kernel, &work, IMAGES, &at, &launch);
@@ -353,7 +387,8 @@ static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
     if (r == CDL_OK)
         r = cdl_buffer_invalidate(&t->out, dev);
     if (r == CDL_OK)
-        *passed = check(t);
+        *passed = check(t, RESULT, t->out.mapped) &&
+                  (!t->kernel.keeps_middle || check(t, MIDDLE, (const uint8_t *)t->out.mapped + t->kept_at));
     return r;
 }
 

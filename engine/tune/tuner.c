@@ -150,7 +150,10 @@ static size_t lay_out(const struct cdl_tuner *t, const struct cdl_work *work, co
     const struct {
         uint64_t *address;
         int value;
-    } wanted[] = {{&out->src, cdl_work_src(work)}, {&out->dst, cdl_work_dst(work)}, {&out->residual, residual}};
+    } wanted[] = {{&out->src, cdl_work_src(work)},
+                  {&out->dst, cdl_work_dst(work)},
+                  {&out->residual, residual},
+                  {&out->middle, kernel->keeps_middle ? work->ops[0].dst : -1}};
     *out = (struct cdl_addresses){0};
     for (size_t i = 0; i < CDL_COUNT(wanted); i++)
         if (wanted[i].value >= 0) {

@@ -22,7 +22,7 @@ struct conv_params {
     int group_src, group_dst; // channels in and out of one group
 };
 
-// conv_pair_coop.comp
+// conv_pair_coop.comp, conv_pair_persist.comp
 struct conv_pair_params {
     ADDRESS src;                       // [images][src_h][src_w][src_c4] storage4
     ADDRESS first_weights, first_bias; // of the first convolution, see the kernel; float[4 * src_c4]

@@ -24,6 +24,15 @@ struct pool_params {
     int images, src_h, src_w, dst_h, dst_w, c4;
 };
 
+// avg_pool_linear.comp
+struct avg_pool_linear_params {
+    ADDRESS src;           // [images][src_h][src_w][channels] storage4
+    ADDRESS weights, bias; // see the kernel; float[4 * dst_c4]
+    ADDRESS features;      // float[images][channels]: the averages
+    ADDRESS dst;           // float[images][4 * dst_c4]
+    int images, src_h, src_w, dst_c4;
+};
+
 // classify.comp
 struct classify_params {
     ADDRESS src;    // float[images][src_stride]: the linear layer's output

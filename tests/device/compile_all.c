@@ -90,7 +90,7 @@ static void compile_dw(struct cdl_device *dev, const struct cdl_graph *graph, co
 static void compile_cases(struct cdl_device *dev) {
     static struct cdl_kernel kernels[2 * CDL_MAX_KERNELS];
     for (int i = 0; i < num_op_cases; i++)
-        for (int fp16 = 0; op_cases[i].kind <= CASE_AVG_POOL && fp16 < 2; fp16++) {
+        for (int fp16 = 0; op_cases[i].kind <= CASE_AVG_POOL_LINEAR && fp16 < 2; fp16++) {
             struct op_instance op;
             op_instance_init_shape(&op, &op_cases[i], fp16);
             const int count = legal_kernels(&op, &dev->caps, kernels);

@@ -27,7 +27,7 @@ struct prepared {
 struct pending {
     struct prepared *p;
     struct cdl_kernel kernel;
-    size_t dst;
+    size_t dst, middle; // in the batch; middle: of two operations, where the kernel keeps that
 };
 
 static struct {
@@ -62,25 +62,30 @@ static float stored(const void *data, size_t i, bool fp16) {
 }
 
 // What the reference allows, and what the kernel's fp16 sums cost where there is such (conv_half.comp).
-static double bound_at(const struct pending *p, size_t at) {
+static double bound_at(const struct pending *p, int value, size_t at) {
     const struct reference *ref = &p->p->reference;
+    if (value == 1)
+        return ref->middle_bound[at];
     return ref->bound[at] + (p->p->data != DATA_EXACT ? p->kernel.half_products * 0x1p-11 * ref->magnitude[at] : 0);
 }
 
-// Channels from `channels` on are padding, and zero.
-static void check(const struct pending *p) {
+// Value 2, the destination, or value 1, what is between two operations. Channels from `channels` on are padding, and
+// zero.
+static void check(const struct pending *p, int which) {
     const struct op_instance *op = &p->p->op;
-    const struct reference *ref = &p->p->reference;
-    const int channels = op->c->dst_channels, padded = cdl_padded_channels(channels);
-    const size_t pixels = op->outputs / (size_t)channels;
-    const void *data = batch_at(t.batch, p->dst);
+    const double *values = which == 1 ? p->p->reference.middle : p->p->reference.value;
+    const struct cdl_value *v = &op->values[which];
+    const int channels = v->channels, padded = cdl_padded_channels(channels);
+    const size_t pixels = (size_t)op->c->images * (size_t)v->height * (size_t)v->width;
+    const void *data = batch_at(t.batch, which == 1 ? p->middle : p->dst);
     size_t wrong = 0, first = 0;
     double worst = 0;
     for (size_t pixel = 0; pixel < pixels; pixel++)
         for (int o = 0; o < padded; o++) {
             const size_t at = pixel * (size_t)padded + (size_t)o, from = pixel * (size_t)channels + (size_t)o;
-            const double value = (double)stored(data, at, value_is_fp16(op, 2));
-            const double expected = o < channels ? ref->value[from] : 0, bound = o < channels ? bound_at(p, from) : 0;
+            const double value = (double)stored(data, at, value_is_fp16(op, which));
+            const double expected = o < channels ? values[from] : 0,
+                         bound = o < channels ? bound_at(p, which, from) : 0;
             const double difference = fabs(value - expected);
             if (difference <= bound) // false for NaN
                 continue;
@@ -98,8 +103,8 @@ static void check(const struct pending *p) {
         text, sizeof text,
         "%s\n    %zu of %zu values wrong, by up to %g; the first at pixel %zu channel %zu%s: %g, expected %g +- %g",
         describe(p), wrong, pixels * (size_t)padded, worst, pixel, o, o < (size_t)channels ? "" : " (padding)",
-        (double)stored(data, first, value_is_fp16(op, 2)), o < (size_t)channels ? ref->value[from] : 0,
-        o < (size_t)channels ? bound_at(p, from) : 0);
+        (double)stored(data, first, value_is_fp16(op, which)), o < (size_t)channels ? values[from] : 0,
+        o < (size_t)channels ? bound_at(p, which, from) : 0);
     complain(text);
 }
 
@@ -122,7 +127,8 @@ static void flush(void) {
         const bool intact = batch_run(t.batch, &damaged_at);
         check_guards(intact, damaged_at);
         for (int i = 0; i < t.num_pending; i++)
-            check(&t.pending[i]);
+            for (int value = t.pending[i].kernel.keeps_middle ? 1 : 2; value <= 2; value++)
+                check(&t.pending[i], value);
         batch_reset(t.batch);
     }
     for (int i = 0; i < t.num_prepared; i++) {
@@ -188,17 +194,21 @@ static void enqueue(struct prepared *p, const struct cdl_kernel *kernel) {
             p->residual = upload(op, 1, op->residual);
         p->uploaded = true;
     }
-    const struct cdl_weight_layout *layout = &kernel->weights[0];
+    const struct cdl_weight_layout *layout = &kernel->weights[op->num_ops - 1];
     if (layout->bytes) {
         uint8_t *weights = must_alloc(layout->bytes, 1);
-        float *scratch = must_alloc(cdl_weights_scratch(&op->op), sizeof *scratch);
+        float *scratch = must_alloc(cdl_weights_scratch(op_last(op)), sizeof *scratch);
         memset(weights, 0xff, layout->bytes); // what packing leaves out is NaN
-        cdl_weights_pack(layout, &op->graph, &op->op, scratch, weights);
-        at.weights[0] = batch_address(t.batch, batch_add(t.batch, layout->bytes, weights));
+        cdl_weights_pack(layout, &op->graph, op_last(op), scratch, weights);
+        at.weights[op->num_ops - 1] = batch_address(t.batch, batch_add(t.batch, layout->bytes, weights));
         free(scratch);
         free(weights);
     }
     pending->dst = batch_add(t.batch, value_bytes(op, 2), NULL);
+    if (kernel->keeps_middle) {
+        pending->middle = batch_add(t.batch, value_bytes(op, 1), NULL);
+        at.middle = batch_address(t.batch, pending->middle);
+    }
     at.src = batch_address(t.batch, p->src);
     at.residual = op->residual ? batch_address(t.batch, p->residual) : 0;
     at.dst = batch_address(t.batch, pending->dst);
@@ -220,9 +230,10 @@ static void run_case(int index, enum op_data data, bool fp16) {
     t.num_legal += legal;
     size_t bytes = 0;
     for (int i = 0; i < count; i++)
-        bytes += cdl_align_up(kernels[i].weights[0].bytes, 256) + value_bytes(&p->op, 2) + 512;
+        bytes += cdl_align_up(kernels[i].weights[p->op.num_ops - 1].bytes, 256) + value_bytes(&p->op, 2) + 512 +
+                 (kernels[i].keeps_middle ? value_bytes(&p->op, 1) + 512 : 0);
     bytes += value_bytes(&p->op, 0) + value_bytes(&p->op, 1) + 1024;
-    if (!batch_fits(t.batch, bytes, 2 + 2 * count) || t.num_pending + count > MAX_PENDING ||
+    if (!batch_fits(t.batch, bytes, 2 + 3 * count) || t.num_pending + count > MAX_PENDING ||
         t.num_prepared == MAX_PENDING)
         flush();
     t.prepared[t.num_prepared++] = p;
@@ -260,7 +271,8 @@ static void run_kind(enum case_kind kind) {
             continue;
         cases++;
         for (int fp16 = 0; fp16 < 2; fp16++) {
-            if (kind != CASE_BATCH_NORM && kind != CASE_AVG_POOL) // they divide: no data is exact
+            if (kind != CASE_BATCH_NORM && kind != CASE_AVG_POOL &&
+                kind != CASE_AVG_POOL_LINEAR) // they divide: no data is exact
                 run_case(i, DATA_EXACT, fp16);
             run_case(i, DATA_RANDOM, fp16);
         }
@@ -294,6 +306,10 @@ static void test_max_pool(void **state) {
 static void test_avg_pool(void **state) {
     (void)state;
     run_kind(CASE_AVG_POOL);
+}
+static void test_avg_pool_linear(void **state) {
+    (void)state;
+    run_kind(CASE_AVG_POOL_LINEAR);
 }
 
 // ---- the kernels around the network
@@ -553,9 +569,9 @@ static void test_preprocess(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),     cmocka_unit_test(test_linear),     cmocka_unit_test(test_batch_norm),
-        cmocka_unit_test(test_max_pool), cmocka_unit_test(test_avg_pool),   cmocka_unit_test(test_classify),
-        cmocka_unit_test(test_import),   cmocka_unit_test(test_preprocess),
+        cmocka_unit_test(test_conv),     cmocka_unit_test(test_linear),   cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_max_pool), cmocka_unit_test(test_avg_pool), cmocka_unit_test(test_avg_pool_linear),
+        cmocka_unit_test(test_classify), cmocka_unit_test(test_import),   cmocka_unit_test(test_preprocess),
     };
     t.only = argc > 1 ? argv[1] : NULL;
     const char *part = getenv("CARDINAL_TEST_PART");

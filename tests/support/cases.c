@@ -37,6 +37,11 @@
     }
 #define AVG_POOL(n, h, w, c) \
     { .kind = CASE_AVG_POOL, .images = n, .height = h, .width = w, .channels = c, .dst_channels = c }
+#define AVG_POOL_LINEAR(n, h, w, from, to) \
+    { \
+        .kind = CASE_AVG_POOL_LINEAR, .images = n, .height = h, .width = w, .channels = from, .dst_channels = to, \
+        .kernel_h = 1, .kernel_w = 1, .stride = 1, .groups = 1 \
+    }
 #define CLASSIFY(n, classes) \
     { .kind = CASE_CLASSIFY, .images = n, .height = 1, .width = 1, .channels = classes, .dst_channels = classes }
 #define IMPORT(n, h, w) \
@@ -150,6 +155,12 @@ const struct op_case op_cases[] = {
     AVG_POOL(2, 10, 5, 2048),
     AVG_POOL(1, 224, 224, 8), // what a network of small strides leaves
 
+    AVG_POOL_LINEAR(1, 1, 1, 8, 8),
+    AVG_POOL_LINEAR(1, 7, 7, 2048, 1000),
+    AVG_POOL_LINEAR(5, 3, 2, 13, 3),
+    AVG_POOL_LINEAR(2, 1, 9, 516, 37), // a line longer than what is on its way at a time; not every slice has as much
+    AVG_POOL_LINEAR(3, 17, 8, 64, 70),
+
     CLASSIFY(1, 1),
     CLASSIFY(2, 2),
     CLASSIFY(5, 10),
@@ -191,7 +202,7 @@ const struct op_case op_cases[] = {
 const int num_op_cases = sizeof op_cases / sizeof op_cases[0];
 
 static int reach(const struct op_case *c, int size, int kernel) {
-    if (c->kind == CASE_AVG_POOL)
+    if (c->kind == CASE_AVG_POOL || c->kind == CASE_AVG_POOL_LINEAR)
         return 1;
     return c->kind == CASE_CONV || c->kind == CASE_MAX_POOL ? (size + 2 * c->padding - kernel) / c->stride + 1 : size;
 }
@@ -201,7 +212,8 @@ int case_dst_width(const struct op_case *c) { return reach(c, c->width, c->kerne
 
 void case_text(const struct op_case *c, char *out, size_t size) {
     static const char *const kinds[] = {
-        "conv", "linear", "batch norm", "max-pool", "avg-pool", "softmax and top-k", "preprocess", "import"};
+        "conv",       "linear", "batch norm", "max-pool", "avg-pool", "avg-pool and linear", "softmax and top-k",
+        "preprocess", "import"};
     int n = snprintf(out, size, "%s %dx%dx%d, %d -> %d channels", kinds[c->kind], c->images, c->height, c->width,
                      c->channels, c->dst_channels);
     if (c->kind == CASE_CONV || c->kind == CASE_MAX_POOL)

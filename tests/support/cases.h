@@ -14,8 +14,9 @@ enum case_kind {
     CASE_BATCH_NORM,
     CASE_MAX_POOL,
     CASE_AVG_POOL,
-    CASE_CLASSIFY,   // softmax and top-k: images, dst_channels classes
-    CASE_PREPROCESS, // a picture of width x height
+    CASE_AVG_POOL_LINEAR, // two operations by one kernel
+    CASE_CLASSIFY,        // softmax and top-k: images, dst_channels classes
+    CASE_PREPROCESS,      // a picture of width x height
     CASE_IMPORT,
 };
 

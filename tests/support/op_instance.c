@@ -17,13 +17,13 @@ static void set_weights(struct op_instance *out) {
     const struct op_case *c = out->c;
     const size_t channels = (size_t)c->dst_channels;
     const int64_t vector[] = {c->dst_channels};
-    struct cdl_op *op = &out->op;
-    if (c->kind == CASE_CONV || c->kind == CASE_LINEAR) {
+    struct cdl_op *op = &out->ops[out->num_ops - 1];
+    if (op->kind == CDL_OP_CONV) {
         const int64_t shape[] = {c->dst_channels, c->channels / c->groups, c->kernel_h, c->kernel_w};
         out->products = (size_t)(c->channels / c->groups * c->kernel_h * c->kernel_w);
         out->weight = must_alloc(channels * out->products, sizeof(float));
         out->bias = must_alloc(channels, sizeof(float));
-        set_tensor(&out->weight_tensor, "weight", out->weight, c->kind == CASE_LINEAR ? 2 : 4, shape);
+        set_tensor(&out->weight_tensor, "weight", out->weight, c->kind == CASE_CONV ? 4 : 2, shape);
         set_tensor(&out->bias_tensor, "bias", out->bias, 1, vector);
         op->weight = &out->weight_tensor;
         op->bias = c->norm ? NULL : &out->bias_tensor;
@@ -42,18 +42,21 @@ static void set_weights(struct op_instance *out) {
 void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bool fp16) {
     static const enum cdl_op_kind kinds[] = {
         [CASE_CONV] = CDL_OP_CONV,         [CASE_LINEAR] = CDL_OP_CONV,       [CASE_BATCH_NORM] = CDL_OP_BATCH_NORM,
-        [CASE_MAX_POOL] = CDL_OP_MAX_POOL, [CASE_AVG_POOL] = CDL_OP_AVG_POOL,
+        [CASE_MAX_POOL] = CDL_OP_MAX_POOL, [CASE_AVG_POOL] = CDL_OP_AVG_POOL, [CASE_AVG_POOL_LINEAR] = CDL_OP_CONV,
     };
     const int height = case_dst_height(c), width = case_dst_width(c);
-    const bool linear = c->kind == CASE_LINEAR;
-    *out = (struct op_instance){.c = c, .fp16 = fp16};
+    const bool linear = c->kind == CASE_LINEAR, pools = c->kind == CASE_AVG_POOL_LINEAR;
+    *out = (struct op_instance){.c = c, .fp16 = fp16, .num_ops = pools ? 2 : 1};
     out->values[0] = (struct cdl_value){c->height, c->width, c->channels, linear};
-    out->values[1] = (struct cdl_value){height, width, c->dst_channels, false};
-    out->values[2] = (struct cdl_value){height, width, c->dst_channels, linear || c->kind == CASE_AVG_POOL};
-    out->op = (struct cdl_op){
+    out->values[1] = (struct cdl_value){height, width, pools ? c->channels : c->dst_channels, pools};
+    out->values[2] = (struct cdl_value){height, width, c->dst_channels, linear || pools || c->kind == CASE_AVG_POOL};
+    if (pools)
+        out->ops[0] =
+            (struct cdl_op){.kind = CDL_OP_AVG_POOL, .name = "case's pool", .src = 0, .residual = -1, .dst = 1};
+    out->ops[out->num_ops - 1] = (struct cdl_op){
         .kind = kinds[c->kind],
         .name = "case",
-        .src = 0,
+        .src = pools ? 1 : 0,
         .residual = c->residual ? 1 : -1,
         .dst = 2,
         .relu = c->relu,
@@ -63,7 +66,8 @@ void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bo
         .padding = c->padding,
         .groups = c->groups,
     };
-    out->graph = (struct cdl_graph){.ops = &out->op, .values = out->values, .num_ops = 1, .num_values = 3, .output = 2};
+    out->graph = (struct cdl_graph){
+        .ops = out->ops, .values = out->values, .num_ops = out->num_ops, .num_values = 3, .output = 2};
     out->outputs = (size_t)c->images * (size_t)height * (size_t)width * (size_t)c->dst_channels;
     set_weights(out);
 }
@@ -90,7 +94,7 @@ void op_instance_init(struct op_instance *out, const struct op_case *c, enum op_
     const size_t sources = (size_t)c->images * (size_t)c->height * (size_t)c->width * (size_t)c->channels;
     out->src = must_alloc(sources, sizeof(float));
     fill(out->src, sources, &r, data, 2, value_is_fp16(out, 0));
-    for (size_t i = 0; c->kind == CASE_AVG_POOL && i < sources; i++)
+    for (size_t i = 0; (c->kind == CASE_AVG_POOL || out->num_ops > 1) && i < sources; i++)
         out->src[i] = fabsf(out->src[i]); // as behind a ReLU: rounding errors of a sum that grows do not cancel out
     if (c->residual) {
         out->residual = must_alloc(out->outputs, sizeof(float));
@@ -125,8 +129,10 @@ static bool same_kernel(const struct cdl_kernel *a, const struct cdl_kernel *b) 
 }
 
 struct cdl_work op_work(const struct op_instance *i) {
-    return (struct cdl_work){&i->graph, &i->op, 1};
+    return (struct cdl_work){&i->graph, i->ops, i->num_ops};
 }
+
+const struct cdl_op *op_last(const struct op_instance *i) { return &i->ops[i->num_ops - 1]; }
 
 int legal_kernels(const struct op_instance *instance, const struct cdl_caps *caps, struct cdl_kernel *out) {
     enum { TURNS = 3 };

@@ -1,4 +1,4 @@
-// op_instance.h - a case of the table as a network of one operation with weights and data.
+// op_instance.h - a case of the table as a network of one operation, or of an average and one, with weights and data.
 #ifndef CDL_OP_INSTANCE_H_
 #define CDL_OP_INSTANCE_H_
 
@@ -12,8 +12,9 @@ enum op_data {
 
 struct op_instance {
     const struct op_case *c;
-    struct cdl_graph graph; // values: 0 source, 1 residual, 2 destination
-    struct cdl_op op;
+    struct cdl_graph graph; // values: 0 source, 1 residual or what is between two operations, 2 destination
+    struct cdl_op ops[2];   // the last has the weights
+    int num_ops;
     struct cdl_value values[3];
     struct cdl_tensor weight_tensor, bias_tensor, norm_tensors[4];
     float *weight;   // [dst_channels][channels / groups][kernel_h][kernel_w]
@@ -26,12 +27,13 @@ struct op_instance {
     bool fp16;       // values 0 and 2 are stored so unless they are marked fp32
 };
 
-// c: CASE_CONV ... CASE_AVG_POOL. fp16: storage.
+// c: CASE_CONV ... CASE_AVG_POOL_LINEAR. fp16: storage.
 void op_instance_init(struct op_instance *out, const struct op_case *c, enum op_data data, bool fp16, uint64_t stream);
 // The graph and its tensors alone, zeros for data: enough to compile kernels.
 void op_instance_init_shape(struct op_instance *out, const struct op_case *c, bool fp16);
 void op_instance_free(struct op_instance *instance);
 
+const struct cdl_op *op_last(const struct op_instance *instance);
 struct cdl_work op_work(const struct op_instance *instance);
 bool value_is_fp16(const struct op_instance *i, int value);
 

@@ -121,18 +121,38 @@ static void compute_max_pool(const struct op_instance *i, struct reference *out)
                 }
 }
 
-static void compute_avg_pool(const struct op_instance *i, struct reference *out) {
+static void compute_avg_pool(const struct op_instance *i, double *value, double *bound) {
     const int pixels = i->c->height * i->c->width, channels = i->c->channels;
-    for (size_t at = 0; at < i->outputs; at++) {
+    for (size_t at = 0; at < (size_t)i->c->images * (size_t)channels; at++) {
         const float *src = i->src + at / (size_t)channels * (size_t)(pixels * channels) + at % (size_t)channels;
         double sum = 0, magnitude = 0;
         for (int k = 0; k < pixels; k++) {
             sum += (double)src[k * channels];
             magnitude += fabs((double)src[k * channels]);
         }
-        out->value[at] = sum / pixels;
+        value[at] = sum / pixels;
         // Sums of lines, summed.
-        out->bound[at] = unit * (8 + 2 * (sqrt(i->c->height) + sqrt(i->c->width))) * magnitude / pixels;
+        bound[at] = unit * (8 + 2 * (sqrt(i->c->height) + sqrt(i->c->width))) * magnitude / pixels;
+    }
+}
+
+// The bound of compute_conv, and what the averages were off.
+static void compute_avg_pool_linear(const struct op_instance *i, struct reference *out) {
+    const size_t channels = (size_t)i->c->channels, outputs = (size_t)i->c->dst_channels;
+    compute_avg_pool(i, out->middle, out->middle_bound);
+    for (size_t at = 0; at < i->outputs; at++) {
+        const double *average = out->middle + at / outputs * channels,
+                     *off = out->middle_bound + at / outputs * channels;
+        const float *w = i->weight + at % outputs * channels;
+        struct sum s = {(double)i->bias[at % outputs], fabs((double)i->bias[at % outputs])};
+        double bound = 0;
+        for (size_t k = 0; k < channels; k++) {
+            s.value += average[k] * (double)w[k];
+            s.magnitude += fabs(average[k] * (double)w[k]);
+            bound += off[k] * fabs((double)w[k]);
+        }
+        out->magnitude[at] = s.magnitude;
+        finish(i, at, s, bound + unit * (8 + 4 * sqrt((double)i->products)) * s.magnitude, false, out);
     }
 }
 
@@ -140,12 +160,19 @@ void reference_compute(struct reference *out, const struct op_instance *instance
     out->value = must_alloc(instance->outputs, sizeof *out->value);
     out->bound = must_alloc(instance->outputs, sizeof *out->bound);
     out->magnitude = must_alloc(instance->outputs, sizeof *out->magnitude);
+    out->middle = out->middle_bound = NULL;
+    if (instance->num_ops > 1) {
+        const size_t count = (size_t)instance->c->images * (size_t)instance->c->channels;
+        out->middle = must_alloc(count, sizeof *out->middle);
+        out->middle_bound = must_alloc(count, sizeof *out->middle_bound);
+    }
     switch (instance->c->kind) {
     case CASE_CONV:
     case CASE_LINEAR: compute_conv(instance, exact, out); break;
     case CASE_BATCH_NORM: compute_batch_norm(instance, out); break;
     case CASE_MAX_POOL: compute_max_pool(instance, out); break;
-    case CASE_AVG_POOL: compute_avg_pool(instance, out); break;
+    case CASE_AVG_POOL: compute_avg_pool(instance, out->value, out->bound); break;
+    case CASE_AVG_POOL_LINEAR: compute_avg_pool_linear(instance, out); break;
     default: fail_msg("no reference for this kind of case");
     }
 }
@@ -154,6 +181,8 @@ void reference_free(struct reference *r) {
     free(r->value);
     free(r->bound);
     free(r->magnitude);
+    free(r->middle);
+    free(r->middle_bound);
     *r = (struct reference){0};
 }
 

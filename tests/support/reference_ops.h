@@ -8,8 +8,10 @@
 // For each output: the exact value before storage, and the largest allowed difference from it.
 // magnitude: of a convolution, the sum of its products' magnitudes.
 //   value, bound, magnitude: [images][dst height][dst width][dst_channels]
+// middle, middle_bound: the same of what is between two operations, [images][channels]; NULL: there is no such.
 struct reference {
     double *value, *bound, *magnitude;
+    double *middle, *middle_bound;
 };
 
 // exact: data is DATA_EXACT; bounds are zero wherever the operation itself is exact.

@@ -1,8 +1,10 @@
-// test_ranks.c - the guesses at the fastest kernel (engine/kernels/rank.c) beside what was measured on an H200.
+// test_ranks.c - the guesses at the fastest kernel (engine/kernels/rank.c) beside what was measured on an H200; and
+// that there are kernels for every device.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/resnet.h"
 #include "kernels/family.h"
 #include "support/harness.h"
 #include "tune/tuner.h"
@@ -152,7 +154,100 @@ static void test_h200(void **state) {
     assert_true(layers >= 28 && 4 * best >= 3 * layers);
 }
 
+// How many kernels do a grouped 3x3 of so many channels and the 1x1 behind it with the weights of both in registers.
+// The first of all pairs is another, as those were never measured.
+static int pairs_in_registers(const struct cdl_caps *caps, int channels, int side) {
+    struct cdl_value values[] = {{side, side, channels, false},
+                                 {side, side, channels, false},
+                                 {side, side, 2 * channels, false},
+                                 {side, side, 2 * channels, false}};
+    struct cdl_op ops[] = {{.name = "conv2",
+                            .residual = -1,
+                            .dst = 1,
+                            .relu = true,
+                            .kernel_h = 3,
+                            .kernel_w = 3,
+                            .stride = 1,
+                            .padding = 1,
+                            .groups = 32},
+                           {.name = "conv3",
+                            .src = 1,
+                            .residual = 2,
+                            .dst = 3,
+                            .relu = true,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .stride = 1,
+                            .groups = 1}};
+    const struct cdl_graph graph = {.ops = ops, .values = values, .num_ops = 2, .num_values = 4, .output = 3};
+    const struct cdl_work work = {&graph, ops, 2};
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    int found = 0;
+    for (int i = 0, count = cdl_kernels_for(&work, 1, caps, true, kernels); i < count; i++) {
+        const bool persists = strcmp(kernels[i].program.shader->name, "conv_pair_persist") == 0;
+        assert_true(i > 0 || !persists);
+        found += persists;
+    }
+    return found;
+}
+
+// By the registers and the shared memory that docs/results/fusion.md counts.
+static void test_pairs_in_registers(void **state) {
+    (void)state;
+    struct cdl_caps caps = h200;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 2); // tiles of 4x10 and 4x8
+    assert_int_equal(pairs_in_registers(&caps, 256, 28), 0);
+    caps.max_shared_bytes = 32768;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 2);
+    caps.max_shared_bytes = 16384;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps = h200;
+    caps.matrix_half_sums = false;
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps = h200;
+    caps.vendor_id = 0x8086; // 128 registers
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 0);
+    caps.vendor_id = 0x1002; // holds factors twice
+    assert_int_equal(pairs_in_registers(&caps, 128, 56), 1);
+}
+
+static const struct cdl_caps cpu = {.subgroup_size = 8,
+                                    .subgroup_shuffle = true,
+                                    .software = true,
+                                    .max_workgroup_size = 1024,
+                                    .max_shared_bytes = 32768};
+static const struct cdl_caps least = {
+    .subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
+
+// Every operation has at least one kernel on a device with no more than Vulkan guarantees, in both storage types; and
+// what a kernel says of itself fits the device.
+static void test_kernels_fit_devices(void **state) {
+    (void)state;
+    static const struct cdl_caps *const caps[] = {&h200, &cpu, &least};
+    cdl_model *model = harness_random_model("resnext50_32x4d");
+    struct cdl_graph g;
+    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+    harness_expect_ok(cdl_graph_create(&g, model, 64, 64, false, &harness_shared_log), "graph");
+    for (size_t c = 0; c < CDL_COUNT(caps); c++)
+        for (int i = 0; i < g.num_ops; i++)
+            for (int fp16 = 0; fp16 < 2; fp16++) {
+                const struct cdl_work work = {&g, &g.ops[i], 1};
+                const int count = cdl_kernels_for(&work, 1, caps[c], fp16, kernels);
+                assert_in_range(count, 1, CDL_MAX_KERNELS);
+                for (int k = 0; k < count; k++) {
+                    const struct cdl_program *program = &kernels[k].program;
+                    assert_true(program->constants[0] <= caps[c]->max_workgroup_size);
+                    assert_true(program->shader == &kernels[k].family->shader && (!program->fp16 || fp16));
+                    assert_true(k == 0 || kernels[k].rank >= kernels[k - 1].rank);
+                }
+            }
+    cdl_graph_destroy(&g);
+    cdl_model_destroy(&model);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h200)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h200), cmocka_unit_test(test_pairs_in_registers),
+                                       cmocka_unit_test(test_kernels_fit_devices)};
+    cdl_mutex_init(&harness.lock);
     return cmocka_run_group_tests_name("ranks", tests, NULL, NULL);
 }
