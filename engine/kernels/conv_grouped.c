@@ -6,8 +6,8 @@
 
 enum { LANES = 8 }; // of the weights' layout
 
-// `held`: rows of the kernel whose weights an invocation holds at a time, 0: all of them, for a CPU driver, where loads are
-// dear. Its last tile is a GPU's, which is tested there.
+// `held`: rows of the kernel whose weights an invocation holds at a time, 0: all of them, for a CPU driver, where loads
+// are dear. Its last tile is a GPU's, which is tested there.
 static const struct tile {
     uint32_t lines, pixels, held;
 } gpu_tiles[] = {{1, 4, 1}, {1, 2, 1}, {1, 7, 1}}, cpu_tiles[] = {{2, 7, 0}, {1, 7, 0}, {1, 4, 0}, {1, 4, 1}};

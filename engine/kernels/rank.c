@@ -176,8 +176,8 @@ double cdl_lanes_cost(const struct cdl_shape *s, uint32_t rows, uint32_t columns
            (10 * rows * columns + loads);
 }
 
-// An invocation's loads, of 16 bytes, and its multiply-adds, of which a processor does eight in a load's time; a GPU that
-// not even such invocations fill takes as long as one of them.
+// An invocation's loads, of 16 bytes, and its multiply-adds, of which a processor does eight in a load's time; a GPU
+// that not even such invocations fill takes as long as one of them.
 double cdl_grouped_strip_cost(const struct cdl_shape *s, uint32_t channels, uint32_t pixels) {
     const struct cdl_op *op = s->op;
     const double invocations =

@@ -5,8 +5,8 @@
 //
 // CHAIN products at a time are summed in fp16, those sums in fp32: the result is off by at most CHAIN * 2^-11 of the
 // sum of the products' magnitudes, and CHAIN products must not exceed 65504. Otherwise as conv_tiled.comp, without
-// splits: a workgroup makes TILE_M pixels x TILE_N channels, an invocation PART_M pixels x PART_N channels of them, from
-// two steps in shared memory; pixels lie there as in memory, for halves are not written one by one.
+// splits: a workgroup makes TILE_M pixels x TILE_N channels, an invocation PART_M pixels x PART_N channels of them,
+// from two steps in shared memory; pixels lie there as in memory, for halves are not written one by one.
 //   weights: half[ceil(4 dst_c4 / TILE_N)][rows][TILE_N], rows = k's extent rounded up to DEPTH with zeros
 //   workgroups: ceil(pixels / TILE_M) * ceil(4 dst_c4 / TILE_N), channel tiles innermost: they share source pixels
 // With NARROW the source has four channels and a unit of k is two taps side by side.
