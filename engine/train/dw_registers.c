@@ -10,8 +10,8 @@ static const struct cdl_shader wide = {"conv_dw_wide", constants, NUM_CONSTANTS}
 static int list(const struct cdl_shape *s, struct cdl_dw_kernel *out, int cap) {
     const struct cdl_op *op = s->op;
     const int span = cdl_dw_span(s), kernel_w = op->kernel_w;
-    // Sums fill the registers of a GPU; more would leave it too few invocations to switch between. A CPU's overflow into
-    // its first-level cache.
+    // Sums fill the registers of a GPU; more would leave it too few invocations to switch between. A CPU's overflow
+    // into its first-level cache.
     const bool software = s->caps->software;
     const int most = kernel_w == 1 ? 4 : kernel_w <= 3 && software ? 2 : 1;
     const uint32_t depth = software ? 4 : op->stride == 1 && kernel_w > 1 && kernel_w <= 3 ? 2 : 1;

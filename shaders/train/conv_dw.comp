@@ -76,7 +76,8 @@ void main() {
                 continue;
             const int tap = (split * KERNEL_H + ky) * KERNEL_W + kx0 + kx;
             [[unroll]] for (int i = 0; i < 4; i++)
-                store_floats4(p.partial, (tap * 4 * p.span + 4 * (s + b) + i) * p.dst_c4 + block, sum[4 * (b * COLUMNS + kx) + i]);
+                store_floats4(p.partial, (tap * 4 * p.span + 4 * (s + b) + i) * p.dst_c4 + block,
+                              sum[4 * (b * COLUMNS + kx) + i]);
         }
     }
 }

@@ -55,7 +55,8 @@ void main() {
                 const int read = min(x + d, end - 1); // in any case: a branch costs more
                 v[d] = unpack4(Storage4(p.src).v[(row + read * STRIDE) * p.src_c4 + from]);
                 [[unroll]] for (int c = 0; c < COLUMNS; c++) {
-                    const vec4 all = unpack_gradient4(Storage4(p.gradient).v[(line * p.dst_w + read) * p.dst_c4 + block[c]]);
+                    const int at = (line * p.dst_w + read) * p.dst_c4 + block[c];
+                    const vec4 all = unpack_gradient4(Storage4(p.gradient).v[at]);
                     g[c * DEPTH + d] = x + d < end ? all : vec4(0);
                 }
             }
@@ -79,9 +80,9 @@ void main() {
         [[unroll]] for (int l = 0; l < LANES; l++) {
             if (i0 + l >= p.src_c4)
                 break;
+            const int row = ((split * KERNEL_H * KERNEL_W + tap) * p.src_c4 + i0 + l) * 4;
             [[unroll]] for (int i = 0; i < 4; i++)
-                Floats4(p.partial).v[((split * KERNEL_H * KERNEL_W + tap) * 4 * p.src_c4 + 4 * (i0 + l) + i) * p.dst_c4 +
-                                     block[c]] = sum[(c * LANES + l) * 4 + i];
+                store_floats4(p.partial, (row + i) * p.dst_c4 + block[c], sum[(c * LANES + l) * 4 + i]);
         }
     }
 }

@@ -1,7 +1,8 @@
 // conv_dw_sum.comp - adds up the splits of conv_dw*.comp, in a fixed order, into PyTorch's order of weights.
 //
 // An invocation makes the weights from 4 input channels of a group to a block of 4 output channels, at one tap. Four
-// blocks of outputs lie side by side in what is read, and inputs in what is written: both are walked in runs of 64 bytes.
+// blocks of outputs lie side by side in what is read, and inputs in what is written: both are walked in runs of 64
+// bytes.
 // WHOLE_BLOCKS: the 4 outputs are of one group.
 //   weight_gradient: float[dst_channels][group_src][KERNEL_H][KERNEL_W]
 //   workgroups: KERNEL_H * KERNEL_W * ceil(dst_c4 / 4) * ceil(group_src / 4) * 4 invocations

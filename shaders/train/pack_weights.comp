@@ -4,8 +4,8 @@
 // convolution that takes the gradient of the result to that of the source: channels in and out exchanged within each
 // group, the kernel turned by half a turn.
 //   dst: float4[blocks / lanes][rows][lanes], then float4 bias[dst_c4] at bias_offset
-// An invocation makes the weights of a block of 4 outputs in 4 rows, which are of 4 inputs at one tap. VECTORS: these 16
-// lie in PyTorch's order as four times four that touch, as in a dense 1x1 convolution.
+// An invocation makes the weights of a block of 4 outputs in 4 rows, which are of 4 inputs at one tap. VECTORS: these
+// 16 lie in PyTorch's order as four times four that touch, as in a dense 1x1 convolution.
 //   workgroups: blocks * ceil(rows / 4) + dst_c4 invocations
 #version 460
 #extension GL_GOOGLE_include_directive : require
