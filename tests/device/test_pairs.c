@@ -17,7 +17,8 @@ static const struct pair_case {
     {64, 2, 1, 17, 23, 40, false, true},    // a window of 32 channels; channels that fill no matrix
     {64, 16, 2, 9, 5, 24, true, false},     {128, 2, 1, 7, 7, 128, true, true}, // a window of 64 channels
     {32, 32, 1, 1, 1, 8, false, false},                                         // one pixel
-    {64, 8, 1, 11, 4, 200, true, true}, // more tiles than workgroups that live through many
+    {64, 8, 1, 11, 4, 200, true, true},  // more tiles than workgroups that live through many
+    {128, 32, 1, 1, 5, 136, true, true}, // a subgroup has several columns of both
 };
 
 static struct { int kernels, cases; } t;
