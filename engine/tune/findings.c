@@ -190,7 +190,6 @@ void cdl_findings_parse(struct cdl_findings *f, const char *text, size_t size) {
 
 void cdl_work_key(char out[CDL_FINDING_KEY], const struct cdl_work *work, int batch, bool fp16) {
     const struct cdl_graph *g = work->graph;
-    const struct cdl_value *src = &g->values[cdl_work_src(work)];
     out[0] = 0;
     for (int i = 0; i < work->num_ops; i++) {
         const struct cdl_op *op = &work->ops[i];
@@ -202,8 +201,7 @@ void cdl_work_key(char out[CDL_FINDING_KEY], const struct cdl_work *work, int ba
                         from->height, from->width, from->channels, to->height, to->width, to->channels,
                         op->relu ? " relu" : "", op->residual >= 0 ? " residual" : "");
     }
-    cdl_format_text(out + strlen(out), CDL_FINDING_KEY - strlen(out), "batch %d, %s", batch,
-                    fp16 && !src->fp32 ? "fp16" : "fp32");
+    cdl_format_text(out + strlen(out), CDL_FINDING_KEY - strlen(out), "batch %d, %s", batch, fp16 ? "fp16" : "fp32");
 }
 
 void cdl_segment_key(char out[CDL_FINDING_KEY], const struct cdl_plan *plan) {

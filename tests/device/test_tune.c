@@ -122,6 +122,23 @@ static void test_tuned_fp16(void **state) {
     check_tuned(CDL_PRECISION_FP16, 2e-2);
 }
 
+// What was found in one precision is not looked up, or replaced, in another: the classifier's pixels are floats in both,
+// its weights are not.
+static void test_keys_of_precisions_differ(void **state) {
+    (void)state;
+    cdl_device *dev = open_device(NULL);
+    cdl_session *s = open_session(dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
+    for (int i = 0; i < s->plan.graph.num_ops; i++) {
+        const struct cdl_work work = {&s->plan.graph, &s->plan.graph.ops[i], 1};
+        char single[CDL_FINDING_KEY], half[CDL_FINDING_KEY];
+        cdl_work_key(single, &work, BATCH, false);
+        cdl_work_key(half, &work, BATCH, true);
+        assert_string_not_equal(single, half);
+    }
+    cdl_session_destroy(&s);
+    cdl_device_destroy(&dev);
+}
+
 // A kernel that was found is used, one that the operation's list does not have is passed over.
 static void test_findings_are_used(void **state) {
     (void)state;
@@ -308,6 +325,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tuned_fp32),
         cmocka_unit_test(test_tuned_fp16),
+        cmocka_unit_test(test_keys_of_precisions_differ),
         cmocka_unit_test(test_findings_are_used),
         cmocka_unit_test(test_tuned_segment),
         cmocka_unit_test(test_failing_kernel),
