@@ -176,13 +176,14 @@ static bool check(const struct trial *t) {
         return false;
     for (size_t n = 0; n < MAX_SAMPLES && n < t->count; n++) {
         // All of them when there are few.
-        const size_t at = t->count <= MAX_SAMPLES      ? n
-                          : n < CDL_COUNT(always)      ? always[n]
-                                                       : (size_t)(cdl_random_bits(SAMPLE_SEED, n) % t->count);
+        const size_t at = t->count <= MAX_SAMPLES ? n
+                          : n < CDL_COUNT(always) ? always[n]
+                                                  : (size_t)(cdl_random_bits(SAMPLE_SEED, n) % t->count);
         const struct expected e = reference(t, at);
         const double got = (double)found[at];
         // A kernel may multiply the largest gradient with the padding of another tap: no finite number there, either.
-        const bool poisoned = t->beyond != SIZE_MAX && at / (t->count / (size_t)t->dst.channels) + 1 == (size_t)t->dst.channels;
+        const bool poisoned =
+            t->beyond != SIZE_MAX && at / (t->count / (size_t)t->dst.channels) + 1 == (size_t)t->dst.channels;
         if (e.beyond ? isfinite(got) : !(fabs(got - e.value) <= 1e-5 * e.magnitude || (poisoned && !isfinite(got))))
             return false;
     }

@@ -50,14 +50,18 @@ int cdl_dw_choose(void *tuner, const struct cdl_shape *shape, const struct cdl_d
     struct cdl_tuner *t = tuner;
     struct choice choice = {shape, kernels, t->dev};
     struct cdl_program programs[CDL_MAX_DW_KERNELS];
-    struct cdl_rivals rivals = {
-        .name = shape->op->name, .programs = programs, .count = count, .ctx = &choice, .check = check, .launch = launch};
+    struct cdl_rivals rivals = {.name = shape->op->name,
+                                .programs = programs,
+                                .count = count,
+                                .ctx = &choice,
+                                .check = check,
+                                .launch = launch};
     const struct cdl_value *src = shape->src, *dst = shape->dst;
     char text[48];
     cdl_op_text(shape->op, text, sizeof text);
-    cdl_format_text(rivals.key, sizeof rivals.key, "dW of %s stride %d padding %d, %dx%dx%d to %dx%dx%d, batch %d, %s", text,
-                    shape->op->stride, shape->op->padding, src->height, src->width, src->channels, dst->height, dst->width,
-                    dst->channels, shape->images, shape->fp16 ? "fp16" : "fp32");
+    cdl_format_text(rivals.key, sizeof rivals.key, "dW of %s stride %d padding %d, %dx%dx%d to %dx%dx%d, batch %d, %s",
+                    text, shape->op->stride, shape->op->padding, src->height, src->width, src->channels, dst->height,
+                    dst->width, dst->channels, shape->images, shape->fp16 ? "fp16" : "fp32");
     for (int i = 0; i < count; i++) {
         struct cdl_dw_addresses at;
         const size_t bytes = lay_out(&choice, i, 0, &at);

@@ -41,8 +41,8 @@ static cdl_result race(struct cdl_tuner *t, const struct cdl_rivals *r, const in
     for (int i = 0; i < count; i++) {
         char name[CDL_PROGRAM_NAME];
         cdl_program_name(&r->programs[which[i]], name);
-        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s: %.1f us by %s%s", r->name, cdl_racer_ns(&racers[i]) / 1e3, name,
-                 i == *winner ? ", the fastest" : "");
+        cdl_logf(&t->dev->log, CDL_LOG_DEBUG, "tuning %s: %.1f us by %s%s", r->name, cdl_racer_ns(&racers[i]) / 1e3,
+                 name, i == *winner ? ", the fastest" : "");
     }
     *ns = cdl_racer_ns(&racers[*winner]);
     t->num_measured += count;
