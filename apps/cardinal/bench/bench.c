@@ -90,7 +90,6 @@ static bool training_stands(const struct options *o) {
         bool given;
     } others[] = {{"--input", o->bench_input},
                   {"--no-fold", o->no_fold},
-                  {"--tune", o->tune},
                   {"--start", o->start},
                   {"--sustain", o->sustain_ms}};
     for (size_t i = 0; o->train && i < sizeof others / sizeof *others; i++)
