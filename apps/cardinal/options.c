@@ -258,7 +258,7 @@ const struct option cardinal_options[] = {
     {"precision", 0, "fp32|fp16", TRAIN, FIELD(precision), &value_choice,
      "fp32 (default), or fp16: mixed precision, with values and their gradients in 16 bits and a loss scale"},
     {"precision", 0, "LIST", BENCH, 0, &value_precisions, "auto, fp32 or fp16, or several; default auto"},
-    {"tune", 0, "off|quick|full", RUN, FIELD(tune), &value_word,
+    {"tune", 0, "off|quick|full", RUN | TRAIN, FIELD(tune), &value_word,
      "quick or full: find the fastest kernels on this GPU, and remember them; default off: use what was found earlier"},
     {"batch", 'b', "N", PICTURES, FIELD(batch), &value_count,
      "pictures at a time; default 8 in classify and similar, 32 in eval"},

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "train/dw_check.h"
 #include "train/network.h"
 #include "tune/tuner.h"
 #include "vulkan/commands.h"
@@ -21,6 +22,7 @@ static cdl_result check_params(const struct cdl_trainer_params *p, const cdl_log
     CDL_REQUIRE(log, p->height >= 0 && p->height <= CDL_MAX_RESIZE_SIZE);
     CDL_REQUIRE(log, p->augment >= CDL_AUGMENT_NONE && p->augment <= CDL_AUGMENT_IMAGENET);
     CDL_REQUIRE(log, p->precision >= CDL_PRECISION_AUTO && p->precision <= CDL_PRECISION_FP16);
+    CDL_EXPECT(log, p->tune >= CDL_TUNE_OFF && p->tune <= CDL_TUNE_FULL, "tune is %d, no cdl_tune", (int)p->tune);
     CDL_REQUIRE(log, p->ema_decay >= 0 && p->ema_decay < 1);
     CDL_REQUIRE(log, p->ema_steps >= 0 && p->ema_warmup >= 0);
     CDL_REQUIRE(log, p->num_classes >= 0 && p->num_classes <= 1 << 20);
@@ -63,10 +65,10 @@ static void settle(struct cdl_trainer *t, const struct cdl_trainer_params *param
 }
 
 static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_trainer_params *params, int batch,
-                               struct cdl_train_program *out) {
+                               cdl_tune tune, struct cdl_train_program *out) {
     const float decay = or_default(params->weight_decay, 1e-4f);
     const bool fp16 = params->precision == CDL_PRECISION_FP16;
-    struct cdl_tuner tuner = {.dev = t->dev, .mode = CDL_TUNE_OFF, .batch = batch, .fp16 = fp16};
+    struct cdl_tuner tuner = {.dev = t->dev, .mode = tune, .batch = batch, .fp16 = fp16};
     const struct cdl_train_program_params p = {
         .batch = batch,
         .height = t->sight.height,
@@ -82,6 +84,7 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
         .clip_grad_norm = params->clip_grad_norm,
         .caps = &t->dev->caps,
         .choose = cdl_tuner_choose,
+        .choose_dw = cdl_dw_choose,
         .choose_ctx = &tuner,
     };
     const cdl_result r = cdl_train_program_create(out, t->model, &p, &t->dev->log);
@@ -163,7 +166,7 @@ static int largest_batch(const struct cdl_trainer *t, const struct cdl_trainer_p
     while (over - fits > 1) {
         const int batch = (fits + over) / 2;
         struct cdl_train_program trial;
-        const bool made = make_program(t, params, batch, &trial) == CDL_OK;
+        const bool made = make_program(t, params, batch, CDL_TUNE_OFF, &trial) == CDL_OK;
         if (made && trial.arena_bytes <= room)
             fits = batch;
         else
@@ -281,7 +284,7 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
     r = cdl_network_copy(&t->model, model, &change, &dev->log);
     if (r == CDL_OK) {
         settle(t, &p);
-        r = make_program(t, &p, p.batch ? p.batch : DEFAULT_BATCH, &t->program);
+        r = make_program(t, &p, p.batch ? p.batch : DEFAULT_BATCH, p.tune, &t->program);
     }
     if (r == CDL_OK)
         cdl_train_program_log(&t->program, &dev->log);

@@ -103,23 +103,40 @@ static bool made_to_fail(const struct cdl_tuner *t, const struct cdl_program *pr
     return t->dev->failing_kernel && strstr(text, t->dev->failing_kernel);
 }
 
-bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel) {
+bool cdl_tuner_trusts_program(struct cdl_tuner *t, const struct cdl_program *program, const struct cdl_trial *trial) {
     struct cdl_finding finding = {.kind = CDL_FOUND_CHECK}, earlier;
     char name[CDL_PROGRAM_NAME];
-    cdl_check_key(finding.key, &kernel->program);
+    cdl_check_key(finding.key, program);
     if (cdl_findings_recall(t->dev, finding.key, &earlier))
         return earlier.passed;
-    if (!cdl_tuner_ready(t) || cdl_tuner_failed(t, cdl_kernel_check(&finding.passed, &t->once, work, kernel)))
+    if (!cdl_tuner_ready(t) || cdl_tuner_failed(t, trial->check(trial->ctx, trial->index, &t->once, &finding.passed)))
         return false;
-    if (made_to_fail(t, &kernel->program))
+    if (made_to_fail(t, program))
         finding.passed = false;
     t->num_checked++;
-    cdl_program_name(&kernel->program, name);
+    cdl_program_name(program, name);
     if (!finding.passed)
         cdl_logf(&t->dev->log, CDL_LOG_WARN, "%s [%s]: the kernel %s (%s) gives wrong results here and is not used",
-                 t->dev->info.name, t->dev->info.driver, name, kernel->program.fp16 ? "fp16" : "fp32");
+                 t->dev->info.name, t->dev->info.driver, name, program->fp16 ? "fp16" : "fp32");
     cdl_findings_remember(t->dev, &finding);
     return finding.passed;
+}
+
+struct inference {
+    const struct cdl_work *work;
+    const struct cdl_kernel *kernel;
+};
+
+static cdl_result check_inference(void *ctx, int index, struct cdl_once *once, bool *passed) {
+    const struct inference *i = ctx;
+    (void)index;
+    return cdl_kernel_check(passed, once, i->work, i->kernel);
+}
+
+bool cdl_tuner_trusts(struct cdl_tuner *t, const struct cdl_work *work, const struct cdl_kernel *kernel) {
+    struct inference i = {work, kernel};
+    const struct cdl_trial trial = {check_inference, &i, 0};
+    return cdl_tuner_trusts_program(t, &kernel->program, &trial);
 }
 
 // ---- measurement

@@ -33,6 +33,22 @@ void cdl_tuner_prepare(void *tuner, const struct cdl_graph *graph);
 // choose_segment.c: sets the plan's segment.
 cdl_result cdl_tuner_choose_segment(struct cdl_tuner *tuner, struct cdl_plan *plan);
 
+// rivals.c: programs of which any may do something that is not in inference's lists, best guess first.
+struct cdl_racer;
+struct cdl_rivals {
+    char key[CDL_FINDING_KEY];          // what the fastest is remembered by: equal keys mean equal questions
+    const char *name;                   // of the layer, for the log
+    const struct cdl_program *programs; // [count]
+    int count;                          // 1 to CDL_MAX_KERNELS
+    size_t scratch;                     // bytes that one needs to be timed, at most
+    void *ctx;                          // of both:
+    cdl_result (*check)(void *ctx, int index, struct cdl_once *once, bool *passed);
+    // Sets pipelines, launches and their number, for data from address `scratch` on.
+    cdl_result (*launch)(void *ctx, int index, uint64_t scratch, struct cdl_racer *racer);
+};
+// The index of the one to use; -1: none can be trusted, or tuner->result tells of a failure.
+int cdl_tuner_choose_rival(struct cdl_tuner *tuner, const struct cdl_rivals *rivals);
+
 // Frees its objects and saves what it found.
 void cdl_tuner_finish(struct cdl_tuner *tuner);
 
@@ -44,6 +60,15 @@ bool cdl_tuner_failed(struct cdl_tuner *tuner, cdl_result r);
 bool cdl_tuner_may_measure(const struct cdl_tuner *tuner); // its mode and the device's queue let it
 // Whether the kernel passed its check on this device, now or earlier.
 bool cdl_tuner_trusts(struct cdl_tuner *tuner, const struct cdl_work *work, const struct cdl_kernel *kernel);
+// How a program is checked: as cdl_kernel_check, with `ctx` and `index` as they are here.
+struct cdl_trial {
+    cdl_result (*check)(void *ctx, int index, struct cdl_once *once, bool *passed);
+    void *ctx;
+    int index;
+};
+// The same of any program.
+bool cdl_tuner_trusts_program(struct cdl_tuner *tuner, const struct cdl_program *program,
+                              const struct cdl_trial *trial);
 // A way to do some work: by one kernel, or by one for each of its operations.
 struct cdl_contestant {
     const struct cdl_kernel *kernels[CDL_MAX_FUSED];

@@ -96,7 +96,7 @@ static void compile_cases(struct cdl_device *dev) {
             const int count = legal_kernels(&op, &dev->caps, kernels);
             for (int k = 0; k < count; k++)
                 compile(dev, &kernels[k].program);
-            compile_dw(dev, &op.graph, &op.graph.ops[0], fp16);
+            compile_dw(dev, &op.graph, &op.graph.ops[op.graph.num_ops - 1], fp16);
             op_instance_free(&op);
         }
 }

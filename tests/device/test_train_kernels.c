@@ -1,14 +1,18 @@
 // test_train_kernels.c - the kernels of training against plain C, over the case table of inference, and plain C against
 // central differences.
 //
-// Each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source is seen,
+// Kernels for the gradients of weights are tested by themselves: of those that are legal for a case, the first for this
+// device and one in N of the others, CARDINAL_TEST_PART=N (3); 1: all.
+//
+// Otherwise each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source is seen,
 // and a batch norm with ReLU, the average and a linear layer behind it. Its kernels are drawn at random from those that
 // are legal.
 #include <math.h>
 
-#include "support/cases.h"
-#include "support/harness.h"
+#include "support/device_batch.h"
+#include "support/op_instance.h"
 #include "support/reference_train.h"
+#include "train/dw_check.h"
 #include "train/program.h"
 
 enum { CLASSES = 5, OPS = 5, TENSORS = 12, MAX_FLOPS = 12000000, LOSS_SCALE = 1024 };
@@ -297,8 +301,155 @@ static void kernels_in_halves_match_plain_c(void **state) {
     check_cases(true, harness.dev->caps.matrix_m ? 6 : 2); // matrix products take long to compile for a CPU
 }
 
+// ---- gradients of weights
+
+enum { SAMPLES = 256 }; // of a case's weights
+
+struct dw_case {
+    struct op_instance op;
+    bool fp16;       // storage of source and gradient
+    float *gradient; // [images][dst height][dst width][dst_channels]
+    size_t count;    // weights
+    int num_samples;
+    size_t samples[SAMPLES];
+    double wanted[SAMPLES], magnitude[SAMPLES]; // of their gradients: the sum, and that of its terms' magnitudes
+};
+
+// The gradient of weight `at` of [dst][src / groups][kernel_h][kernel_w].
+static double dw_reference(const struct dw_case *d, size_t at, double *magnitude) {
+    const struct op_case *c = d->op.c;
+    const struct cdl_value *src = &d->op.values[d->op.ops[0].src], *dst = &d->op.values[d->op.ops[0].dst];
+    const struct cdl_op *op = &d->op.ops[0];
+    const int group_src = src->channels / op->groups, group_dst = dst->channels / op->groups;
+    const int kx = (int)at % op->kernel_w, ky = (int)at / op->kernel_w % op->kernel_h;
+    const int row = (int)at / (op->kernel_h * op->kernel_w), o = row / group_src,
+              i = o / group_dst * group_src + row % group_src;
+    double sum = 0;
+    *magnitude = 0;
+    for (int n = 0; n < c->images; n++)
+        for (int y = 0; y < dst->height; y++)
+            for (int x = 0; x < dst->width; x++) {
+                const int sy = y * op->stride + ky - op->padding, sx = x * op->stride + kx - op->padding;
+                if (sy < 0 || sy >= src->height || sx < 0 || sx >= src->width)
+                    continue;
+                const double term = (double)d->op.src[((n * src->height + sy) * src->width + sx) * src->channels + i] *
+                                    (double)d->gradient[((n * dst->height + y) * dst->width + x) * dst->channels + o];
+                sum += term;
+                *magnitude += fabs(term);
+            }
+    return sum;
+}
+
+static void dw_case_init(struct dw_case *d, const struct op_case *c, bool fp16, uint64_t stream) {
+    struct random r = random_of(stream + 1);
+    op_instance_init(&d->op, c, DATA_RANDOM, fp16, stream);
+    d->fp16 = fp16 && !d->op.values[0].fp32;
+    d->gradient = must_alloc(d->op.outputs, sizeof *d->gradient);
+    for (size_t i = 0; i < d->op.outputs; i++) {
+        d->gradient[i] = random_float(&r);
+        if (d->fp16)
+            d->gradient[i] = cdl_f16_to_f32(cdl_f32_to_f16(d->gradient[i]));
+    }
+    d->count = (size_t)c->dst_channels * d->op.products;
+    d->num_samples = d->count < SAMPLES ? (int)d->count : SAMPLES;
+    for (int i = 0; i < d->num_samples; i++) {
+        d->samples[i] = d->count <= SAMPLES ? (size_t)i : (size_t)random_below(&r, (int)d->count);
+        d->wanted[i] = dw_reference(d, d->samples[i], &d->magnitude[i]);
+    }
+}
+
+// Puts a value as it is stored into the batch; returns its address.
+static uint64_t dw_add_value(struct device_batch *b, const struct cdl_value *v, int images, bool fp16,
+                             const float *data) {
+    const struct cdl_value stored = {v->height, v->width, v->channels, false};
+    const size_t bytes = (size_t)images * cdl_value_bytes(&stored, fp16);
+    uint8_t *content = must_alloc(bytes, 1);
+    cdl_value_store(&stored, fp16, images, data, content);
+    const size_t at = batch_add(b, bytes, content);
+    free(content);
+    return batch_address(b, at);
+}
+
+static double dw_run(struct device_batch *b, const struct dw_case *d, const struct cdl_shape *shape,
+                     const struct cdl_dw_kernel *kernel, const char *text) {
+    const int images = d->op.c->images;
+    const struct cdl_program programs[] = {kernel->program, cdl_dw_sum(shape)};
+    char name[CDL_PROGRAM_NAME];
+    double worst = 0;
+    size_t damaged_at;
+    cdl_program_name(&kernel->program, name);
+    struct cdl_dw_addresses at = {.src = dw_add_value(b, shape->src, images, d->fp16, d->op.src),
+                                  .gradient = dw_add_value(b, shape->dst, images, d->fp16, d->gradient)};
+    at.partial = batch_address(b, batch_add(b, (size_t)kernel->parts * cdl_dw_bytes(shape), NULL));
+    const size_t result = batch_add(b, d->count * sizeof(float), NULL);
+    at.weight_gradient = batch_address(b, result);
+    for (int k = 0; k < 2; k++) {
+        struct cdl_launch launch;
+        cdl_dw_launch(kernel, k == 1, shape, images, &at, &launch);
+        batch_dispatch(b, &programs[k], &launch);
+        batch_barrier(b);
+    }
+    if (!batch_run(b, &damaged_at))
+        fail_msg("%s: %s: byte %zu, which it has no business with, changed", text, name, damaged_at);
+    const float *found = batch_at(b, result);
+    for (int i = 0; i < d->num_samples; i++) {
+        const double off = fabs((double)found[d->samples[i]] - d->wanted[i]);
+        if (!(off <= 1e-5 * d->magnitude[i]))
+            fail_msg("%s: %s: the gradient of weight %zu is %g, not %g", text, name, d->samples[i],
+                     (double)found[d->samples[i]], d->wanted[i]);
+        worst = d->magnitude[i] > 0 ? fmax(worst, off / d->magnitude[i]) : worst;
+    }
+    batch_reset(b);
+    return worst;
+}
+
+static void weight_gradients_match_plain_c(void **state) {
+    (void)state;
+    const char *part = getenv("CARDINAL_TEST_PART");
+    const uint64_t one_in = part && atoi(part) > 0 ? (uint64_t)atoi(part) : 3;
+    struct device_batch *b = batch_open(harness.dev);
+    struct cdl_once once;
+    struct dw_case *d = must_alloc(1, sizeof *d);
+    double worst = 0;
+    int ran = 0, on_matrix_units = 0;
+    harness_expect_ok(cdl_once_create(&once, harness.dev), "once");
+    for (int i = 0; i < num_op_cases; i++)
+        for (int fp16 = 0; (op_cases[i].kind == CASE_CONV || op_cases[i].kind == CASE_LINEAR) && fp16 < 2; fp16++) {
+            char text[160];
+            case_text(&op_cases[i], text, sizeof text);
+            dw_case_init(d, &op_cases[i], fp16, 7000 + (uint64_t)i);
+            for (int as_gpu = 0; as_gpu < 2; as_gpu++) {
+                struct cdl_caps caps = harness.dev->caps;
+                struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
+                caps.software = caps.software && !as_gpu;
+                const struct cdl_shape shape =
+                    cdl_dw_shape(&d->op.graph, &d->op.ops[0], &caps, op_cases[i].images, fp16);
+                const int count = cdl_dw_kernels(&shape, kernels);
+                for (int k = 0; k < count; k++) {
+                    bool passed;
+                    if ((as_gpu || k > 0) && ((uint64_t)(i + k) + harness_seed()) % (one_in + (uint64_t)as_gpu) != 0)
+                        continue;
+                    worst = fmax(worst, dw_run(b, d, &shape, &kernels[k], text));
+                    harness_expect_ok(cdl_dw_check(&passed, &once, &shape, &kernels[k]), text);
+                    if (!passed)
+                        fail_msg("%s: %s fails its check", text, kernels[k].program.shader->name);
+                    ran++;
+                    on_matrix_units += strstr(kernels[k].program.shader->name, "coop") != NULL;
+                }
+            }
+            free(d->gradient);
+            op_instance_free(&d->op);
+        }
+    print_message("%d runs, off by %.1e of their terms at most; %d on matrix units\n", ran, worst, on_matrix_units);
+    assert_true(ran > 50 && (on_matrix_units > 0) == (harness.dev->caps.matrix_m > 0));
+    cdl_once_destroy(&once);
+    batch_close(&b);
+    free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weight_gradients_match_plain_c),
         cmocka_unit_test(kernels_match_plain_c),
         cmocka_unit_test(kernels_in_halves_match_plain_c),
     };

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "train/trainer.h"
 #include "tune/kernel_check.h"
 #include "tune/tuner.h"
 
@@ -321,8 +322,74 @@ static void test_checks(void **state) {
     cdl_session_destroy(&s);
 }
 
+// ---- training
+
+static cdl_trainer *open_trainer(cdl_device *dev, cdl_tune tune) {
+    cdl_trainer *trainer;
+    harness_expect_ok(
+        cdl_trainer_create(&trainer, dev, t.model,
+                           cdl_trainer_params(.batch = BATCH, .precision = CDL_PRECISION_FP16, .tune = tune)),
+        "trainer");
+    return trainer;
+}
+
+// The step that makes the gradient of the first weight for which there is a choice.
+static int step_with_choice(const cdl_trainer *trainer, struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS], int *count) {
+    const struct cdl_train_program *p = &trainer->program;
+    for (int i = 0; i < p->num_steps; i++) {
+        if (p->steps[i].kind != CDL_TRAIN_DW)
+            continue;
+        const struct cdl_shape shape =
+            cdl_dw_shape(&p->graph, &p->graph.ops[p->steps[i].op], &harness.dev->caps, p->batch, p->fp16);
+        *count = cdl_dw_kernels(&shape, kernels);
+        if (*count > 1)
+            return i;
+    }
+    fail_msg("no weight has a choice of kernels");
+    return -1;
+}
+
+// What the device knows decides; a kernel that fails its check is told of once, and the next does its work.
+static void test_training_is_tuned(void **state) {
+    (void)state;
+    struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
+    char failing[CDL_PROGRAM_TEXT];
+    int count = 0, found = 0;
+    cdl_device *dev = open_device(NULL);
+    cdl_trainer *trainer = open_trainer(dev, CDL_TUNE_QUICK);
+    const int step = step_with_choice(trainer, kernels, &count);
+    cdl_trainer_destroy(&trainer);
+    struct cdl_findings *all = cdl_findings_of(dev);
+    for (int i = 0; i < all->count; i++)
+        if (!strncmp(all->items[i].key, "dW of ", 6)) {
+            assert_true(all->items[i].kind == CDL_FOUND_KERNEL && (all->items[i].ns > 0 || harness.info.software));
+            all->items[i].kernel = cdl_program_id(&kernels[count - 1].program); // as if the last had been the fastest
+            found++;
+        }
+    assert_true(found > 0 || !dev->timestamp_bits);
+    trainer = open_trainer(dev, CDL_TUNE_OFF);
+    if (found > 0)
+        assert_true(cdl_program_equal(&trainer->program.steps[step].kernel.program, &kernels[count - 1].program));
+    cdl_trainer_destroy(&trainer);
+    cdl_device_destroy(&dev);
+
+    dev = open_device(NULL);
+    cdl_program_text(&kernels[0].program, failing);
+    dev->failing_kernel = failing;
+    trainer = open_trainer(dev, CDL_TUNE_OFF);
+    assert_int_equal(take_warnings(), 1);
+    assert_true(cdl_program_equal(&trainer->program.steps[step].kernel.program, &kernels[1].program));
+    cdl_trainer_destroy(&trainer);
+    dev->failing_kernel = "conv_dw"; // all of them
+    harness_expect_failure(cdl_trainer_create(&trainer, dev, t.model, cdl_trainer_params(.batch = BATCH)),
+                           CDL_ERR_UNSUPPORTED, "no kernel left");
+    take_warnings();
+    cdl_device_destroy(&dev);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_training_is_tuned),
         cmocka_unit_test(test_tuned_fp32),
         cmocka_unit_test(test_tuned_fp16),
         cmocka_unit_test(test_keys_of_precisions_differ),

@@ -82,11 +82,11 @@ static cdl_result open_run(struct training_run *t, struct bench_row *row, const 
     row->height = o->height ? o->height : model->input_height;
     row->precision = row->precision == CDL_PRECISION_AUTO ? CDL_PRECISION_FP32 : row->precision;
     const size_t plane = (size_t)row->width * (size_t)row->height * 16;
-    cdl_result r = cdl_trainer_create(&t->trainer, target->device, target->model->model,
-                                      cdl_trainer_params(.batch = row->batch, .width = row->width,
-                                                         .height = row->height, .precision = row->precision,
-                                                         .recompute = o->checkpoint_stages, .timings = timings,
-                                                         .staging_bytes = (size_t)row->batch * (plane + 65536)));
+    cdl_result r = cdl_trainer_create(
+        &t->trainer, target->device, target->model->model,
+        cdl_trainer_params(.batch = row->batch, .width = row->width, .height = row->height, .precision = row->precision,
+                           .recompute = o->checkpoint_stages, .timings = timings, .tune = o->tune,
+                           .staging_bytes = (size_t)row->batch * (plane + 65536)));
     if (r != CDL_OK)
         return r;
     cdl_trainer_get_info(t->trainer, &info);

@@ -58,7 +58,7 @@ static enum exit_status open_trainer(struct training *t) {
                            .momentum = rate_of(&o->momentum), .weight_decay = rate_of(&o->weight_decay),
                            .norm_weight_decay = rate_of(&o->norm_weight_decay),
                            .label_smoothing = (float)o->label_smoothing.value, .freeze = o->freeze,
-                           .precision = o->precision, .clip_grad_norm = (float)o->clip_grad_norm.value,
+                           .precision = o->precision, .tune = o->tune, .clip_grad_norm = (float)o->clip_grad_norm.value,
                            .ema_decay = decay_of_averages(t), .ema_steps = EMA_STEPS, .ema_warmup = t->recipe.warmup,
                            .recompute = o->checkpoint_stages, .num_classes = classes,
                            .labels = keep_labels ? NULL : (const char *const *)t->train.classes.names,

@@ -139,7 +139,7 @@ class cdl_trainer_params(Params):
                 ("initialise", c_bool), ("staging_bytes", c_size_t), ("precision", c_int), ("clip_grad_norm", c_float),
                 ("ema_decay", c_float), ("ema_steps", c_int), ("ema_warmup", c_int), ("recompute", c_bool),
                 ("brightness", c_float), ("contrast", c_float), ("saturation", c_float), ("mixup", c_float),
-                ("accumulate", c_bool), ("exchange", c_void_p), ("timings", c_bool)]
+                ("accumulate", c_bool), ("exchange", c_void_p), ("timings", c_bool), ("tune", c_int)]
 
 
 class cdl_train_picture(Structure):

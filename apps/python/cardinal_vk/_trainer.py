@@ -79,6 +79,7 @@ class Trainer(Owner):
     recompute: less memory, more time, the same results.
     brightness, contrast, saturation: factors of 1 - x to 1 + x, as torchvision's ColorJitter. mixup: its alpha; 0: none.
     accumulate: accumulate() will be called.
+    tune: "off", "quick" or "full": which kernels are timed now, which takes seconds on a GPU.
 
     Raises Error: NOMEM names what a step of this batch needs. The model may be closed afterwards.
     """
@@ -89,7 +90,8 @@ class Trainer(Owner):
                  num_classes: int = 0, labels: Optional[Sequence[str]] = None, initialise: bool = False,
                  staging_bytes: int = 0, precision: str = "fp32", clip_grad_norm: float = 0.0, ema_decay: float = 0.0,
                  ema_steps: int = 0, ema_warmup: int = 0, recompute: bool = False, brightness: float = 0.0,
-                 contrast: float = 0.0, saturation: float = 0.0, mixup: float = 0.0, accumulate: bool = False):
+                 contrast: float = 0.0, saturation: float = 0.0, mixup: float = 0.0, accumulate: bool = False,
+                 tune: str = "off"):
         height, width = (size, size) if isinstance(size, int) else size or (0, 0)
         names = None
         if labels is not None:
@@ -105,7 +107,7 @@ class Trainer(Owner):
             labels=names, initialise=initialise, staging_bytes=staging_bytes, precision=_c.constant("PRECISION", precision),
             clip_grad_norm=clip_grad_norm, ema_decay=ema_decay, ema_steps=ema_steps, ema_warmup=ema_warmup,
             recompute=recompute, brightness=brightness, contrast=contrast, saturation=saturation, mixup=mixup,
-            accumulate=accumulate))
+            accumulate=accumulate, tune=_c.constant("TUNE", tune)))
         self._own(Handle(out.value, lib.cdl_trainer_destroy, (device._handle, model._handle)))
         self._lock = threading.RLock()  # the library's is one thread at a time
 

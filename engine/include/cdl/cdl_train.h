@@ -83,6 +83,7 @@ struct cdl_trainer_params {                     // of cdl_trainer_create
     const struct cdl_train_exchange *exchange; // copied; NULL: this process is alone
     // Time every dispatch, for cdl_trainer_timings; keeps them apart, so that a step is slower. Not with an exchange.
     bool timings;
+    cdl_tune tune; // tuning lengthens the creation, by seconds on a GPU
 };
 #ifndef __cplusplus
 // Parameters written in the call: cdl_trainer_params(.batch = 64)
