@@ -88,10 +88,8 @@ static bool training_stands(const struct options *o) {
     const struct {
         const char *name;
         bool given;
-    } others[] = {{"--input", o->bench_input},
-                  {"--no-fold", o->no_fold},
-                  {"--start", o->start},
-                  {"--sustain", o->sustain_ms}};
+    } others[] = {
+        {"--input", o->bench_input}, {"--no-fold", o->no_fold}, {"--start", o->start}, {"--sustain", o->sustain_ms}};
     for (size_t i = 0; o->train && i < sizeof others / sizeof *others; i++)
         if (others[i].given) {
             complain("--train does not take %s", others[i].name);
