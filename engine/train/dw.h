@@ -1,5 +1,5 @@
-// dw.h - the kernels that may make the gradient of a convolution's weights, as partial sums that conv_dw_sum.comp adds up.
-// Plain data, no Vulkan.
+// dw.h - the kernels that may make the gradient of a convolution's weights, as partial sums that conv_dw_sum.comp adds
+// up. Plain data, no Vulkan.
 //
 // A new family is a shader and its list of constants (shaders/), a file here, and a line in the table of dw.c. What is
 // listed as legal is tested on every case, checked on users' devices and timed by the tuner.

@@ -1,8 +1,8 @@
 // dw_check.c - the gradient of a small convolution's weights on the device beside plain C.
 //
-// Sources and gradients are multiples of 1/64 between -1 and 1: halves hold them exactly, and fp32 their sums. A weight's
-// gradient is right when it lies within the rounding that any order of summation allows, measured by the sum of the
-// magnitudes of its terms: a lost or misplaced term shows.
+// Sources and gradients are multiples of 1/64 between -1 and 1: halves hold them exactly, and fp32 their sums. A
+// weight's gradient is right when it lies within the rounding that any order of summation allows, measured by the sum
+// of the magnitudes of its terms: a lost or misplaced term shows.
 #include "train/dw_check.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-// dw_check.h - which kernel makes the gradient of a convolution's weights on a device: only one that computes what plain
-// C does there; see tune/tuner.h.
+// dw_check.h - which kernel makes the gradient of a convolution's weights on a device: only one that computes what
+// plain C does there; see tune/tuner.h.
 #ifndef CDL_TRAIN_DW_CHECK_H_
 #define CDL_TRAIN_DW_CHECK_H_
 
@@ -8,8 +8,8 @@
 
 // Runs `kernel`, one of those listed for this shape, and what adds its parts up, on a small odd shape for which it is
 // listed with the same constants, and compares some hundred weights' gradients with a reference. In half precision one
-// gradient is beyond its range: what it is a term of must be no finite number. *passed false: they differ, or the driver
-// cannot compile it. An error: the device was lost, or there is no memory.
+// gradient is beyond its range: what it is a term of must be no finite number. *passed false: they differ, or the
+// driver cannot compile it. An error: the device was lost, or there is no memory.
 cdl_result cdl_dw_check(bool *passed, struct cdl_once *once, const struct cdl_shape *shape,
                         const struct cdl_dw_kernel *kernel);
 

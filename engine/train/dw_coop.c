@@ -6,8 +6,8 @@
 #define CONSTANTS "conv_dw_coop_constants.h"
 #include "kernels/constants.h"
 
-// A tile and how subgroups share it: see the shader. m, n and k count matrices here (of 16 on most GPUs), rows, channels
-// and pixels once scaled.
+// A tile and how subgroups share it: see the shader. m, n and k count matrices here (of 16 on most GPUs), rows,
+// channels and pixels once scaled.
 struct tile {
     uint32_t m, n, k, subgroups_m, subgroups_n;
 };

@@ -49,7 +49,8 @@ static cdl_result race(struct cdl_tuner *t, const struct cdl_rivals *r, const in
     return CDL_OK;
 }
 
-// The fastest of those that can be trusted; *ns: its time. 0: there is not the memory to measure, and the first has to do.
+// The fastest of those that can be trusted; *ns: its time. 0: there is not the memory to measure, and the first has to
+// do.
 static int measure(struct cdl_tuner *t, const struct cdl_rivals *r, double *ns) {
     const int most = t->mode == CDL_TUNE_QUICK ? CDL_QUICK_CANDIDATES : r->count;
     int which[CDL_MAX_KERNELS], count = 0, winner = 0;

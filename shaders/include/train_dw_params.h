@@ -1,5 +1,5 @@
-// train_dw_params.h - push constants of conv_dw*.comp; see train_params.h. A file of its own, for the committed SPIR-V in
-// spirv/ depends on it.
+// train_dw_params.h - push constants of conv_dw*.comp; see train_params.h. A file of its own, for the committed SPIR-V
+// in spirv/ depends on it.
 #ifndef CDL_TRAIN_DW_PARAMS_H_
 #define CDL_TRAIN_DW_PARAMS_H_
 

@@ -5,16 +5,17 @@
 //
 // A workgroup makes TILE_M rows x TILE_N output channels over `part` pixels, which SUBGROUPS_M x SUBGROUPS_N subgroups
 // share; a later pass adds the splits up. Both operands lie pixel by pixel in memory, and so in shared memory: the left
-// one is read from there by columns. A step stages TILE_K pixels of both; the next step's loads are in flight meanwhile.
-// m runs over units of eight channels of a tap, then over taps: a tile may span some of them, which then share the
-// gradient that was loaded. With NARROW the source has four channels, and a unit is two taps one after the other.
+// one is read from there by columns. A step stages TILE_K pixels of both; the next step's loads are in flight
+// meanwhile. m runs over units of eight channels of a tap, then over taps: a tile may span some of them, which then
+// share the gradient that was loaded. With NARROW the source has four channels, and a unit is two taps one after the
+// other.
 //   partial: float4[splits][KERNEL_H][KERNEL_W][4 src_c4][dst_c4], span = src_c4
 //   workgroups: splits * ceil(KERNEL_H * KERNEL_W * 4 src_c4 / TILE_M) * ceil(4 dst_c4 / TILE_N), output channels
 //               innermost: they share source pixels
 // Preconditions: groups = 1; src_c4 even, or 1 with NARROW; dst_c4 even; every size of a tile a power of two; TILE_M /
 // SUBGROUPS_M and TILE_N / SUBGROUPS_N multiples of MATRIX_M and MATRIX_N; MATRIX_K divides TILE_K; PASSES divides
-// TILE_M / SUBGROUPS_M / MATRIX_M; workgroup size SUBGROUPS_M * SUBGROUPS_N subgroups, all full; TILE_M / 8 and TILE_N /
-// 8 divide it, and it divides TILE_K times either.
+// TILE_M / SUBGROUPS_M / MATRIX_M; workgroup size SUBGROUPS_M * SUBGROUPS_N subgroups, all full; TILE_M / 8 and TILE_N
+// / 8 divide it, and it divides TILE_K times either.
 // Compiled into spirv/: after a change run spirv/update.sh.
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -4,9 +4,9 @@
 // Kernels for the gradients of weights are tested by themselves: of those that are legal for a case, the first for this
 // device and one in N of the others, CARDINAL_TEST_PART=N (3); 1: all.
 //
-// Otherwise each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source is seen,
-// and a batch norm with ReLU, the average and a linear layer behind it. Its kernels are drawn at random from those that
-// are legal.
+// Otherwise each case is the middle of a small network: a 1x1 convolution before it, so that the gradient of its source
+// is seen, and a batch norm with ReLU, the average and a linear layer behind it. Its kernels are drawn at random from
+// those that are legal.
 #include <math.h>
 
 #include "support/device_batch.h"
