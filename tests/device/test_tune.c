@@ -123,8 +123,8 @@ static void test_tuned_fp16(void **state) {
     check_tuned(CDL_PRECISION_FP16, 2e-2);
 }
 
-// What was found in one precision is not looked up, or replaced, in another: the classifier's pixels are floats in both,
-// its weights are not.
+// What was found in one precision is neither looked up nor replaced in another: what the classifier reads is floats in
+// both, its weights are not.
 static void test_keys_of_precisions_differ(void **state) {
     (void)state;
     cdl_device *dev = open_device(NULL);
