@@ -5,7 +5,7 @@
 #include "kernels/constants.h"
 
 enum {
-    CACHED = 1 << 18, // bytes of the source and the gradient that a part reads
+    CACHED = 1 << 20, // bytes of the source and the gradient that a part reads
     RUN = 64,         // pixels
 };
 
