@@ -9,7 +9,8 @@
 // All families: the only place that knows them.
 #define FAMILIES(X) \
     /* name, rank on a GPU and on a CPU driver: lower is tried first */ \
-    X(cdl_dw_coop, 1, 4) /* not measured on hardware yet */ \
+    X(cdl_dw_coop, 1, 4) /* not measured on hardware yet, as is the next */ \
+    X(cdl_dw_grouped_coop, 1, 4) \
     X(cdl_dw_lanes, 4, 1) \
     X(cdl_dw_registers, 3, 2) \
     X(cdl_dw_tiled, 2, 3) /* a CPU driver gathers each lane's loads from shared memory as from any other */

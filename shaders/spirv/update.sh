@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 source_of() { echo */"$1.comp"; }
-shaders="conv_coop conv_coop2 conv_grouped_coop conv_grouped_persist conv_pair_coop conv_pair_persist conv_persist conv_dw_coop peak_matrix"
+shaders="conv_coop conv_coop2 conv_grouped_coop conv_grouped_persist conv_pair_coop conv_pair_persist conv_persist conv_dw_coop conv_dw_grouped_coop peak_matrix"
 # compile FILE SHADER TARGET [DEFINITION...]
 compile() {
     file=$1 shader=$2 target=$3; shift 3

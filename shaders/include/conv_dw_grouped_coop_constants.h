@@ -1,0 +1,11 @@
+// conv_dw_grouped_coop_constants.h - the specialization constants of conv_dw_grouped_coop.comp; see constants.glsl.
+CONSTANT(0, WORKGROUP, 192, "")
+CONSTANT(1, STRIDE, 1, "")
+CONSTANT(2, MATRIX_M, 16, "")
+CONSTANT(3, MATRIX_N, 16, "")
+CONSTANT(4, MATRIX_K, 16, "")
+CONSTANT(5, TILE_H, 4, " %u")
+CONSTANT(6, TILE_W, 14, "x%u")
+CONSTANT(7, CHANNELS, 32, "x%u")
+CONSTANT(8, WINDOW, 16, " w%u")
+CONSTANT(9, GROUP, 4, "")
