@@ -50,7 +50,7 @@ if [ -n "${GPU_QUICK-}" ]; then
 else
     networks="resnext50_32x4d resnext101_32x8d" batches=128,1 rest_batches=8,32 train_batches=64 settings=(--duration 0.7)
     bench_limit=60 torch_limit=100 test_limit=90
-    programs="test_kernels test_layers test_upload test_session test_pairs test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
+    programs="test_kernels test_train_kernels test_layers test_upload test_session test_pairs test_pixels test_vulkan test_vulkan_runs test_tune test_cache"
 fi
 if command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=timestamp,clocks.sm,clocks.max.sm,clocks.mem,power.draw,temperature.gpu --format=csv -lms 500 >"$out/clocks.csv" 2>/dev/null &
@@ -126,16 +126,23 @@ torch() {
 
 # ---- training: steps, beside PyTorch's
 train() {
-    local network=${networks%% *} precision
-    for precision in fp16 fp32; do
-        say "training $network $precision"
-        limit $bench_limit "$build/cardinal" bench --train --arch "$network" --batch $train_batches --precision $precision "${settings[@]}" \
-            --layers --format json --output "$work/train-$precision.json" || note "training $network $precision: exit status $?"
-    done
+    local network=${networks%% *}
+    train_steps fp16
+    train_steps fp32
     say "PyTorch's training"
     # shellcheck disable=SC2086
     limit $((torch_limit / 2 + 20)) python3 tests/gpu/pytorch.py --train --budget $((torch_limit / 2)) --networks "$network" --batches $train_batches \
         ${GPU_QUICK:+--size 64} "$out/torch-train.json" || note "PyTorch's training: exit status $?"
+    train_steps fp16 --tune quick # what the guesses at the order of training's kernels cost
+}
+
+# train_steps PRECISION [OPTION...]: of the network that is set.
+train_steps() {
+    local precision=$1
+    shift
+    say "training $network $precision $*"
+    limit $bench_limit "$build/cardinal" bench --train --arch "$network" --batch $train_batches --precision "$precision" "${settings[@]}" "$@" \
+        --layers --format json --output "$work/train-$precision${1+-tuned}.json" || note "training $network $precision $*: exit status $?"
 }
 
 # ---- the test suite on this driver

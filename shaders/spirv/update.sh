@@ -25,5 +25,5 @@ compile conv_persist_narrow conv_persist vulkan1.2 -DNARROW_STAGE
 {
     for shader in $shaders; do sha256sum "$(source_of $shader)" "include/${shader}_constants.h"; done
     cd include
-    sha256sum matrix.glsl units.glsl halves.glsl window.glsl window_units.glsl constants.glsl conv_params.h train_dw_params.h peak_params.h
+    sha256sum matrix.glsl units.glsl halves.glsl window.glsl window_units.glsl gradient_units.glsl constants.glsl conv_params.h train_dw_params.h peak_params.h
 } >spirv/MANIFEST

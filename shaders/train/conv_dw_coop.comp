@@ -27,6 +27,7 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "train_dw_params.h"
+#include "gradient_units.glsl"
 
 layout(local_size_x_id = 0) in;
 #include "constants.glsl"
@@ -75,13 +76,6 @@ uvec4 load_source(int j, int pixel) {
     }
     const int from = AS_IT_LIES ? (tap_y == 0 ? pixel : -1) : source_pixel(j, tap_y, tap_x);
     return from >= 0 ? Units(p.src).v[from * (p.src_c4 / 2) + channel_unit] : uvec4(0);
-}
-
-// A gradient beyond half precision's range was stored as the largest finite number: as infinity it makes sums that
-// gradient_norm.comp notices. Two halves a word: adding 0x0401 carries into the top bit from 0x7bff on.
-uvec4 beyond_range(uvec4 g) {
-    const uvec4 over = (((g & 0x7fff7fffu) + 0x04010401u) & 0x80008000u) >> 15;
-    return (g & ~(over * 0x7fffu)) | over * 0x7c00u;
 }
 
 void start(int first, int m_unit) {

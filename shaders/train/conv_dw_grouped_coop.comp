@@ -26,6 +26,7 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "train_dw_params.h"
+#include "gradient_units.glsl"
 
 layout(local_size_x_id = 0) in;
 #include "constants.glsl"
@@ -63,13 +64,6 @@ int tap_pixel(int ky, int kx) {
         return ky * PITCH + kx;
     const int plane = (ky + 1) % 2 * 2 + (kx + 1) % 2;
     return plane * PLANE + ky / 2 * PITCH + kx / 2;
-}
-
-// A gradient beyond half precision's range was stored as the largest finite number: as infinity it makes sums that
-// gradient_norm.comp notices. Two halves a word: adding 0x0401 carries into the top bit from 0x7bff on.
-uvec4 beyond_range(uvec4 g) {
-    const uvec4 over = (((g & 0x7fff7fffu) + 0x04010401u) & 0x80008000u) >> 15;
-    return (g & ~(over * 0x7fffu)) | over * 0x7c00u;
 }
 
 // Tile `tile` of all images; zero beyond the picture.

@@ -62,11 +62,11 @@ def ratio_rows(rows, torch_rows):
 def training_rows(rows, torch_rows):
     """Whole steps, from pixels to new weights, beside PyTorch's, whose input lies on the device."""
     modes = list(dict.fromkeys(t["mode"] for t in torch_rows))
-    heads = ["network", "batch", "precision", "step ms", "images/s", "device MB"] + [f"PyTorch {m}, images/s (ratio; MB)" for m in modes]
+    heads = ["network", "batch", "precision", "tuned", "step ms", "images/s", "device MB"] + [f"PyTorch {m}, images/s (ratio; MB)" for m in modes]
     out = []
     for row in rows:
         ok = row["status"] == "ok"
-        cells = [row["network"], row["batch"], row["precision"], number(row["p50_ms"], 1) if ok else row["status"].split(":")[0],
+        cells = [row["network"], row["batch"], row["precision"], row["tuned"], number(row["p50_ms"], 1) if ok else row["status"].split(":")[0],
                  number(row["images_per_s"], 1) if ok else "-", number(row["device_bytes"] / 1e6, 0) if ok else "-"]
         for mode in modes:
             t = next((t for t in torch_rows if all(t[k] == row[k] for k in ("network", "batch", "precision")) and t["mode"] == mode), None)
@@ -121,7 +121,7 @@ def main():
         device = dict(run["devices"][0])
         merged["peaks"] = merged["peaks"] or device.pop("peaks")
         merged["environment"] = merged["environment"] or dict(device, **run["environment"])
-        merged["rows"] += [r for r in run["rows"] if "cold_start" not in r]
+        merged["rows"] += [dict(r, tuned=run["environment"]["tune"]) for r in run["rows"] if "cold_start" not in r]
     starts = [r for run in runs for r in run["rows"] if "cold_start" in r]
     with open(os.path.join(folder, "bench.json"), "w") as f:
         json.dump(dict(merged, starts=starts), f, indent=1)
