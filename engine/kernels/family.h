@@ -18,6 +18,10 @@ struct cdl_shape {
     bool session_fp16; // of whatever is not
 };
 
+// Of an operation of a graph. fp16: the session's.
+struct cdl_shape cdl_shape_of(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps,
+                              int images, bool fp16);
+
 struct cdl_kernel_family {
     struct cdl_shader shader;
     enum cdl_op_kind kind; // of the operation, or of the first of num_ops

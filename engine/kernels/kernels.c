@@ -33,23 +33,26 @@ void cdl_work_text(const struct cdl_work *work, char out[CDL_WORK_TEXT]) {
 
 // ---- choice
 
+struct cdl_shape cdl_shape_of(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps,
+                              int images, bool fp16) {
+    const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
+    return (struct cdl_shape){
+        .op = op,
+        .src = src,
+        .dst = dst,
+        .src_c4 = cdl_padded_channels(src->channels) / 4,
+        .dst_c4 = cdl_padded_channels(dst->channels) / 4,
+        .caps = caps,
+        .images = images,
+        .fp16 = fp16 && !src->fp32,
+        .session_fp16 = fp16,
+    };
+}
+
 static void describe(const struct cdl_work *work, int images, const struct cdl_caps *caps, bool fp16,
                      struct cdl_shape out[CDL_MAX_FUSED]) {
-    for (int i = 0; i < work->num_ops; i++) {
-        const struct cdl_op *op = &work->ops[i];
-        const struct cdl_value *src = &work->graph->values[op->src], *dst = &work->graph->values[op->dst];
-        out[i] = (struct cdl_shape){
-            .op = op,
-            .src = src,
-            .dst = dst,
-            .src_c4 = cdl_padded_channels(src->channels) / 4,
-            .dst_c4 = cdl_padded_channels(dst->channels) / 4,
-            .caps = caps,
-            .images = images,
-            .fp16 = fp16 && !src->fp32,
-            .session_fp16 = fp16,
-        };
-    }
+    for (int i = 0; i < work->num_ops; i++)
+        out[i] = cdl_shape_of(work->graph, &work->ops[i], caps, images, fp16);
 }
 
 int cdl_kernels_for(const struct cdl_work *work, int images, const struct cdl_caps *caps, bool fp16,

@@ -22,7 +22,7 @@ static void find_wanted(struct cdl_derivation *d) {
 
 static void add_dw(struct cdl_derivation *d, int i, int gradient) {
     const struct cdl_op *op = &d->p->graph.ops[i];
-    const struct cdl_shape shape = cdl_dw_shape(&d->p->graph, op, d->params->caps, d->p->batch, d->p->fp16);
+    const struct cdl_shape shape = cdl_shape_of(&d->p->graph, op, d->params->caps, d->p->batch, d->p->fp16);
     const int weight_gradient = cdl_derive_gradient(d, op->weight);
     struct cdl_dw_kernel kernel;
     if (!cdl_derive_dw(d, &shape, &kernel))

@@ -26,22 +26,6 @@ static const struct {
 } families[] = {FAMILIES(ENTRY)};
 #undef ENTRY
 
-struct cdl_shape cdl_dw_shape(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps,
-                              int batch, bool fp16) {
-    const struct cdl_value *src = &graph->values[op->src], *dst = &graph->values[op->dst];
-    return (struct cdl_shape){
-        .op = op,
-        .src = src,
-        .dst = dst,
-        .src_c4 = cdl_padded_channels(src->channels) / 4,
-        .dst_c4 = cdl_padded_channels(dst->channels) / 4,
-        .caps = caps,
-        .images = batch,
-        .fp16 = fp16 && !src->fp32,
-        .session_fp16 = fp16,
-    };
-}
-
 int cdl_train_parts(const struct cdl_caps *caps, size_t count, size_t least, size_t invocations, size_t bytes,
                     int *part) {
     // A CPU driver has a few processors to keep busy, a GPU tens of thousands of invocations.

@@ -16,7 +16,7 @@ struct cdl_dw_family;
 struct cdl_dw_kernel {
     const struct cdl_dw_family *family;
     struct cdl_program program;
-    size_t least;              // pixels or lines, as the family counts, that a part is worth; set by the family
+    size_t least;              // pixels, lines or tiles, as the family counts, that a part is worth; set by the family
     size_t count, invocations; // of them all at the full batch; that a part keeps busy; set by the family
     int part, parts;           // how many each partial sum but the last is of; how many there are at the full batch
 };
@@ -30,9 +30,6 @@ struct cdl_dw_family {
     uint64_t (*launch)(const struct cdl_dw_kernel *kernel, struct train_dw_params *p);
 };
 
-// The shape of an operation of a graph at a batch. fp16: storage of values that are not marked fp32.
-struct cdl_shape cdl_dw_shape(const struct cdl_graph *graph, const struct cdl_op *op, const struct cdl_caps *caps,
-                              int batch, bool fp16);
 // Writes up to CDL_MAX_DW_KERNELS legal kernels, best guess for the device first; returns their number, 1 or more.
 int cdl_dw_kernels(const struct cdl_shape *shape, struct cdl_dw_kernel *out);
 // Blocks of four input channels that each block of four output channels has partial sums of.

@@ -173,7 +173,7 @@ static void launch_dx(const struct launching *l, struct cdl_launch *out) {
 }
 
 static void launch_dw(const struct launching *l, struct cdl_launch *out) {
-    const struct cdl_shape shape = cdl_dw_shape(&l->p->graph, l->op, NULL, l->p->batch, l->p->fp16);
+    const struct cdl_shape shape = cdl_shape_of(&l->p->graph, l->op, NULL, l->p->batch, l->p->fp16);
     const struct cdl_dw_addresses addresses = {
         .src = at(l, CDL_ROLE_SRC),
         .gradient = at(l, CDL_ROLE_GRADIENT),

@@ -12,8 +12,9 @@ struct train_dw_params {
     ADDRESS weight_gradient; // float[dst channels][group_src][kernel_h][kernel_w]
     int images, src_h, src_w, src_c4, dst_h, dst_w, dst_c4;
     int group_src, group_dst, dst_channels;
-    int span, splits, part; // part: rows of pixels, or pixels (conv_dw_tiled, conv_dw_coop), of each split but the last
-    int pixels;             // of the gradient: conv_dw_lanes.comp's last row may be shorter
+    int span, splits;
+    int part;   // of each split but the last: rows of pixels, pixels (conv_dw_tiled, _coop) or tiles (_grouped_coop)
+    int pixels; // of the gradient: conv_dw_lanes.comp's last row may be shorter
 };
 
 #endif // CDL_TRAIN_DW_PARAMS_H_

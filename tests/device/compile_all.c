@@ -81,7 +81,7 @@ static void compile(struct cdl_device *dev, const struct cdl_program *program) {
 // Every legal kernel for the gradient of a convolution's weights.
 static void compile_dw(struct cdl_device *dev, const struct cdl_graph *graph, const struct cdl_op *op, bool fp16) {
     struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
-    const struct cdl_shape shape = cdl_dw_shape(graph, op, &dev->caps, 32, fp16);
+    const struct cdl_shape shape = cdl_shape_of(graph, op, &dev->caps, 32, fp16);
     const int count = op->kind == CDL_OP_CONV ? cdl_dw_kernels(&shape, kernels) : 0;
     for (int k = 0; k < count; k++)
         compile(dev, &kernels[k].program);

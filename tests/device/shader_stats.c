@@ -182,7 +182,7 @@ static cdl_result add_training(struct cdl_device *dev, const char *architecture,
             if (p.steps[i].kind != CDL_TRAIN_DW)
                 continue;
             const struct cdl_shape shape =
-                cdl_dw_shape(&p.graph, &p.graph.ops[p.steps[i].op], &dev->caps, p.batch, p.fp16);
+                cdl_shape_of(&p.graph, &p.graph.ops[p.steps[i].op], &dev->caps, p.batch, p.fp16);
             struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
             for (int k = 0, count = cdl_dw_kernels(&shape, kernels); k < count; k++)
                 add(dev, &kernels[k].program, layer, only);

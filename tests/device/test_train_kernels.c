@@ -423,7 +423,7 @@ static void weight_gradients_match_plain_c(void **state) {
                 struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
                 caps.software = caps.software && !as_gpu;
                 const struct cdl_shape shape =
-                    cdl_dw_shape(&d->op.graph, &d->op.ops[0], &caps, op_cases[i].images, fp16);
+                    cdl_shape_of(&d->op.graph, &d->op.ops[0], &caps, op_cases[i].images, fp16);
                 const int count = cdl_dw_kernels(&shape, kernels);
                 for (int k = 0; k < count; k++) {
                     bool passed;

@@ -340,7 +340,7 @@ static int step_with_choice(const cdl_trainer *trainer, struct cdl_dw_kernel ker
         if (p->steps[i].kind != CDL_TRAIN_DW)
             continue;
         const struct cdl_shape shape =
-            cdl_dw_shape(&p->graph, &p->graph.ops[p->steps[i].op], &harness.dev->caps, p->batch, p->fp16);
+            cdl_shape_of(&p->graph, &p->graph.ops[p->steps[i].op], &harness.dev->caps, p->batch, p->fp16);
         *count = cdl_dw_kernels(&shape, kernels);
         if (*count > 1)
             return i;

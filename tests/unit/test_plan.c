@@ -2,17 +2,11 @@
 // search for hazards.
 #include "graph/resnet.h"
 #include "kernels/family.h"
+#include "support/caps.h"
 #include "support/harness.h"
 
 static const struct cdl_caps gpu = {
     .subgroup_size = 32, .subgroup_shuffle = true, .max_workgroup_size = 1024, .max_shared_bytes = 49152};
-static const struct cdl_caps cpu = {.subgroup_size = 8,
-                                    .subgroup_shuffle = true,
-                                    .software = true,
-                                    .max_workgroup_size = 1024,
-                                    .max_shared_bytes = 32768};
-static const struct cdl_caps least = {
-    .subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
 
 // ---- plans
 

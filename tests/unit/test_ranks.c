@@ -6,6 +6,7 @@
 
 #include "graph/resnet.h"
 #include "kernels/family.h"
+#include "support/caps.h"
 #include "support/harness.h"
 #include "tune/tuner.h"
 
@@ -210,14 +211,6 @@ static void test_pairs_in_registers(void **state) {
     caps.vendor_id = 0x1002; // holds factors twice
     assert_int_equal(pairs_in_registers(&caps, 128, 56), 1);
 }
-
-static const struct cdl_caps cpu = {.subgroup_size = 8,
-                                    .subgroup_shuffle = true,
-                                    .software = true,
-                                    .max_workgroup_size = 1024,
-                                    .max_shared_bytes = 32768};
-static const struct cdl_caps least = {
-    .subgroup_size = 1, .max_workgroup_size = 128, .max_shared_bytes = 16384}; // Vulkan's guaranteed limits
 
 // Every operation has at least one kernel on a device with no more than Vulkan guarantees, in both storage types; and
 // what a kernel says of itself fits the device.
