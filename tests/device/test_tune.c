@@ -169,14 +169,15 @@ static void test_findings_are_used(void **state) {
 }
 
 // A device that a few images fill, and whose cache holds few: the segment that is measured is remembered and used
-// again.
+// again, for a plan of as many steps: a full tuning may fuse operations that a quick one left apart.
 static void test_tuned_segment(void **state) {
     (void)state;
     enum { SIDE = 64, IMAGES = 12 };
     static float tensor[3 * SIDE * SIDE];
     float first[IMAGES][CLASSES];
     struct cdl_pixels pixels[IMAGES];
-    char key[CDL_FINDING_KEY];
+    char key[CDL_FINDING_KEY] = "", earlier[CDL_FINDING_KEY] = "";
+    int keys = 0;
     struct random r = random_of(3);
     for (size_t i = 0; i < CDL_COUNT(tensor); i++)
         tensor[i] = random_float(&r);
@@ -200,7 +201,9 @@ static void test_tuned_segment(void **state) {
             assert_int_equal(count_findings(dev, CDL_FOUND_SEGMENT), 0);
             assert_true(used.steps > 0 && used.images > 0 && used.images < IMAGES);
         } else if (harness.info.timestamps) {
-            assert_int_equal(count_findings(dev, CDL_FOUND_SEGMENT), 1);
+            keys += strcmp(key, earlier) != 0;
+            snprintf(earlier, sizeof earlier, "%s", key);
+            assert_int_equal(count_findings(dev, CDL_FOUND_SEGMENT), keys);
             const struct cdl_finding *remembered = cdl_findings_find(cdl_findings_of(dev), key);
             assert_non_null(remembered);
             assert_int_equal(remembered->mode, i < 3 ? CDL_TUNE_QUICK : CDL_TUNE_FULL);
