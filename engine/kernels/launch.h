@@ -30,5 +30,9 @@ void cdl_launch_workgroups(struct cdl_launch *launch, uint64_t count);
 void cdl_launch_persistent(struct cdl_launch *launch, uint64_t tiles, uint32_t columns, uint32_t most);
 // Workgroups for `count` invocations or more, in workgroups of CDL_POINTWISE_SIZE.
 void cdl_launch_invocations(struct cdl_launch *launch, uint64_t count);
+// For a shader with rows.glsl.
+static inline void cdl_launch_columns(struct cdl_launch *launch, uint64_t count, uint32_t workgroup, uint32_t rows) {
+    cdl_launch_workgroups(launch, (count * rows + workgroup - 1) / workgroup);
+}
 
 #endif // CDL_LAUNCH_H_

@@ -20,27 +20,34 @@ static void find_wanted(struct cdl_derivation *d) {
     }
 }
 
-static void add_dw(struct cdl_derivation *d, int i, int gradient) {
+// The partial sums; *kernel: what makes them. Returns their value; -1 after a failure.
+static int add_dw(struct cdl_derivation *d, int i, int gradient, struct cdl_dw_kernel *kernel) {
     const struct cdl_op *op = &d->p->graph.ops[i];
     const struct cdl_shape shape = cdl_shape_of(&d->p->graph, op, d->params->caps, d->p->batch, d->p->fp16);
-    const int weight_gradient = cdl_derive_gradient(d, op->weight);
-    struct cdl_dw_kernel kernel;
-    if (!cdl_derive_dw(d, &shape, &kernel))
-        return;
-    const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)kernel.parts * cdl_dw_bytes(&shape));
+    if (!cdl_derive_dw(d, &shape, kernel))
+        return -1;
+    const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)kernel->parts * cdl_dw_bytes(&shape));
     struct cdl_train_step *step = cdl_derive_step(d, CDL_TRAIN_DW, i);
     if (!step)
-        return;
-    step->dw = kernel;
-    step->kernel.program = kernel.program;
+        return -1;
+    step->dw = *kernel;
+    step->kernel.program = kernel->program;
     step->values[CDL_ROLE_SRC] = d->activations[op->src];
     step->values[CDL_ROLE_GRADIENT] = gradient;
     step->values[CDL_ROLE_PARTIAL] = partial;
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_PARTIAL));
-    if (!(step = cdl_derive_step(d, CDL_TRAIN_DW_SUM, i)))
+    return partial;
+}
+
+static void add_dw_sum(struct cdl_derivation *d, int i, int partial, const struct cdl_dw_kernel *kernel) {
+    const struct cdl_op *op = &d->p->graph.ops[i];
+    const struct cdl_shape shape = cdl_shape_of(&d->p->graph, op, d->params->caps, d->p->batch, d->p->fp16);
+    const int weight_gradient = cdl_derive_gradient(d, op->weight);
+    struct cdl_train_step *step = partial >= 0 ? cdl_derive_step(d, CDL_TRAIN_DW_SUM, i) : NULL;
+    if (!step)
         return;
-    step->dw = kernel;
-    step->kernel.program = cdl_dw_sum(&shape);
+    step->dw = *kernel;
+    step->kernel.program = cdl_dw_sum(kernel, &shape);
     step->values[CDL_ROLE_PARTIAL] = partial;
     step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_WEIGHT_GRADIENT));
@@ -78,14 +85,14 @@ static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
 }
 
-static void add_dx(struct cdl_derivation *d, int i, int gradient) {
+// The weights for add_dx, and *kernel, which reads them. Returns their value; -1 after a failure.
+static int add_packing(struct cdl_derivation *d, int i, struct cdl_kernel *kernel) {
     struct cdl_train_program *p = d->p;
     const struct cdl_op *op = &p->graph.ops[i];
-    const bool spreads = cdl_derive_spreads(op), strided = gathers(op) && !spreads;
-    const int before = d->gradients[op->src];
-    struct cdl_kernel kernel = {.family = NULL};
-    p->back.ops[i].residual = before >= 0 && !spreads ? p->back.ops[i].dst : -1;
-    if (strided) {
+    const bool spreads = cdl_derive_spreads(op);
+    *kernel = (struct cdl_kernel){.family = NULL};
+    p->back.ops[i].residual = d->gradients[op->src] >= 0 && !spreads ? p->back.ops[i].dst : -1;
+    if (gathers(op) && !spreads) {
         const struct cdl_value *src = &p->graph.values[op->src], *dst = &p->graph.values[op->dst];
         const struct cdl_shape shape = {
             .op = &p->back.ops[i],
@@ -95,32 +102,49 @@ static void add_dx(struct cdl_derivation *d, int i, int gradient) {
             .dst_c4 = cdl_c4(src),
             .fp16 = p->fp16 && !src->fp32,
         };
-        kernel.weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
-    } else if (!cdl_derive_kernel(d, &p->back, i, &kernel))
-        return;
-    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, &kernel);
+        kernel->weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
+    } else if (!cdl_derive_kernel(d, &p->back, i, kernel))
+        return -1;
+    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, kernel);
+    cdl_derive_earlier(d); // than what makes the gradient: then nothing waits for it
+    return packed;
+}
+
+static void add_dx(struct cdl_derivation *d, int i, int gradient, int packed, const struct cdl_kernel *kernel) {
+    struct cdl_train_program *p = d->p;
+    const struct cdl_op *op = &p->graph.ops[i];
+    const bool spreads = cdl_derive_spreads(op);
+    const int before = d->gradients[op->src];
     const size_t bytes = cdl_value_bytes(&p->back.values[p->back.ops[i].dst], p->fp16);
     const int made = cdl_derive_value(d, CDL_ROOM_ARENA, 0, bytes * (size_t)p->batch);
-    struct cdl_train_step *step = cdl_derive_step(d, strided ? CDL_TRAIN_DX_STRIDED : CDL_TRAIN_DX, i);
+    struct cdl_train_step *step = cdl_derive_step(d, gathers(op) && !spreads ? CDL_TRAIN_DX_STRIDED : CDL_TRAIN_DX, i);
     if (!step)
         return;
-    step->kernel = kernel;
+    step->kernel = *kernel;
     step->values[CDL_ROLE_GRADIENT] = gradient;
     step->values[CDL_ROLE_PACKED] = packed;
     step->values[CDL_ROLE_RESIDUAL] = spreads ? -1 : before;
     step->values[CDL_ROLE_SRC_GRADIENT] = d->gradients[op->src] = made;
     cdl_derive_end(d, step, CDL_ROLE_BIT(CDL_ROLE_SRC_GRADIENT));
-    if (spreads)
-        add_spread(d, i, made, before);
 }
 
+// The gradients of weights and of the source need the same and do not need each other: they run at once, and so do the
+// sum of the one and what comes next of the other.
 static void add_conv(struct cdl_derivation *d, int i, int gradient) {
     const struct cdl_op *op = &d->p->graph.ops[i];
-    if (cdl_derive_gradient(d, op->weight) >= 0)
-        add_dw(d, i, gradient);
+    const bool learns = cdl_derive_gradient(d, op->weight) >= 0, wanted = d->wanted[op->src];
+    const int before = d->gradients[op->src];
+    struct cdl_kernel kernel;
+    struct cdl_dw_kernel dw;
+    const int packed = wanted ? add_packing(d, i, &kernel) : -1;
+    const int partial = learns ? add_dw(d, i, gradient, &dw) : -1;
     add_bias(d, i, gradient);
-    if (d->wanted[op->src])
-        add_dx(d, i, gradient);
+    if (packed >= 0)
+        add_dx(d, i, gradient, packed, &kernel);
+    if (partial >= 0)
+        add_dw_sum(d, i, partial, &dw);
+    if (packed >= 0 && cdl_derive_spreads(op))
+        add_spread(d, i, d->gradients[op->src], before);
 }
 
 // What batch norm's backward steps share.
@@ -157,8 +181,7 @@ static void add_norm(struct cdl_derivation *d, int i, int gradient) {
     const bool trained = weight_gradient >= 0, keep = op->residual >= 0 && d->wanted[op->residual];
     const int masked = keep ? cdl_derive_like(d, op->dst) : -1;
     int part, sums = -1;
-    const int parts =
-        cdl_derive_parts(d, (size_t)d->p->batch * (size_t)v->height * (size_t)v->width, 32, c4, c4 * 32, &part);
+    const int parts = cdl_derive_chunks(d, v, &part);
     if (trained || keep) {
         const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * c4 * 32);
         add_norm_sums(d, i, gradient, masked, partial, part);

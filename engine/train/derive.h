@@ -23,6 +23,8 @@ struct cdl_derivation {
 bool cdl_derive_failed(struct cdl_derivation *d, cdl_result r);
 // A new value in the arena; -1 after a failure.
 int cdl_derive_value(struct cdl_derivation *d, enum cdl_train_room room, size_t at, size_t bytes);
+// Moves the last step, which needs none of them, in front of the one before it, if that is of the backward pass, too.
+void cdl_derive_earlier(struct cdl_derivation *d);
 // A value shaped as the graph's.
 int cdl_derive_like(struct cdl_derivation *d, int graph_value);
 // A tensor's parameters, or their gradient, as a value of its own; -1: there is none, or it does not learn.
@@ -38,9 +40,8 @@ bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, 
 bool cdl_derive_dw(struct cdl_derivation *d, const struct cdl_shape *shape, struct cdl_dw_kernel *out);
 // A step that packs the operation's weights for a kernel; returns the value.
 int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, const struct cdl_kernel *kernel);
-// As cdl_train_parts on the program's device.
-int cdl_derive_parts(const struct cdl_derivation *d, size_t count, size_t least, size_t invocations, size_t bytes,
-                     int *part);
+// Into how many chunks batch norm's sums over a value's pixels are split; *chunk: pixels of each but the last.
+int cdl_derive_chunks(const struct cdl_derivation *d, const struct cdl_value *value, int *chunk);
 
 // Whether the gradient of a convolution's source is made for the pixels that it reads, and then spread.
 bool cdl_derive_spreads(const struct cdl_op *op);

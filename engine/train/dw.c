@@ -26,15 +26,31 @@ static const struct {
 } families[] = {FAMILIES(ENTRY)};
 #undef ENTRY
 
-int cdl_train_parts(const struct cdl_caps *caps, size_t count, size_t least, size_t invocations, size_t bytes,
-                    int *part) {
-    // A CPU driver has a few processors to keep busy, a GPU tens of thousands of invocations.
-    const size_t wanted = caps->software ? 512 : 65536, memory = (size_t)64 << 20;
-    size_t parts = wanted / invocations + 1;
+int cdl_train_parts(size_t wanted, size_t count, size_t least, size_t bytes, int *part) {
+    const size_t memory = (size_t)64 << 20;
+    size_t parts = wanted > 1 ? wanted : 1;
     parts = parts < memory / bytes + 1 ? parts : memory / bytes + 1;
     parts = parts < count / least + 1 ? parts : count / least + 1;
     *part = (int)((count + parts - 1) / parts);
     return (int)((count + (size_t)*part - 1) / (size_t)*part);
+}
+
+// So many parts that they keep the device busy.
+static size_t wanted_parts(const struct cdl_caps *caps, const struct cdl_dw_kernel *k) {
+    if (caps->software)
+        return 512 / k->invocations + 1;
+    // A processor hides what loads take with some 500 invocations at least, and four workgroups leave little of it idle
+    // when the last ones run. Not one part more: a few workgroups beyond whole rounds would take a round of their own.
+    const size_t workgroups = 4 * (size_t)k->program.constants[WORKGROUP];
+    return caps->processors * (workgroups > 512 ? workgroups : 512) / k->invocations;
+}
+
+// Enough that a column's sum is not one long chain of loads, and four terms for each at least.
+static int rows_of_sum(const struct cdl_caps *caps, int parts) {
+    int rows = 1;
+    while (!caps->software && rows < 16 && parts >= 8 * rows)
+        rows *= 2;
+    return rows;
 }
 
 int cdl_dw_span(const struct cdl_shape *s) { return s->op->groups == 1 ? s->src_c4 : cdl_source_span(s); }
@@ -57,14 +73,19 @@ int cdl_dw_kernels(const struct cdl_shape *s, struct cdl_dw_kernel *out) {
                 if (!out[k].program.shader)
                     out[k].program.shader = &family->shader;
                 out[k].program.fp16 = s->fp16;
-                out[k].parts = cdl_train_parts(s->caps, out[k].count, out[k].least, out[k].invocations, cdl_dw_bytes(s),
-                                               &out[k].part);
+                out[k].parts = cdl_train_parts(wanted_parts(s->caps, &out[k]), out[k].count, out[k].least,
+                                               cdl_dw_bytes(s), &out[k].part);
+                out[k].sum_rows = rows_of_sum(s->caps, out[k].parts);
             }
         }
     return n;
 }
 
-struct cdl_program cdl_dw_sum(const struct cdl_shape *s) {
+static uint32_t sum_workgroup(const struct cdl_dw_kernel *k) {
+    return k->sum_rows > 1 ? CDL_REDUCE_SIZE : CDL_POINTWISE_SIZE;
+}
+
+struct cdl_program cdl_dw_sum(const struct cdl_dw_kernel *k, const struct cdl_shape *s) {
     // For CPU drivers, see WIDE_LOADS in common.glsl.
     static const struct cdl_shader plain = {"conv_dw_sum", constants, NUM_CONSTANTS},
                                    wide = {"conv_dw_sum_wide", constants, NUM_CONSTANTS};
@@ -72,10 +93,11 @@ struct cdl_program cdl_dw_sum(const struct cdl_shape *s) {
         .shader = s->caps->software && s->caps->int64 ? &wide : &plain,
         .constants =
             {
-                [WORKGROUP] = CDL_POINTWISE_SIZE,
+                [WORKGROUP] = sum_workgroup(k),
                 CDL_KERNEL_SIDES(s->op),
                 [WHOLE_BLOCKS] = s->dst->channels / s->op->groups % 4 == 0,
                 [FOURS] = s->src->channels / s->op->groups % 4 == 0,
+                [ROWS] = (uint32_t)k->sum_rows,
             },
     };
 }
@@ -105,8 +127,10 @@ void cdl_dw_launch(const struct cdl_dw_kernel *k, bool sum, const struct cdl_sha
     memset(out, 0, sizeof *out);
     const uint64_t workgroups = k->family->launch(k, &p);
     if (sum)
-        cdl_launch_invocations(out, (uint64_t)cdl_dw_taps(op) * cdl_div_up((uint32_t)p.dst_c4, 4) *
-                                        cdl_div_up((uint32_t)p.group_src, 4) * 4);
+        cdl_launch_columns(out,
+                           (uint64_t)cdl_dw_taps(op) * cdl_div_up((uint32_t)p.dst_c4, 4) *
+                               cdl_div_up((uint32_t)p.group_src, 4) * 4,
+                           sum_workgroup(k), (uint32_t)k->sum_rows);
     else
         cdl_launch_workgroups(out, workgroups);
     _Static_assert(sizeof p <= CDL_MAX_PUSH_BYTES, "push constants");

@@ -19,6 +19,7 @@ struct cdl_dw_kernel {
     size_t least;              // pixels, lines or tiles, as the family counts, that a part is worth; set by the family
     size_t count, invocations; // of them all at the full batch; that a part keeps busy; set by the family
     int part, parts;           // how many each partial sum but the last is of; how many there are at the full batch
+    int sum_rows;              // of the workgroups that add the partial sums up: see rows.glsl
 };
 
 struct cdl_dw_family {
@@ -36,8 +37,8 @@ int cdl_dw_kernels(const struct cdl_shape *shape, struct cdl_dw_kernel *out);
 int cdl_dw_span(const struct cdl_shape *shape);
 // Of one partial sum; a kernel's take so many times its parts.
 size_t cdl_dw_bytes(const struct cdl_shape *shape);
-// The program that adds a kernel's partial sums up.
-struct cdl_program cdl_dw_sum(const struct cdl_shape *shape);
+// The program that adds the kernel's partial sums up.
+struct cdl_program cdl_dw_sum(const struct cdl_dw_kernel *kernel, const struct cdl_shape *shape);
 
 struct cdl_dw_addresses {
     uint64_t src, gradient, partial, weight_gradient;
@@ -46,10 +47,9 @@ struct cdl_dw_addresses {
 void cdl_dw_launch(const struct cdl_dw_kernel *kernel, bool sum, const struct cdl_shape *shape, int images,
                    const struct cdl_dw_addresses *at, struct cdl_launch *out);
 
-// How many partial sums to split `count` pixels or lines into, so that they keep a device busy when each takes
-// `invocations`, and take less memory than the limit, `bytes` each; *part: of each but the last.
-int cdl_train_parts(const struct cdl_caps *caps, size_t count, size_t least, size_t invocations, size_t bytes,
-                    int *part);
+// How many partial sums to split `count` pixels or lines into: `wanted`, but each of `least` or more, and all together in
+// less memory than the limit, `bytes` each. *part: of each but the last.
+int cdl_train_parts(size_t wanted, size_t count, size_t least, size_t bytes, int *part);
 
 // ---- for the families
 

@@ -194,7 +194,7 @@ static bool check(const struct trial *t) {
 
 static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
     struct cdl_device *dev = once->dev;
-    const struct cdl_program sum = cdl_dw_sum(&t->shape);
+    const struct cdl_program sum = cdl_dw_sum(&t->kernel, &t->shape);
     VkPipeline pipelines[2];
     cdl_result r = cdl_pipeline_get(&pipelines[0], dev, &t->kernel.program);
     if (r == CDL_ERR_UNSUPPORTED)

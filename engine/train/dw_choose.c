@@ -34,7 +34,7 @@ static size_t lay_out(const struct choice *c, int i, uint64_t base, struct cdl_d
 
 static cdl_result launch(void *ctx, int i, uint64_t scratch, struct cdl_racer *racer) {
     const struct choice *c = ctx;
-    const struct cdl_program sum = cdl_dw_sum(c->shape), *programs[] = {&c->kernels[i].program, &sum};
+    const struct cdl_program sum = cdl_dw_sum(&c->kernels[i], c->shape), *programs[] = {&c->kernels[i].program, &sum};
     struct cdl_dw_addresses at;
     cdl_result r = CDL_OK;
     lay_out(c, i, scratch, &at);

@@ -1,8 +1,6 @@
 // forward.c - the forward half of a training program, and the loss.
 #include "train/derive.h"
 
-enum { NORM_LEAST = 32 }; // pixels that a partial sum is worth
-
 // Weights are packed first, all together: no dispatch then waits for its own.
 static void add_packing(struct cdl_derivation *d) {
     for (int i = 0; i < d->p->graph.num_ops; i++)
@@ -53,7 +51,7 @@ static void add_norm(struct cdl_derivation *d, int i) {
     struct cdl_train_step *step;
     int part = 1, parts = 1, partial = -1;
     if (trained >= 0) { // else the running statistics stay, and serve
-        parts = cdl_derive_parts(d, pixels_of(d, op->src), NORM_LEAST, c4, c4 * 32, &part);
+        parts = cdl_derive_chunks(d, &d->p->graph.values[op->src], &part);
         partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * c4 * 32);
         if (!(step = cdl_derive_step(d, CDL_TRAIN_NORM_SUMS, i)))
             return;

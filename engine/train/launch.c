@@ -93,11 +93,13 @@ static void launch_norm(const struct launching *l, struct cdl_launch *out) {
         .epsilon = CDL_BATCH_NORM_EPSILON,
     };
     PUSH(out, p);
-    if (l->step->kind == CDL_TRAIN_NORM_FINISH)
+    const uint32_t *constants = l->step->kernel.program.constants;
+    if (l->step->kind == CDL_TRAIN_NORM_SUMS)
+        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[1]);
+    else if (l->step->kind == CDL_TRAIN_NORM_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else
-        cdl_launch_invocations(out, (uint64_t)(l->step->kind == CDL_TRAIN_NORM_SUMS ? p.chunks : div_up(p.pixels, 4)) *
-                                        (uint64_t)p.c4);
+        cdl_launch_invocations(out, (uint64_t)div_up(p.pixels, 4) * (uint64_t)p.c4);
 }
 
 static void launch_norm_back(const struct launching *l, struct cdl_launch *out) {
@@ -119,12 +121,13 @@ static void launch_norm_back(const struct launching *l, struct cdl_launch *out) 
         .chunk = l->step->part,
     };
     PUSH(out, p);
-    if (l->step->kind == CDL_TRAIN_NORM_BACK_FINISH)
+    const uint32_t *constants = l->step->kernel.program.constants;
+    if (l->step->kind == CDL_TRAIN_NORM_BACK_SUMS)
+        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[5]);
+    else if (l->step->kind == CDL_TRAIN_NORM_BACK_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else
-        cdl_launch_invocations(out,
-                               (uint64_t)(l->step->kind == CDL_TRAIN_NORM_BACK_SUMS ? p.chunks : div_up(p.pixels, 4)) *
-                                   (uint64_t)p.c4);
+        cdl_launch_invocations(out, (uint64_t)div_up(p.pixels, 4) * (uint64_t)p.c4);
 }
 
 static void launch_pool(const struct launching *l, struct cdl_launch *out) {

@@ -6,33 +6,10 @@
 
 enum { ARENA_ALIGN = 256 };
 
-static void find_lifetimes(struct cdl_train_program *p) {
-    p->values[p->input].first = p->values[p->input].last = -1;
-    for (int i = 0; i < p->num_steps; i++)
-        for (int role = 0; role < CDL_NUM_TRAIN_ROLES; role++) {
-            const int v = p->steps[i].values[role];
-            if (v < 0)
-                continue;
-            if (p->values[v].first == -2)
-                p->values[v].first = i;
-            p->values[v].last = i;
-        }
-    p->values[p->result].last = p->num_steps; // copied behind the last step
-}
-
-static size_t largest_live_set(const struct cdl_train_program *p, const struct cdl_arena_value *values, int count) {
-    size_t largest = 0;
-    for (int i = 0; i < p->num_steps; i++) {
-        size_t live = 0;
-        for (int v = 0; v < count; v++)
-            live += values[v].first <= i && i <= values[v].last ? values[v].bytes : 0;
-        largest = live > largest ? live : largest;
-    }
-    return largest;
-}
-
-static bool overlap(const struct cdl_train_program *p, int a, int b) {
+static bool same_memory(const struct cdl_train_program *p, int a, int b) {
     const struct cdl_train_value *x = &p->values[a], *y = &p->values[b];
+    if (x->room == CDL_ROOM_ARENA) // where no two that are there at once lie on each other
+        return a == b;
     return x->room == y->room && x->at < y->at + y->bytes && y->at < x->at + x->bytes;
 }
 
@@ -43,7 +20,7 @@ static bool must_wait(const struct cdl_train_program *p, const struct cdl_train_
         const bool a_writes = earlier->writes >> a & 1;
         for (int b = 0; earlier->values[a] >= 0 && b < CDL_NUM_TRAIN_ROLES; b++)
             if (later->values[b] >= 0 && (a_writes || later->writes >> b & 1) &&
-                overlap(p, earlier->values[a], later->values[b]))
+                same_memory(p, earlier->values[a], later->values[b]))
                 return true;
     }
     return false;
@@ -59,12 +36,46 @@ static void place_barriers(struct cdl_train_program *p) {
     }
 }
 
+// Steps between two barriers run at once. So a value takes its place from the first of those that the step which makes
+// it runs with, to the last of those that run with its last reader: else memory would be used again too early, or one
+// step would have to wait for another only because of the place of its result.
+static void find_lifetimes(struct cdl_train_program *p) {
+    p->values[p->input].first = p->values[p->input].last = -1;
+    for (int i = 0, first = 0, last = -1; i < p->num_steps; i++) {
+        if (p->steps[i].barrier_before)
+            first = i;
+        for (last = i; last + 1 < p->num_steps && !p->steps[last + 1].barrier_before;)
+            last++;
+        for (int role = 0; role < CDL_NUM_TRAIN_ROLES; role++) {
+            const int v = p->steps[i].values[role];
+            if (v < 0)
+                continue;
+            if (p->values[v].first == -2)
+                p->values[v].first = first;
+            p->values[v].last = last;
+        }
+    }
+    p->values[p->result].last = p->num_steps; // copied behind the last step
+}
+
+static size_t largest_live_set(const struct cdl_train_program *p, const struct cdl_arena_value *values, int count) {
+    size_t largest = 0;
+    for (int i = 0; i < p->num_steps; i++) {
+        size_t live = 0;
+        for (int v = 0; v < count; v++)
+            live += values[v].first <= i && i <= values[v].last ? values[v].bytes : 0;
+        largest = live > largest ? live : largest;
+    }
+    return largest;
+}
+
 cdl_result cdl_train_program_place(struct cdl_train_program *p, const cdl_log *log) {
     struct cdl_arena_value *values = malloc((size_t)p->num_values * sizeof *values);
     int *numbers = malloc((size_t)p->num_values * sizeof *numbers), count = 0;
     cdl_result r =
         values && numbers ? CDL_OK : cdl_fail(log, CDL_ERR_NOMEM, "out of memory while planning the training");
     if (r == CDL_OK) {
+        place_barriers(p);
         find_lifetimes(p);
         for (int v = 0; v < p->num_values; v++) {
             const struct cdl_train_value *value = &p->values[v];
@@ -79,8 +90,6 @@ cdl_result cdl_train_program_place(struct cdl_train_program *p, const cdl_log *l
     }
     for (int i = 0; r == CDL_OK && i < count; i++)
         p->values[numbers[i]].at = values[i].at;
-    if (r == CDL_OK)
-        place_barriers(p);
     free(values);
     free(numbers);
     return r;

@@ -81,6 +81,15 @@ void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint3
         step->kernel.program = cdl_train_kernel(d->p, step, d->params->caps);
 }
 
+void cdl_derive_earlier(struct cdl_derivation *d) {
+    const int last = d->p->num_steps - 1;
+    if (d->result != CDL_OK || last - 1 < d->p->first_backward)
+        return;
+    const struct cdl_train_step step = d->p->steps[last];
+    d->p->steps[last] = d->p->steps[last - 1];
+    d->p->steps[last - 1] = step;
+}
+
 bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, int op, struct cdl_kernel *out) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     const struct cdl_work work = {graph, &graph->ops[op], 1};
@@ -132,9 +141,14 @@ int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, 
     return packed;
 }
 
-int cdl_derive_parts(const struct cdl_derivation *d, size_t count, size_t least, size_t invocations, size_t bytes,
-                     int *part) {
-    return cdl_train_parts(d->params->caps, count, least, invocations, bytes, part);
+int cdl_derive_chunks(const struct cdl_derivation *d, const struct cdl_value *value, int *chunk) {
+    const struct cdl_caps *caps = d->params->caps;
+    const size_t c4 = (size_t)cdl_c4(value), pixels = (size_t)d->p->batch * (size_t)(value->height * value->width);
+    const size_t rows = cdl_train_norm_rows(caps);
+    // These sums are as fast as memory is, if enough loads are on their way: on a GPU, of a thousand invocations a
+    // processor. A row has eight terms at least.
+    const size_t wanted = caps->software ? 512 / c4 + 1 : 1024 * (size_t)caps->processors / (c4 * rows);
+    return cdl_train_parts(wanted, pixels, caps->software ? 32 : 8 * rows, c4 * 32, chunk);
 }
 
 // ---- the whole

@@ -186,5 +186,7 @@ struct cdl_program cdl_train_extra(enum cdl_train_extra which, bool fp16); // fp
 // The program of a step whose kind does not run on inference's kernels.
 struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, const struct cdl_train_step *step,
                                     const struct cdl_caps *caps);
+// Of the workgroups of norm_sums.comp and norm_back_sums.comp: see rows.glsl.
+static inline uint32_t cdl_train_norm_rows(const struct cdl_caps *caps) { return caps->software ? 1 : 8; }
 
 #endif // CDL_TRAIN_PROGRAM_H_

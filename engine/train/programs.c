@@ -6,6 +6,9 @@
 static const struct cdl_constant pack_constants[] = {
 #include "pack_weights_constants.h"
 };
+static const struct cdl_constant sums_constants[] = {
+#include "norm_sums_constants.h"
+};
 static const struct cdl_constant finish_constants[] = {
 #include "norm_finish_constants.h"
 };
@@ -31,7 +34,7 @@ static const struct cdl_constant spread_constants[] = {
 static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_PACK] = SHADER("pack_weights", pack_constants),
     [CDL_TRAIN_PACK_BACK] = SHADER("pack_weights", pack_constants),
-    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums", cdl_workgroup_constant),
+    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums", sums_constants),
     [CDL_TRAIN_NORM_FINISH] = SHADER("norm_finish", finish_constants),
     [CDL_TRAIN_NORM_APPLY] = SHADER("norm_apply", apply_constants),
     [CDL_TRAIN_MAX_POOL] = SHADER("max_pool_keep", pool_constants),
@@ -56,7 +59,7 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
 static const struct cdl_shader wide_shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_PACK] = SHADER("pack_weights_wide", pack_constants),
     [CDL_TRAIN_PACK_BACK] = SHADER("pack_weights_wide", pack_constants),
-    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums_wide", cdl_workgroup_constant),
+    [CDL_TRAIN_NORM_SUMS] = SHADER("norm_sums_wide", sums_constants),
     [CDL_TRAIN_NORM_APPLY] = SHADER("norm_apply_wide", apply_constants),
     [CDL_TRAIN_NORM_BACK_SUMS] = SHADER("norm_back_sums_wide", back_constants),
     [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply_wide", back_constants),
@@ -68,10 +71,19 @@ static const struct cdl_shader wide_shaders[CDL_NUM_TRAIN_KINDS] = {
 };
 
 // Which parts of batch norm's steps an operation needs: by the values that they have.
-static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, const struct cdl_train_step *step) {
+static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, const struct cdl_train_step *step,
+                               const struct cdl_caps *caps) {
+    const uint32_t rows = cdl_train_norm_rows(caps), sums_size = rows > 1 ? CDL_REDUCE_SIZE : CDL_POINTWISE_SIZE;
     const bool frozen = step->values[CDL_ROLE_PARTIAL] < 0 && step->values[CDL_ROLE_SUMS] < 0;
     switch (step->kind) {
-    case CDL_TRAIN_NORM_FINISH: p->constants[1] = frozen; break;
+    case CDL_TRAIN_NORM_SUMS:
+        p->constants[0] = sums_size;
+        p->constants[1] = rows;
+        break;
+    case CDL_TRAIN_NORM_FINISH:
+        p->constants[0] = sums_size;
+        p->constants[1] = frozen;
+        break;
     case CDL_TRAIN_NORM_APPLY:
         p->constants[1] = op->relu;
         p->constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
@@ -81,6 +93,9 @@ static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, c
         p->constants[2] = step->values[CDL_ROLE_MASKED] >= 0 && step->kind == CDL_TRAIN_NORM_BACK_SUMS;
         p->constants[3] = frozen;
         p->constants[4] = step->values[CDL_ROLE_WEIGHT_GRADIENT] >= 0;
+        p->constants[5] = step->kind == CDL_TRAIN_NORM_BACK_SUMS ? rows : 1;
+        if (step->kind != CDL_TRAIN_NORM_BACK_APPLY)
+            p->constants[0] = sums_size;
         break;
     }
 }
@@ -123,11 +138,12 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
         p.constants[4] =
             op->groups == 1 && op->kernel_h == 1 && op->kernel_w == 1 && graph->values[op->src].channels % 4 == 0;
         break;
+    case CDL_TRAIN_NORM_SUMS:
     case CDL_TRAIN_NORM_FINISH:
     case CDL_TRAIN_NORM_APPLY:
     case CDL_TRAIN_NORM_BACK_SUMS:
     case CDL_TRAIN_NORM_BACK_FINISH:
-    case CDL_TRAIN_NORM_BACK_APPLY: set_norm_constants(&p, op, step); break;
+    case CDL_TRAIN_NORM_BACK_APPLY: set_norm_constants(&p, op, step, caps); break;
     case CDL_TRAIN_MAX_POOL:
     case CDL_TRAIN_MAX_POOL_BACK:
         p.constants[1] = (uint32_t)op->kernel_h;

@@ -5,44 +5,49 @@
 // bytes.
 // WHOLE_BLOCKS: the 4 outputs are of one group.
 //   weight_gradient: float[dst_channels][group_src][KERNEL_H][KERNEL_W]
-//   workgroups: KERNEL_H * KERNEL_W * ceil(dst_c4 / 4) * ceil(group_src / 4) * 4 invocations
+//   workgroups: KERNEL_H * KERNEL_W * ceil(dst_c4 / 4) * ceil(group_src / 4) * 4 columns as in rows.glsl
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "train.glsl"
 #include "constants.glsl"
 #include "conv_dw_sum_constants.h"
+#include "rows.glsl"
 
 layout(push_constant) uniform Params { train_dw_params p; };
 
 void main() {
     const int taps = KERNEL_H * KERNEL_W, quads = (p.group_src + 3) / 4;
-    int index = int(invocation_index());
+    int index = column();
     const int low = index % 4;
     index /= 4;
     const int c = index % quads * 4;
     index /= quads;
     const int sets = (p.dst_c4 + 3) / 4, block = index % sets * 4 + low, tap = index / sets;
-    if (tap >= taps || block >= p.dst_c4)
-        return;
+    const bool inside = tap < taps && block < p.dst_c4;
     const int first = first_source_block(block, p.group_src, p.group_dst, p.src_c4, p.span);
     const int pitch = taps * p.span * p.dst_c4 * 4; // of a split, in blocks
-    mat4 sum = mat4(0);                             // [in][out]
+    const int splits = inside ? p.splits : 0;
+    mat4 sum = mat4(0); // [in][out]
     if (WHOLE_BLOCKS != 0) {
-        const int row = tap * 4 * p.span + 4 * block / p.group_dst * p.group_src + c - 4 * first;
-        for (int split = 0; split < p.splits; split++)
+        const int from = tap * 4 * p.span + 4 * block / p.group_dst * p.group_src + c - 4 * first;
+        for (int split = row(); split < splits; split += ROWS)
             [[unroll]] for (int i = 0; i < 4; i++)
                 if (c + i < p.group_src)
-                    sum[i] += load_floats4(p.partial, split * pitch + (row + i) * p.dst_c4 + block);
+                    sum[i] += load_floats4(p.partial, split * pitch + (from + i) * p.dst_c4 + block);
     } else {
         [[unroll]] for (int o = 0; o < 4; o++) {
-            const int row = tap * 4 * p.span + (4 * block + o) / p.group_dst * p.group_src + c - 4 * first;
-            for (int split = 0; split < p.splits; split++)
+            const int from = tap * 4 * p.span + (4 * block + o) / p.group_dst * p.group_src + c - 4 * first;
+            for (int split = row(); split < splits; split += ROWS)
                 [[unroll]] for (int i = 0; i < 4; i++)
                     if (c + i < p.group_src && 4 * block + o < p.dst_channels)
-                        sum[i][o] += Floats(p.partial).v[(split * pitch + (row + i) * p.dst_c4 + block) * 4 + o];
+                        sum[i][o] += Floats(p.partial).v[(split * pitch + (from + i) * p.dst_c4 + block) * 4 + o];
         }
     }
+    [[unroll]] for (int i = 0; i < 4; i++)
+        sum[i] = add_rows(sum[i]);
+    if (row() > 0 || !inside)
+        return;
     sum = transpose(sum);
     [[unroll]] for (int o = 0; o < 4; o++) {
         const int at = ((4 * block + o) * p.group_src + c) * taps + tap;

@@ -8,6 +8,7 @@
 //   workgroups: ceil(pixels / 4) * c4 invocations, channel blocks innermost
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "train.glsl"
 #include "constants.glsl"
 #include "norm_back_constants.h"
@@ -25,13 +26,16 @@ void main() {
         sum = load_floats4(p.sums, block) / float(p.pixels);
         product = load_floats4(p.sums, p.c4 + block) / float(p.pixels);
     }
-    for (int pixel = first; pixel < min(first + 4, p.pixels); pixel++) {
-        const int at = pixel * p.c4 + block;
-        vec4 g = unpack_gradient4(Storage4(p.gradient).v[at]);
+    vec4 g[4];
+    [[unroll]] for (int k = 0; k < 4; k++) { // loads that do not wait for each other
+        const int at = min(first + k, p.pixels - 1) * p.c4 + block;
+        g[k] = unpack_gradient4(Storage4(p.gradient).v[at]);
         if (RELU != 0)
-            g = mix(vec4(0), g, greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
+            g[k] = mix(vec4(0), g[k], greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
         if (FROZEN == 0)
-            g -= sum + (unpack4(Storage4(p.src).v[at]) - mean) * inverse * product;
-        Storage4(p.src_gradient).v[at] = pack4(scale * g);
+            g[k] -= sum + (unpack4(Storage4(p.src).v[at]) - mean) * inverse * product;
     }
+    [[unroll]] for (int k = 0; k < 4; k++)
+        if (first + k < p.pixels)
+            Storage4(p.src_gradient).v[(first + k) * p.c4 + block] = pack4(scale * g[k]);
 }

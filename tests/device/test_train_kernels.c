@@ -101,6 +101,16 @@ static void make_network(struct network *n, const struct op_case *c, struct rand
     n->graph.num_classes = CLASSES;
 }
 
+// The test's device, or a GPU as to which kernels are taken and how work is split among workgroups.
+static struct cdl_caps caps_of(bool as_gpu) {
+    struct cdl_caps caps = harness.dev->caps;
+    if (as_gpu && caps.software) {
+        caps.software = false;
+        caps.processors = 128;
+    }
+    return caps;
+}
+
 static int choose_any(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count) {
     (void)work;
     (void)kernels;
@@ -215,8 +225,7 @@ static double check_case(const struct op_case *c, uint64_t stream, bool fp16, bo
     struct random r = random_of(stream);
     struct network n;
     make_network(&n, c, &r);
-    struct cdl_caps caps = harness.dev->caps;
-    caps.software = caps.software && !gpu_kernels;
+    const struct cdl_caps caps = caps_of(gpu_kernels);
     struct cdl_train_program program;
     harness_expect_ok(cdl_train_program_of(&program, &n.graph,
                                            &(struct cdl_train_program_params){.batch = c->images,
@@ -373,7 +382,7 @@ static uint64_t dw_add_value(struct device_batch *b, const struct cdl_value *v, 
 static double dw_run(struct device_batch *b, const struct dw_case *d, const struct cdl_shape *shape,
                      const struct cdl_dw_kernel *kernel, const char *text) {
     const int images = d->op.c->images;
-    const struct cdl_program programs[] = {kernel->program, cdl_dw_sum(shape)};
+    const struct cdl_program programs[] = {kernel->program, cdl_dw_sum(kernel, shape)};
     char name[CDL_PROGRAM_NAME];
     double worst = 0;
     size_t damaged_at;
@@ -419,9 +428,8 @@ static void weight_gradients_match_plain_c(void **state) {
             case_text(&op_cases[i], text, sizeof text);
             dw_case_init(d, &op_cases[i], fp16, 7000 + (uint64_t)i);
             for (int as_gpu = 0; as_gpu < 2; as_gpu++) {
-                struct cdl_caps caps = harness.dev->caps;
+                const struct cdl_caps caps = caps_of(as_gpu);
                 struct cdl_dw_kernel kernels[CDL_MAX_DW_KERNELS];
-                caps.software = caps.software && !as_gpu;
                 const struct cdl_shape shape =
                     cdl_shape_of(&d->op.graph, &d->op.ops[0], &caps, op_cases[i].images, fp16);
                 const int count = cdl_dw_kernels(&shape, kernels);

@@ -3,8 +3,11 @@
 #include "support/harness.h"
 #include "train/program.h"
 
-static const struct cdl_caps gpu = {
-    .subgroup_size = 32, .subgroup_shuffle = true, .max_workgroup_size = 1024, .max_shared_bytes = 49152};
+static const struct cdl_caps gpu = {.subgroup_size = 32,
+                                    .subgroup_shuffle = true,
+                                    .max_workgroup_size = 1024,
+                                    .max_shared_bytes = 49152,
+                                    .processors = 128};
 static const struct cdl_caps cpu = {.subgroup_size = 8,
                                     .subgroup_shuffle = true,
                                     .software = true,
@@ -52,6 +55,21 @@ static void check_arena(const struct cdl_train_program *p) {
     assert_true(p->live_bytes <= p->arena_bytes);
 }
 
+// No step writes what another one touches that runs at once, by the places of their values.
+static void check_barriers(const struct cdl_train_program *p) {
+    int at_once = 0;
+    for (int i = 1; i < p->num_steps; i++)
+        for (int j = i - 1; j >= 0 && !p->steps[j + 1].barrier_before; j--, at_once++)
+            for (int a = 0; a < CDL_NUM_TRAIN_ROLES; a++)
+                for (int b = 0; b < CDL_NUM_TRAIN_ROLES; b++) {
+                    const int x = p->steps[i].values[a], y = p->steps[j].values[b];
+                    if (x >= 0 && y >= 0 && ((p->steps[i].writes >> a | p->steps[j].writes >> b) & 1) &&
+                        p->values[x].room == p->values[y].room && touch(&p->values[x], &p->values[y]))
+                        fail_msg("steps %d and %d run at once on the same memory", j, i);
+                }
+    assert_true(at_once > p->num_steps / 3);
+}
+
 // In front of the update all gradients are written, once each, and none is read.
 static void check_boundary(const struct cdl_train_program *p) {
     uint8_t *written = must_alloc(p->parameters.trainable, 1);
@@ -93,6 +111,7 @@ static void test_small_networks(void **state) {
                                                                  .caps = i & 8 ? &gpu : &cpu,
                                                              });
             check_arena(&p);
+            check_barriers(&p);
             check_boundary(&p);
             cdl_train_program_destroy(&p);
         }
@@ -106,6 +125,7 @@ static double planned_gigabytes(const cdl_model *model, bool fp16, bool recomput
         model, &(struct cdl_train_program_params){
                    .batch = 32, .height = 224, .width = 224, .fp16 = fp16, .recompute = recompute, .caps = &gpu});
     check_arena(&p);
+    check_barriers(&p);
     const double parameters = (double)(p.parameters.size + 2 * p.parameters.trainable) * sizeof(float);
     const double all = ((double)p.arena_bytes + parameters) / 1e9;
     print_message("resnext50_32x4d, batch 32, 224x224, %s%s: %.2f GB, of which %.2f GB parameters; arena %.3f of the "
