@@ -47,8 +47,8 @@ struct cdl_dw_addresses {
 void cdl_dw_launch(const struct cdl_dw_kernel *kernel, bool sum, const struct cdl_shape *shape, int images,
                    const struct cdl_dw_addresses *at, struct cdl_launch *out);
 
-// How many partial sums to split `count` pixels or lines into: `wanted`, but each of `least` or more, and all together in
-// less memory than the limit, `bytes` each. *part: of each but the last.
+// How many partial sums to split `count` pixels or lines into: `wanted`, but each of `least` or more, and all together
+// in less memory than the limit, `bytes` each. *part: of each but the last.
 int cdl_train_parts(size_t wanted, size_t count, size_t least, size_t bytes, int *part);
 
 // ---- for the families

@@ -1,8 +1,8 @@
-// rows.glsl - sums of many terms by workgroups of ROWS rows: an invocation adds up every ROWS-th term of its column, then
-// the rows are added up through shared memory, in a fixed order.
+// rows.glsl - sums of many terms by workgroups of ROWS rows: an invocation adds up every ROWS-th term of its column,
+// then the rows are added up through shared memory, in a fixed order.
 //
-// Columns lie side by side in what is read, WORKGROUP / ROWS to a workgroup. A GPU needs far more invocations than there
-// are columns to hide what a load takes; a CPU driver has ROWS = 1, and nothing of this costs it anything.
+// Columns lie side by side in what is read, WORKGROUP / ROWS to a workgroup. A GPU needs far more invocations than
+// there are columns to hide what a load takes; a CPU driver has ROWS = 1, and nothing of this costs it anything.
 //
 // Behind a list of constants that has ROWS.
 
