@@ -19,6 +19,7 @@ static int list(const struct cdl_shape *s, struct cdl_dw_kernel *out, int cap) {
     const size_t lines = (size_t)s->images * (size_t)s->dst->height;
     int n = 0;
     // Fewer sums at a time read more often, and leave more processors something to do.
+    const uint32_t columns = (uint32_t)(software || kernel_w <= 4 ? kernel_w : 4);
     for (uint32_t b = blocks; b > 0 && n < cap; b /= 2)
         out[n++] = (struct cdl_dw_kernel){
             .program =
@@ -31,13 +32,14 @@ static int list(const struct cdl_shape *s, struct cdl_dw_kernel *out, int cap) {
                             [STRIDE] = (uint32_t)op->stride,
                             [PADDING] = (uint32_t)op->padding,
                             [BLOCKS] = b,
-                            [COLUMNS] = (uint32_t)(software || kernel_w <= 4 ? kernel_w : 4),
+                            [COLUMNS] = columns,
                             [DEPTH] = depth,
                         },
                 },
             .count = lines,
             .least = CDL_DW_LEAST / (size_t)s->dst->width + 1,
-            .invocations = (size_t)op->kernel_h * ((size_t)span / b + 1) * (size_t)s->dst_c4,
+            .invocations = (size_t)op->kernel_h * cdl_div_up((uint32_t)span, b) *
+                           cdl_div_up((uint32_t)kernel_w, columns) * (size_t)s->dst_c4,
         };
     return n;
 }
