@@ -186,8 +186,9 @@ static void add_norm(struct cdl_derivation *d, int i, int gradient) {
         const int partial = cdl_derive_value(d, CDL_ROOM_ARENA, 0, (size_t)parts * c4 * 32);
         add_norm_sums(d, i, gradient, masked, partial, part);
         sums = trained ? cdl_derive_value(d, CDL_ROOM_ARENA, 0, c4 * 32) : -1;
-        struct cdl_train_step *step = trained ? norm_step(d, CDL_TRAIN_NORM_BACK_FINISH, i, part) : NULL;
+        struct cdl_train_step *step = trained ? cdl_derive_step(d, CDL_TRAIN_NORM_BACK_FINISH, i) : NULL;
         if (step) {
+            step->part = part;
             step->values[CDL_ROLE_PARTIAL] = partial;
             step->values[CDL_ROLE_SUMS] = sums;
             step->values[CDL_ROLE_WEIGHT_GRADIENT] = weight_gradient;

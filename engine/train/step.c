@@ -17,20 +17,27 @@ static void first_barrier(struct cdl_device *dev, VkCommandBuffer commands) {
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
-// With timings: query 0 before the gradients, 1 + i behind their dispatch i; another before the update, and so on.
 static void timestamp(struct cdl_trainer *t, const struct cdl_train_slot *slot, VkCommandBuffer commands,
                       uint32_t query) {
     if (slot->queries)
         t->dev->vkd.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, slot->queries, query);
 }
 
+// With `timings`: query 0 before the gradients, 1 + i behind their dispatch i; another before the update, and so on.
+static bool times_dispatches(const struct cdl_trainer *t, const struct cdl_train_slot *slot) {
+    return t->kernel_names && slot->queries;
+}
+
+// Before the program's steps [from, to), which are its gradients or its update.
 static void begin_timing(struct cdl_trainer *t, const struct cdl_train_slot *slot, VkCommandBuffer commands, int from,
                          int to) {
+    const bool dispatches = times_dispatches(t, slot), update = from > 0;
     if (!slot->queries)
         return;
-    const uint32_t first = cdl_train_query(&t->program, from) - 1;
-    t->dev->vkd.CmdResetQueryPool(commands, slot->queries, first, 1 + (uint32_t)(to - from));
-    timestamp(t, slot, commands, first);
+    const uint32_t first = dispatches ? cdl_train_query(&t->program, from) - 1 : update;
+    t->dev->vkd.CmdResetQueryPool(commands, slot->queries, first, dispatches ? 1 + (uint32_t)(to - from) : 1);
+    if (dispatches || !update)
+        timestamp(t, slot, commands, first);
 }
 
 void cdl_train_record_steps(struct cdl_trainer *t, const struct cdl_train_slot *slot, VkCommandBuffer commands,
@@ -47,11 +54,12 @@ void cdl_train_record_steps(struct cdl_trainer *t, const struct cdl_train_slot *
     };
     struct cdl_launch launch;
     for (int i = from; i < to; i++) {
-        if (p->steps[i].barrier_before || slot->queries)
+        if (p->steps[i].barrier_before || times_dispatches(t, slot))
             compute_barrier(t->dev, commands);
         cdl_train_launch(p, i, images, rooms, &launch);
         cdl_dispatch(t->dev, commands, t->pipelines[i], &launch);
-        timestamp(t, slot, commands, cdl_train_query(p, i));
+        if (times_dispatches(t, slot))
+            timestamp(t, slot, commands, cdl_train_query(p, i));
     }
 }
 
@@ -95,6 +103,8 @@ static cdl_result record_update(struct cdl_trainer *t, struct cdl_train_slot *sl
     first_barrier(dev, slot->update); // gradients may have been copied back
     begin_timing(t, slot, slot->update, p->first_update, p->num_steps);
     cdl_train_record_steps(t, slot, slot->update, p->first_update, p->num_steps, p->batch);
+    if (!times_dispatches(t, slot))
+        timestamp(t, slot, slot->update, 1);
     record_result(t, slot, slot->update);
     CDL_VK(dev, EndCommandBuffer(slot->update));
     slot->update_recorded = true;
@@ -159,16 +169,18 @@ cdl_result cdl_train_wait(struct cdl_trainer *t) {
 // Adds what a slot gave to its step's result, unless that was dropped.
 static cdl_result collect(struct cdl_trainer *t, struct cdl_train_slot *slot, uint64_t timeout_ns) {
     struct cdl_train_tally *tally = &t->tallies[slot->step % CDL_TRAIN_SLOTS];
+    uint64_t gpu_ns = 0;
     cdl_result r = wait_slot(t, slot, timeout_ns);
     if (r != CDL_OK || slot->images < 0)
         return r;
     r = cdl_buffer_invalidate(&slot->readback, t->dev);
     if (r == CDL_OK && slot->timed)
-        r = cdl_train_timings_take(t, slot);
+        r = cdl_train_timings_take(t, slot, &gpu_ns);
     if (r == CDL_OK && tally->step == slot->step) {
         float result[2];
         memcpy(result, slot->readback.mapped, sizeof result);
         memcpy(&tally->scaling, (const uint8_t *)slot->readback.mapped + CDL_READBACK_SCALING, sizeof tally->scaling);
+        tally->gpu_ns = tally->images ? 0 : gpu_ns;
         tally->images += slot->images;
         if (slot->images > 0) {
             tally->correct += (int)result[1];
@@ -209,7 +221,8 @@ cdl_result cdl_trainer_result(cdl_trainer *t, bool wait, struct cdl_train_result
                                      .gradient_norm = oldest->scaling.norm,
                                      .skipped = oldest->scaling.factor == 0.0f,
                                      .skipped_steps = oldest->scaling.skipped,
-                                     .loss_scale = oldest->scaling.scale};
+                                     .loss_scale = oldest->scaling.scale,
+                                     .gpu_ns = oldest->gpu_ns};
     oldest->step = 0;
     return CDL_OK;
 }
@@ -429,7 +442,7 @@ cdl_result cdl_trainer_step(cdl_trainer *t, const struct cdl_train_picture *pict
     if (r != CDL_OK)
         return r;
     end_part(t, slot, count);
-    slot->timed = slot->queries && count > 0;
+    slot->timed = slot->queries && count > 0 && !linked;
     if (rates[1] != 0)
         t->averaged = epoch < t->ema_warmup ? 0 : t->averaged + 1; // as torchvision's n_averaged
     t->accumulated = 0;

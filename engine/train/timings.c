@@ -1,26 +1,29 @@
-// timings.c - the time of each dispatch of a step, by timestamps between them.
+// timings.c - the time of a step on the device, and of each of its dispatches, by timestamps.
 #include <stdlib.h>
 
 #include "train/trainer.h"
 #include "vulkan/commands.h"
 
-static uint32_t num_queries(const struct cdl_trainer *t) { return 2 + (uint32_t)t->program.num_steps; }
+// Without `timings`: before the first dispatch, and behind the last.
+uint32_t cdl_train_num_queries(const struct cdl_trainer *t) {
+    return 2 + (t->kernel_names ? (uint32_t)t->program.num_steps : 0);
+}
 
 uint32_t cdl_train_query(const struct cdl_train_program *p, int step) {
     return (uint32_t)step + (step < p->first_update ? 1 : 2);
 }
 
-cdl_result cdl_train_timings_create(struct cdl_trainer *t) {
+cdl_result cdl_train_timings_create(struct cdl_trainer *t, bool of_dispatches) {
     const size_t steps = (size_t)t->program.num_steps;
     cdl_result r = CDL_OK;
-    t->ticks = calloc(num_queries(t), sizeof *t->ticks);
-    t->kernel_names = calloc(steps, sizeof *t->kernel_names);
-    if (!t->ticks || !t->kernel_names)
+    t->kernel_names = of_dispatches ? calloc(steps, sizeof *t->kernel_names) : NULL;
+    t->ticks = calloc(cdl_train_num_queries(t), sizeof *t->ticks);
+    if (!t->ticks || (of_dispatches && !t->kernel_names))
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
-    for (size_t i = 0; i < steps; i++)
+    for (size_t i = 0; of_dispatches && i < steps; i++)
         cdl_program_name(&t->program.steps[i].kernel.program, t->kernel_names[i]);
     for (int i = 0; r == CDL_OK && i < CDL_TRAIN_SLOTS; i++)
-        r = cdl_timestamps_create(&t->slots[i].queries, t->dev, num_queries(t));
+        r = cdl_timestamps_create(&t->slots[i].queries, t->dev, cdl_train_num_queries(t));
     return r;
 }
 
@@ -33,9 +36,11 @@ void cdl_train_timings_destroy(struct cdl_trainer *t) {
     free(t->kernel_names);
 }
 
-cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot) {
-    const cdl_result r = cdl_timestamps_read(t->dev, slot->queries, num_queries(t), t->ticks);
+cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot, uint64_t *gpu_ns) {
+    const uint32_t count = cdl_train_num_queries(t);
+    const cdl_result r = cdl_timestamps_read(t->dev, slot->queries, count, t->ticks);
     t->timed_images = r == CDL_OK ? slot->images : 0;
+    *gpu_ns = r == CDL_OK ? (uint64_t)cdl_ticks_ns(t->dev, t->ticks[0], t->ticks[count - 1]) : 0;
     return r;
 }
 
@@ -61,7 +66,7 @@ static uint64_t step_bytes(const struct cdl_train_program *p, const struct cdl_t
 cdl_result cdl_trainer_timings(const cdl_trainer *t, struct cdl_train_timing *out, int cap, int *num) {
     const struct cdl_train_program *p = &t->program;
     const cdl_log *log = &t->dev->log;
-    CDL_EXPECT(log, t->ticks, "cdl_trainer_timings: the trainer was created without `timings`");
+    CDL_EXPECT(log, t->kernel_names, "cdl_trainer_timings: the trainer was created without `timings`");
     CDL_EXPECT(log, num && (out || cap == 0), "cdl_trainer_timings: %s is NULL", num ? "out" : "num");
     const bool device_has_none = !t->slots[0].queries;
     CDL_EXPECT(log, device_has_none || t->timed_images, "cdl_trainer_timings: no step's result was taken");

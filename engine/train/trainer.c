@@ -292,8 +292,8 @@ cdl_result cdl_trainer_create(cdl_trainer **out, cdl_device *dev, cdl_model *mod
         r = create_memory(t, &p); // first: too little of it is told at once, not after minutes of compiling
     if (r == CDL_OK)
         r = create_pipelines(t, &p);
-    if (r == CDL_OK && p.timings)
-        r = cdl_train_timings_create(t);
+    if (r == CDL_OK)
+        r = cdl_train_timings_create(t, p.timings);
     if (r == CDL_OK && p.exchange)
         r = cdl_train_link_create(t, p.exchange);
     if (r == CDL_OK)

@@ -26,7 +26,7 @@ struct cdl_train_slot {
     // the network; what becomes of the gradients of a part.
     VkCommandBuffer gradients, update, preprocess, mix;
     VkFence done;        // of the last submission
-    VkQueryPool queries; // with timings: see cdl_train_query
+    VkQueryPool queries; // [cdl_train_num_queries], see cdl_train_query; VK_NULL_HANDLE: the device has none
     bool timed;          // all of them were written
     bool in_flight;      // it was not waited for yet
     bool update_recorded;
@@ -45,6 +45,7 @@ struct cdl_train_tally {
     bool whole;    // all parts were submitted
     int images, correct;
     double loss;                      // sum over images
+    uint64_t gpu_ns;                  // 0: unknown
     struct cdl_train_scaling scaling; // behind the update
 };
 
@@ -84,9 +85,9 @@ struct cdl_trainer {
     uint64_t step;                                        // so far
     uint64_t submissions;
     int accumulated;                        // images in `sum`; 0: it holds nothing
-    uint64_t *ticks;                        // [2 + num_steps] of the step that was timed last; NULL: without timings
+    uint64_t *ticks;                        // [cdl_train_num_queries] of the step that was timed last
     int timed_images;                       // of that step; 0: there was none
-    char (*kernel_names)[CDL_PROGRAM_NAME]; // [num_steps], with ticks
+    char (*kernel_names)[CDL_PROGRAM_NAME]; // [num_steps]; NULL: without `timings`
 };
 
 // ---- stage.c
@@ -140,9 +141,11 @@ cdl_result cdl_train_link_run(struct cdl_trainer *t, struct cdl_train_slot *slot
 
 // The timestamp behind a step of the program; the one before it in number is in front.
 uint32_t cdl_train_query(const struct cdl_train_program *program, int step);
-cdl_result cdl_train_timings_create(struct cdl_trainer *t);
+uint32_t cdl_train_num_queries(const struct cdl_trainer *t);
+cdl_result cdl_train_timings_create(struct cdl_trainer *t, bool of_dispatches);
 void cdl_train_timings_destroy(struct cdl_trainer *t);
-cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot); // of a finished step
+// Of a finished step; *gpu_ns: of all of it.
+cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot, uint64_t *gpu_ns);
 
 // ---- weights.c: waits for all steps and blocks
 

@@ -490,7 +490,8 @@ static void the_last_layer_begins_anew(void **state) {
     cdl_trainer_destroy(&t);
 }
 
-// Times of all dispatches, phase by phase, of steps that give what those of a trainer without timings give.
+// The time of a whole step; and of all dispatches, phase by phase, of steps that give what those of a trainer without
+// timings give.
 static void a_step_tells_where_its_time_went(void **state) {
     (void)state;
     cdl_trainer *plain = make_trainer("bottleneck_g2", cdl_trainer_params(.batch = IMAGES)),
@@ -498,6 +499,10 @@ static void a_step_tells_where_its_time_went(void **state) {
     struct batch batch = make_batch(timed);
     run_steps(plain, &batch, 3);
     run_steps(timed, &batch, 3);
+    harness_expect_ok(cdl_trainer_step(timed, batch.pictures, IMAGES, 0, 0.1f), "step");
+    const uint64_t whole = take(timed).gpu_ns;
+    harness_expect_ok(cdl_trainer_step(plain, batch.pictures, IMAGES, 0, 0.1f), "step");
+    assert_true((take(plain).gpu_ns > 0) == (plain->slots[0].queries != VK_NULL_HANDLE));
     expect_same(plain, timed);
     struct cdl_train_timing timings[512];
     int num, of_phase[3] = {0};
@@ -513,7 +518,7 @@ static void a_step_tells_where_its_time_went(void **state) {
         flops += timings[i].flops;
     }
     if (num) {
-        assert_true(ns > 0 && flops > 0);
+        assert_true(ns > 0 && flops > 0 && whole >= ns);
         for (int phase = 0; phase < 3; phase++)
             assert_true(of_phase[phase] > 0);
     }

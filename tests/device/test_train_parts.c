@@ -56,6 +56,7 @@ static void parts_are_one_batch(void **state) {
             assert_int_equal(r.step, step);
             assert_int_equal(r.images, IMAGES);
             assert_int_equal(r.correct, one.correct);
+            assert_true(r.gpu_ns == 0); // nobody took the time of all parts
             assert_true(fabsf(r.loss - one.loss) <= 1e-5f * one.loss);
             const double off = largest_difference(whole, parts[i]);
             if (!(off <= 1e-5))

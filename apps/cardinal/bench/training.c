@@ -25,7 +25,8 @@ static cdl_result submit(struct training_run *t) {
     return cdl_trainer_step(t->trainer, t->pictures, t->row->batch, 0, learning_rate);
 }
 
-static cdl_result take(struct training_run *t) {
+// *gpu_ms: of the step; NULL: not asked for.
+static cdl_result take(struct training_run *t, double *gpu_ms) {
     struct cdl_train_result result;
     const cdl_result r = cdl_trainer_result(t->trainer, true, &result);
     if (r != CDL_OK)
@@ -33,14 +34,16 @@ static cdl_result take(struct training_run *t) {
     if (t->steps < BENCH_LOSSES)
         t->losses[t->steps] = result.loss;
     t->steps++;
+    if (gpu_ms)
+        *gpu_ms = (double)result.gpu_ns / 1e6;
     if (!isfinite(result.loss))
         snprintf(t->fault, sizeof t->fault, "the loss of step %llu is no number", (unsigned long long)t->steps);
     return CDL_OK;
 }
 
-static cdl_result step(struct training_run *t) {
+static cdl_result step(struct training_run *t, double *gpu_ms) {
     const cdl_result r = submit(t);
-    return r == CDL_OK ? take(t) : r;
+    return r == CDL_OK ? take(t, gpu_ms) : r;
 }
 
 static cdl_result make_pictures(struct training_run *t) {
@@ -60,7 +63,7 @@ static cdl_result first_steps(struct training_run *t) {
     struct bench_row *row = t->row;
     cdl_result r = CDL_OK;
     while (r == CDL_OK && t->steps < BENCH_LOSSES)
-        r = step(t);
+        r = step(t, NULL);
     if (r != CDL_OK)
         return r;
     if (row->has_losses && memcmp(row->losses, t->losses, sizeof row->losses) != 0)
@@ -111,8 +114,9 @@ static cdl_result measure_steps(struct training_run *t, int duration_ms) {
     cdl_result r = CDL_OK;
     for (int n = 0; r == CDL_OK && n < MAX_STEPS && (n < MIN_STEPS || now_ms() - start < duration_ms); n++) {
         const double before = now_ms();
-        r = step(t);
-        if (r == CDL_OK && !bench_row_add_run(t->row, now_ms() - before, 0, 0))
+        double gpu_ms = 0;
+        r = step(t, &gpu_ms);
+        if (r == CDL_OK && !bench_row_add_run(t->row, now_ms() - before, gpu_ms, 0))
             r = CDL_ERR_NOMEM;
     }
     return r;
@@ -128,7 +132,7 @@ static cdl_result measure_rate(struct training_run *t, int duration_ms) {
     for (; r == CDL_OK && steps < MAX_STEPS && (steps <= MIN_STEPS || now_ms() - start < duration_ms); steps++) {
         r = submit(t);
         if (r == CDL_OK)
-            r = take(t);
+            r = take(t, NULL);
         const double now = now_ms();
         in_block += steps > 0;
         if (steps == 0) {
@@ -140,7 +144,7 @@ static cdl_result measure_rate(struct training_run *t, int duration_ms) {
         }
     }
     row->throughput_runs += steps;
-    return r == CDL_OK ? take(t) : r;
+    return r == CDL_OK ? take(t, NULL) : r;
 }
 
 cdl_result bench_measure_training(struct bench_row *row, const struct bench_target *target, int duration_ms) {
@@ -174,7 +178,7 @@ static cdl_result time_dispatches(struct training_run *t, int count, int duratio
     row->layers = calloc((size_t)count, sizeof *row->layers);
     cdl_result r = timings && us && row->layers ? CDL_OK : CDL_ERR_NOMEM;
     for (; r == CDL_OK && steps < MAX_TIMED && (steps < MIN_STEPS || now_ms() - start < duration_ms); steps++) {
-        r = step(t);
+        r = step(t, NULL);
         if (r == CDL_OK)
             r = cdl_trainer_timings(t->trainer, timings, count, &count);
         for (int i = 0; r == CDL_OK && i < count; i++) {

@@ -148,7 +148,8 @@ class cdl_train_picture(Structure):
 
 class cdl_train_result(Structure):
     _fields_ = [("step", c_uint64), ("images", c_int), ("correct", c_int), ("loss", c_float),
-                ("gradient_norm", c_float), ("skipped", c_bool), ("skipped_steps", c_uint64), ("loss_scale", c_float)]
+                ("gradient_norm", c_float), ("skipped", c_bool), ("skipped_steps", c_uint64), ("loss_scale", c_float),
+                ("gpu_ns", c_uint64)]
 
 
 class cdl_trainer_info(Structure):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -29,6 +29,9 @@ class TrainResult:
     skipped: bool         #: a gradient was no finite number, so that the weights stayed as they were
     skipped_steps: int    #: of how many steps this is true since the weights were new
     loss_scale: float     #: of the next step: what the loss is multiplied with on the way back
+    #: on the device, from the network's first dispatch to the end of the update; 0: unknown. Equal results may differ
+    #: in it.
+    gpu_ns: int = field(compare=False)
 
 
 @dataclass(frozen=True)
