@@ -159,12 +159,23 @@ static struct cdl_train_step *norm_step(struct cdl_derivation *d, enum cdl_train
     return step;
 }
 
+// What tells the ReLU's mask: its result, or, where nothing was added in front of it, what that was made of.
+static void add_mask(struct cdl_derivation *d, struct cdl_train_step *step, const struct cdl_op *op) {
+    if (op->residual >= 0) {
+        step->values[CDL_ROLE_DST] = d->activations[op->dst];
+        return;
+    }
+    step->values[CDL_ROLE_WEIGHT] = cdl_derive_parameter(d, op->norm.weight);
+    step->values[CDL_ROLE_BIAS] = cdl_derive_parameter(d, op->norm.bias);
+}
+
 static void add_norm_sums(struct cdl_derivation *d, int i, int gradient, int masked, int partial, int part) {
     const struct cdl_op *op = &d->p->graph.ops[i];
     struct cdl_train_step *step = norm_step(d, CDL_TRAIN_NORM_BACK_SUMS, i, part);
     if (!step)
         return;
-    step->values[CDL_ROLE_DST] = op->relu ? d->activations[op->dst] : -1;
+    if (op->relu)
+        add_mask(d, step, op);
     step->values[CDL_ROLE_GRADIENT] = gradient;
     step->values[CDL_ROLE_MASKED] = masked;
     step->values[CDL_ROLE_PARTIAL] = partial;
@@ -212,7 +223,8 @@ static void add_norm(struct cdl_derivation *d, int i, int gradient) {
     struct cdl_train_step *step = norm_step(d, CDL_TRAIN_NORM_BACK_APPLY, i, part);
     if (!step)
         return;
-    step->values[CDL_ROLE_DST] = op->relu && !keep ? d->activations[op->dst] : -1;
+    if (op->relu && !keep)
+        add_mask(d, step, op);
     step->values[CDL_ROLE_GRADIENT] = keep ? masked : gradient;
     step->values[CDL_ROLE_SUMS] = sums;
     step->values[CDL_ROLE_WEIGHT] = weight;

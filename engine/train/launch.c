@@ -113,6 +113,7 @@ static void launch_norm_back(const struct launching *l, struct cdl_launch *out) 
         .sums = at(l, CDL_ROLE_SUMS),
         .statistics = at(l, CDL_ROLE_STATISTICS),
         .weight = at(l, CDL_ROLE_WEIGHT),
+        .bias = at(l, CDL_ROLE_BIAS),
         .weight_gradient = at(l, CDL_ROLE_WEIGHT_GRADIENT),
         .bias_gradient = at(l, CDL_ROLE_BIAS_GRADIENT),
         .pixels = l->src_pixels,

@@ -89,11 +89,12 @@ static void set_norm_constants(struct cdl_program *p, const struct cdl_op *op, c
         p->constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
         break;
     default: // norm_back_*
-        p->constants[1] = step->values[CDL_ROLE_DST] >= 0;
+        p->constants[1] = step->values[CDL_ROLE_DST] >= 0 || step->values[CDL_ROLE_BIAS] >= 0;
         p->constants[2] = step->values[CDL_ROLE_MASKED] >= 0 && step->kind == CDL_TRAIN_NORM_BACK_SUMS;
         p->constants[3] = frozen;
         p->constants[4] = step->values[CDL_ROLE_WEIGHT_GRADIENT] >= 0;
         p->constants[5] = step->kind == CDL_TRAIN_NORM_BACK_SUMS ? rows : 1;
+        p->constants[6] = step->values[CDL_ROLE_BIAS] >= 0;
         if (step->kind != CDL_TRAIN_NORM_BACK_APPLY)
             p->constants[0] = sums_size;
         break;

@@ -36,6 +36,13 @@ vec4 beyond_range(vec4 g) {
 #define unpack_gradient4(s) unpack4(s)
 #endif
 
+// Batch norm (Ioffe & Szegedy, 2015), with inverse = 1 / sqrt(variance + epsilon). The same bits in every kernel: on the
+// way back the ReLU's mask is found by it.
+vec4 normalise(vec4 x, vec4 mean, vec4 inverse, vec4 weight, vec4 bias) {
+    precise vec4 y = (x - mean) * inverse * weight + bias;
+    return y;
+}
+
 // Where block `block` of four output channels begins to read, in blocks of four input channels; weight_layout.c has the
 // same line.
 int first_source_block(int block, int group_src, int group_dst, int src_c4, int span) {

@@ -33,13 +33,13 @@ struct train_norm_params {
 
 // norm_back_sums.comp, norm_back_finish.comp, norm_back_apply.comp
 struct train_norm_back_params {
-    ADDRESS src, dst;           // storage4[pixels][c4]: the forward step's source and result
-    ADDRESS gradient;           // like dst: the loss by dst; norm_back_apply: by what the ReLU got, where that was kept
-    ADDRESS masked;             // like dst: the loss by what the ReLU got, written with WRITE_MASKED
-    ADDRESS src_gradient;       // like src
-    ADDRESS partial;            // float4[chunks][2][c4]
-    ADDRESS sums;               // float4[2][c4]: of masked, and of masked * normalised source
-    ADDRESS statistics, weight; // as in train_norm_params
+    ADDRESS src, dst;     // storage4[pixels][c4]: the forward step's source and result
+    ADDRESS gradient;     // like dst: the loss by dst; norm_back_apply: by what the ReLU got, where that was kept
+    ADDRESS masked;       // like dst: the loss by what the ReLU got, written with WRITE_MASKED
+    ADDRESS src_gradient; // like src
+    ADDRESS partial;      // float4[chunks][2][c4]
+    ADDRESS sums;         // float4[2][c4]: of masked, and of masked * normalised source
+    ADDRESS statistics, weight, bias;       // as in train_norm_params
     ADDRESS weight_gradient, bias_gradient; // float4[c4]
     int pixels, c4, chunks, chunk;
 };

@@ -1,4 +1,4 @@
-// norm_apply.comp - batch normalisation with the statistics of norm_finish.comp (Ioffe & Szegedy, 2015).
+// norm_apply.comp - batch normalisation with the statistics of norm_finish.comp.
 //
 //   dst = act((src - mean) / sqrt(variance + epsilon) * weight + bias + residual)
 //
@@ -22,7 +22,7 @@ void main() {
     vec4 v[4];
     [[unroll]] for (int k = 0; k < 4; k++) { // loads that do not wait for each other
         const int at = min(first + k, p.pixels - 1) * p.c4 + block;
-        v[k] = (unpack4(Storage4(p.src).v[at]) - mean) * inverse * weight + bias;
+        v[k] = normalise(unpack4(Storage4(p.src).v[at]), mean, inverse, weight, bias);
         if (ADD_RESIDUAL != 0)
             v[k] += unpack4(Storage4(p.residual).v[at]);
     }

@@ -20,7 +20,8 @@ void main() {
     if (first >= p.pixels)
         return;
     const vec4 mean = load_floats4(p.statistics, block), inverse = load_floats4(p.statistics, p.c4 + block);
-    const vec4 scale = load_floats4(p.weight, block) * inverse;
+    const vec4 weight = load_floats4(p.weight, block), scale = weight * inverse;
+    const vec4 bias = RELU != 0 && FROM_SRC != 0 ? load_floats4(p.bias, block) : vec4(0);
     vec4 sum = vec4(0), product = vec4(0);
     if (FROZEN == 0) {
         sum = load_floats4(p.sums, block) / float(p.pixels);
@@ -29,11 +30,15 @@ void main() {
     vec4 g[4];
     [[unroll]] for (int k = 0; k < 4; k++) { // loads that do not wait for each other
         const int at = min(first + k, p.pixels - 1) * p.c4 + block;
+        const bool reads_src = FROZEN == 0 || (RELU != 0 && FROM_SRC != 0);
+        const vec4 src = reads_src ? unpack4(Storage4(p.src).v[at]) : vec4(0);
         g[k] = unpack_gradient4(Storage4(p.gradient).v[at]);
-        if (RELU != 0)
-            g[k] = mix(vec4(0), g[k], greaterThan(unpack4(Storage4(p.dst).v[at]), vec4(0)));
+        if (RELU != 0) {
+            const vec4 dst = FROM_SRC != 0 ? normalise(src, mean, inverse, weight, bias) : unpack4(Storage4(p.dst).v[at]);
+            g[k] = mix(vec4(0), g[k], greaterThan(dst, vec4(0)));
+        }
         if (FROZEN == 0)
-            g[k] -= sum + (unpack4(Storage4(p.src).v[at]) - mean) * inverse * product;
+            g[k] -= sum + (src - mean) * inverse * product;
     }
     [[unroll]] for (int k = 0; k < 4; k++)
         if (first + k < p.pixels)
