@@ -36,8 +36,8 @@ vec4 beyond_range(vec4 g) {
 #define unpack_gradient4(s) unpack4(s)
 #endif
 
-// Batch norm (Ioffe & Szegedy, 2015), with inverse = 1 / sqrt(variance + epsilon). The same bits in every kernel: on the
-// way back the ReLU's mask is found by it.
+// Batch norm (Ioffe & Szegedy, 2015), with inverse = 1 / sqrt(variance + epsilon). The same bits in every kernel: on
+// the way back the ReLU's mask is found by it.
 vec4 normalise(vec4 x, vec4 mean, vec4 inverse, vec4 weight, vec4 bias) {
     precise vec4 y = (x - mean) * inverse * weight + bias;
     return y;

@@ -34,7 +34,8 @@ void main() {
         const vec4 src = reads_src ? unpack4(Storage4(p.src).v[at]) : vec4(0);
         g[k] = unpack_gradient4(Storage4(p.gradient).v[at]);
         if (RELU != 0) {
-            const vec4 dst = FROM_SRC != 0 ? normalise(src, mean, inverse, weight, bias) : unpack4(Storage4(p.dst).v[at]);
+            const vec4 dst =
+                FROM_SRC != 0 ? normalise(src, mean, inverse, weight, bias) : unpack4(Storage4(p.dst).v[at]);
             g[k] = mix(vec4(0), g[k], greaterThan(dst, vec4(0)));
         }
         if (FROZEN == 0)
