@@ -44,8 +44,7 @@ void main() {
                         sum[i][o] += Floats(p.partial).v[(split * pitch + (from + i) * p.dst_c4 + block) * 4 + o];
         }
     }
-    [[unroll]] for (int i = 0; i < 4; i++)
-        sum[i] = add_rows(sum[i]);
+    sum = mat4(add_rows(sum[0]), add_rows(sum[1]), add_rows(sum[2]), add_rows(sum[3]));
     if (row() > 0 || !inside)
         return;
     sum = transpose(sum);
