@@ -62,12 +62,12 @@ def ratio_rows(rows, torch_rows):
 def training_rows(rows, torch_rows):
     """Whole steps, from pixels to new weights, beside PyTorch's, whose input lies on the device."""
     modes = list(dict.fromkeys(t["mode"] for t in torch_rows))
-    heads = ["network", "batch", "precision", "tuned", "step ms", "images/s", "device MB"] + [f"PyTorch {m}, images/s (ratio; MB)" for m in modes]
+    heads = ["network", "batch", "precision", "tuned", "step ms", "GPU ms", "images/s", "device MB"] + [f"PyTorch {m}, images/s (ratio; MB)" for m in modes]
     out = []
     for row in rows:
         ok = row["status"] == "ok"
         cells = [row["network"], row["batch"], row["precision"], row["tuned"], number(row["p50_ms"], 1) if ok else row["status"].split(":")[0],
-                 number(row["images_per_s"], 1) if ok else "-", number(row["device_bytes"] / 1e6, 0) if ok else "-"]
+                 number(row["gpu_ms"], 1) if ok else "-", number(row["images_per_s"], 1) if ok else "-", number(row["device_bytes"] / 1e6, 0) if ok else "-"]
         for mode in modes:
             t = next((t for t in torch_rows if all(t[k] == row[k] for k in ("network", "batch", "precision")) and t["mode"] == mode), None)
             if not t or t["status"] != "ok":
