@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "train/dw_check.h"
+#include "train/dx_check.h"
 #include "train/network.h"
 #include "tune/tuner.h"
 #include "vulkan/commands.h"
@@ -85,6 +86,7 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
         .caps = &t->dev->caps,
         .choose = cdl_tuner_choose,
         .choose_dw = cdl_dw_choose,
+        .trust_dx = cdl_dx_trust,
         .choose_ctx = &tuner,
     };
     const cdl_result r = cdl_train_program_create(out, t->model, &p, &t->dev->log);

@@ -390,9 +390,28 @@ static void test_training_is_tuned(void **state) {
     cdl_device_destroy(&dev);
 }
 
+// The one kernel of training that nothing can replace.
+static void test_failing_gradient(void **state) {
+    (void)state;
+    cdl_trainer *trainer;
+    cdl_device *dev = open_device(NULL);
+    dev->failing_kernel = "conv_dx";
+    harness_expect_failure(
+        cdl_trainer_create(&trainer, dev, t.model, cdl_trainer_params(.batch = BATCH, .precision = CDL_PRECISION_FP16)),
+        CDL_ERR_UNSUPPORTED, "no kernel for a gradient at a stride");
+    assert_null(trainer);
+    assert_int_equal(take_warnings(), 1);
+    const char *const told[] = {"conv2: the kernel conv_dx", harness.info.name, "fp16; take fp32"};
+    for (size_t i = 0; i < CDL_COUNT(told); i++)
+        if (!strstr(harness.last, told[i]))
+            fail_msg("\"%s\" does not tell \"%s\"", harness.last, told[i]);
+    cdl_device_destroy(&dev);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training_is_tuned),
+        cmocka_unit_test(test_failing_gradient),
         cmocka_unit_test(test_tuned_fp32),
         cmocka_unit_test(test_tuned_fp16),
         cmocka_unit_test(test_keys_of_precisions_differ),
