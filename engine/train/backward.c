@@ -2,7 +2,6 @@
 // or before, the gradients of its parameters and of what it read.
 #include <string.h>
 
-#include "kernels/family.h"
 #include "train/derive.h"
 
 // Whether something of the operation learns, and so of everything behind it.
@@ -89,21 +88,9 @@ static void add_spread(struct cdl_derivation *d, int i, int read, int before) {
 static int add_packing(struct cdl_derivation *d, int i, struct cdl_kernel *kernel) {
     struct cdl_train_program *p = d->p;
     const struct cdl_op *op = &p->graph.ops[i];
-    const bool spreads = cdl_derive_spreads(op);
-    *kernel = (struct cdl_kernel){.family = NULL};
-    p->back.ops[i].residual = d->gradients[op->src] >= 0 && !spreads ? p->back.ops[i].dst : -1;
-    if (gathers(op) && !spreads) {
-        const struct cdl_value *src = &p->graph.values[op->src], *dst = &p->graph.values[op->dst];
-        const struct cdl_shape shape = {
-            .op = &p->back.ops[i],
-            .src = dst,
-            .dst = src,
-            .src_c4 = cdl_c4(dst),
-            .dst_c4 = cdl_c4(src),
-            .fp16 = p->fp16 && !src->fp32,
-        };
-        kernel->weights[0] = cdl_conv_weights(&shape, 8, cdl_source_span(&shape), 0, 0); // as conv_dx.comp has them
-    } else if (!cdl_derive_kernel(d, &p->back, i, kernel))
+    const bool spreads = cdl_derive_spreads(op), adds = d->gradients[op->src] >= 0;
+    p->back.ops[i].residual = adds && !spreads ? p->back.ops[i].dst : -1;
+    if (!(gathers(op) && !spreads ? cdl_derive_dx(d, op, adds, kernel) : cdl_derive_kernel(d, &p->back, i, kernel)))
         return -1;
     const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, kernel);
     cdl_derive_earlier(d); // than what makes the gradient: then nothing waits for it

@@ -38,6 +38,8 @@ void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint3
 bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, int op, struct cdl_kernel *out);
 // Chooses among the kernels for the gradient of a convolution's weights.
 bool cdl_derive_dw(struct cdl_derivation *d, const struct cdl_shape *shape, struct cdl_dw_kernel *out);
+// The kernel for the gradient of a convolution's source that no forward kernel gives; adds: to one that is there.
+bool cdl_derive_dx(struct cdl_derivation *d, const struct cdl_op *op, bool adds, struct cdl_kernel *out);
 // A step that packs the operation's weights for a kernel; returns the value.
 int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, const struct cdl_kernel *kernel);
 // Into how many chunks batch norm's sums over a value's pixels are split; *chunk: pixels of each but the last.

@@ -7,124 +7,69 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/random.h"
-#include "vulkan/upload.h"
+#include "tune/check_run.h"
 
-enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256, ALIGN = 256, DATA_SEED = 3, SAMPLE_SEED = 4 };
-#define MOST_HALF 65504.0f // what a gradient beyond half precision's range is stored as
-
+enum { IMAGES = CDL_CHECK_IMAGES, ALIGN = 256 };
 struct trial {
-    struct cdl_op op;
-    struct cdl_value src, dst;
-    struct cdl_shape shape;
+    struct cdl_check_shape of;
     struct cdl_dw_kernel kernel;
-    float *source, *gradient;  // [IMAGES][height][width][channels] each, one allocation
-    size_t beyond;             // the gradient that is beyond half precision's range; SIZE_MAX: none is
-    struct cdl_buffer in, out; // in: source, gradient; out: weights' gradients, guard, partial sums, guard
+    float *source, *gradient; // [IMAGES][height][width][channels] each, one allocation
+    size_t beyond;            // the gradient that is beyond half precision's range; SIZE_MAX: none is
+    struct cdl_check_run run; // in: source, gradient; out: weights' gradients, guard, partial sums, guard
     size_t gradient_at, partial_at, count, partial_bytes;
 };
 
-static int at_most(int a, int b) { return a < b ? a : b; }
-
-static size_t elements(const struct cdl_value *v) {
-    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)v->channels;
-}
-
-// ---- which shape
-
-// Sets the shape; true when the device's list for it has the kernel.
-static bool try_shape(struct trial *t, const struct cdl_shape *like, const struct cdl_dw_kernel *kernel, int groups,
-                      int src_channels, int dst_channels, int height, int width) {
+// Whether the device's list for the trial's shape has the very kernel; then it is the one to check.
+static bool listed(struct trial *t, const struct cdl_dw_kernel *kernel) {
     struct cdl_dw_kernel list[CDL_MAX_DW_KERNELS];
-    t->op = *like->op;
-    t->op.groups = groups;
-    t->src = (struct cdl_value){(height - 1) * t->op.stride + t->op.kernel_h - 2 * t->op.padding,
-                                (width - 1) * t->op.stride + t->op.kernel_w - 2 * t->op.padding, src_channels,
-                                like->src->fp32};
-    t->dst = (struct cdl_value){height, width, dst_channels, like->dst->fp32};
-    if (t->src.height < 1 || t->src.width < 1)
-        return false;
-    t->shape = *like;
-    t->shape.op = &t->op;
-    t->shape.src = &t->src;
-    t->shape.dst = &t->dst;
-    t->shape.src_c4 = cdl_padded_channels(src_channels) / 4;
-    t->shape.dst_c4 = cdl_padded_channels(dst_channels) / 4;
-    t->shape.images = IMAGES;
-    const int count = cdl_dw_kernels(&t->shape, list);
+    const int count = cdl_dw_kernels(&t->of.shape, list);
     for (int i = 0; i < count; i++)
         if (cdl_program_equal(&list[i].program, &kernel->program)) {
             t->kernel = list[i];
+            t->kernel.sum_rows = kernel->sum_rows; // the program that will add its sums up is checked with it
             return true;
         }
     return false;
 }
 
-// The cheapest shape of some: few channels first, then few pixels; at last the operation's own.
 static bool find_shape(struct trial *t, const struct cdl_shape *like, const struct cdl_dw_kernel *kernel) {
-    const struct cdl_value *src = like->src, *dst = like->dst;
-    const int groups = like->op->groups, group_src = src->channels / groups, group_dst = dst->channels / groups;
-    const int pixels[][2] = {{9, 19}, {dst->height, dst->width}};
-    const int dense[][2] = {{20, 44}, {72, 136}, {72, 120}, {src->channels, dst->channels}};
-    const int blocks[] = {3, 5, 16, groups}; // groups
-    const size_t num_channels = groups == 1 ? CDL_COUNT(dense) : CDL_COUNT(blocks);
-    for (size_t p = 0; p < CDL_COUNT(pixels); p++)
-        for (size_t c = 0; c < num_channels; c++) {
-            const int few = groups == 1 ? 1 : at_most(blocks[c], groups);
-            if (try_shape(t, like, kernel, few, groups == 1 ? at_most(dense[c][0], src->channels) : few * group_src,
-                          groups == 1 ? at_most(dense[c][1], dst->channels) : few * group_dst,
-                          at_most(pixels[p][0], dst->height), at_most(pixels[p][1], dst->width)))
+    for (int p = 1; p < CDL_CHECK_PIXELS; p++) // the fewest make too few partial sums
+        for (int c = 0; c < CDL_CHECK_CHANNELS; c++)
+            if (cdl_check_shape(&t->of, like, p, c) && listed(t, kernel))
                 return true;
-        }
     return false;
 }
 
 // ---- data
 
 static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
-    const size_t source = elements(&t->src), gradient = elements(&t->dst);
+    const size_t source = cdl_check_elements(&t->of.src), gradient = cdl_check_elements(&t->of.dst);
     t->source = malloc((source + gradient) * sizeof(float));
     if (!t->source)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
+        return cdl_check_no_memory(dev);
     t->gradient = t->source + source;
-    for (size_t i = 0; i < source + gradient; i++)
-        t->source[i] = (float)((int)(cdl_random_bits(DATA_SEED, i) % 129) - 64) / 64;
-    t->beyond = SIZE_MAX;
-    if (t->shape.fp16) { // the last channel, near the middle of the last image
-        const size_t pixel = (size_t)(IMAGES - 1) * (size_t)(t->dst.height * t->dst.width) +
-                             (size_t)(t->dst.height / 2 * t->dst.width + t->dst.width / 2);
-        t->beyond = (pixel + 1) * (size_t)t->dst.channels - 1;
-        t->gradient[t->beyond] = MOST_HALF;
-    }
+    cdl_check_fill(t->source, source + gradient);
+    t->beyond = t->of.shape.fp16 ? cdl_check_set_beyond(&t->of.dst, t->gradient) : SIZE_MAX;
     return CDL_OK;
 }
 
-static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
-    const struct cdl_value source = {t->src.height, t->src.width, t->src.channels, false},
-                           gradient = {t->dst.height, t->dst.width, t->dst.channels, false};
-    const bool fp16 = t->shape.fp16;
-    t->gradient_at = cdl_align_up(IMAGES * cdl_value_bytes(&source, fp16), ALIGN);
-    const size_t end = t->gradient_at + cdl_align_up(IMAGES * cdl_value_bytes(&gradient, fp16), ALIGN);
-    t->count = cdl_dw_taps(&t->op) * (size_t)t->dst.channels * (size_t)(t->src.channels / t->op.groups);
-    t->partial_at = cdl_align_up(t->count * sizeof(float) + GUARD_BYTES, ALIGN);
-    t->partial_bytes = (size_t)t->kernel.parts * cdl_dw_bytes(&t->shape);
-    cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_DEVICE, "a kernel's check");
-    if (r == CDL_OK)
-        r = cdl_buffer_create(&t->out, dev, t->partial_at + t->partial_bytes + GUARD_BYTES, CDL_MEMORY_READBACK,
-                              "a kernel's check");
-    if (r != CDL_OK)
-        return r;
+static cdl_result make_run(struct trial *t, struct cdl_device *dev) {
+    const struct cdl_shape *s = &t->of.shape;
+    t->gradient_at = cdl_align_up(cdl_check_bytes(s->src, s->fp16), ALIGN);
+    const size_t end = t->gradient_at + cdl_align_up(cdl_check_bytes(s->dst, s->fp16), ALIGN);
+    t->count = cdl_dw_taps(s->op) * (size_t)s->dst->channels * (size_t)(s->src->channels / s->op->groups);
+    t->partial_at = cdl_align_up(t->count * sizeof(float) + CDL_CHECK_GUARD, ALIGN);
+    t->partial_bytes = (size_t)t->kernel.parts * cdl_dw_bytes(s);
     uint8_t *inputs = calloc(1, end);
     if (!inputs)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
-    cdl_value_store(&source, fp16, IMAGES, t->source, inputs);
-    cdl_value_store(&gradient, fp16, IMAGES, t->gradient, inputs + t->gradient_at);
-    r = cdl_upload_now(dev, &t->in, 0, inputs, end);
+        return cdl_check_no_memory(dev);
+    cdl_check_store(s->src, s->fp16, t->source, inputs);
+    cdl_check_store(s->dst, s->fp16, t->gradient, inputs + t->gradient_at);
+    const cdl_result r =
+        cdl_check_run_create(&t->run, dev, inputs, end, t->partial_at + t->partial_bytes + CDL_CHECK_GUARD);
     free(inputs);
-    memset(t->out.mapped, 0xff, t->out.size); // not a number, until the kernel writes
-    return r == CDL_OK ? cdl_buffer_flush(&t->out, dev) : r;
+    return r;
 }
 
 // ---- reference
@@ -136,8 +81,8 @@ struct expected {
 
 // Of weight `at` of [dst][src / groups][kernel_h][kernel_w].
 static struct expected reference(const struct trial *t, size_t at) {
-    const struct cdl_op *op = &t->op;
-    const struct cdl_value *src = &t->src, *dst = &t->dst;
+    const struct cdl_op *op = &t->of.op;
+    const struct cdl_value *src = &t->of.src, *dst = &t->of.dst;
     const int group_src = src->channels / op->groups;
     const int kx = (int)(at % (size_t)op->kernel_w), ky = (int)(at / (size_t)op->kernel_w % (size_t)op->kernel_h);
     const size_t row = at / cdl_dw_taps(op);
@@ -160,72 +105,48 @@ static struct expected reference(const struct trial *t, size_t at) {
     return e;
 }
 
-static bool guarded(const uint8_t *guard) {
-    for (size_t i = 0; i < GUARD_BYTES; i++)
-        if (guard[i] != 0xff)
-            return false;
-    return true;
+// Whether the device found the gradient of weight `at`.
+static bool right(const struct trial *t, size_t at) {
+    const struct expected e = reference(t, at);
+    const double got = (double)((const float *)t->run.out.mapped)[at];
+    // A kernel may multiply the largest gradient with the padding of another tap: no finite number there, either.
+    const size_t of_channel = t->count / (size_t)t->of.dst.channels;
+    const bool poisoned = t->beyond != SIZE_MAX && at / of_channel + 1 == (size_t)t->of.dst.channels;
+    return e.beyond ? !isfinite(got) : fabs(got - e.value) <= 1e-5 * e.magnitude || (poisoned && !isfinite(got));
 }
 
 static bool check(const struct trial *t) {
-    const uint8_t *out = t->out.mapped;
-    const float *found = (const float *)(const void *)out;
-    const size_t last = t->beyond == SIZE_MAX ? 0 : t->count - cdl_dw_taps(&t->op) / 2 - 1; // of the middle tap
-    const size_t always[] = {0, t->count - 1, last};
-    if (!guarded(out + t->count * sizeof(float)) || !guarded(out + t->partial_at + t->partial_bytes))
+    const uint8_t *out = t->run.out.mapped;
+    const size_t last = t->count - cdl_dw_taps(&t->of.op) / 2 - 1; // of the middle tap, which reads what is beyond
+    if (!cdl_check_guarded(out + t->count * sizeof(float)) ||
+        !cdl_check_guarded(out + t->partial_at + t->partial_bytes) || !right(t, last))
         return false;
-    for (size_t n = 0; n < MAX_SAMPLES && n < t->count; n++) {
-        // All of them when there are few.
-        const size_t at = t->count <= MAX_SAMPLES ? n
-                          : n < CDL_COUNT(always) ? always[n]
-                                                  : (size_t)(cdl_random_bits(SAMPLE_SEED, n) % t->count);
-        const struct expected e = reference(t, at);
-        const double got = (double)found[at];
-        // A kernel may multiply the largest gradient with the padding of another tap: no finite number there, either.
-        const bool poisoned =
-            t->beyond != SIZE_MAX && at / (t->count / (size_t)t->dst.channels) + 1 == (size_t)t->dst.channels;
-        if (e.beyond ? isfinite(got) : !(fabs(got - e.value) <= 1e-5 * e.magnitude || (poisoned && !isfinite(got))))
+    for (size_t n = 0; n < CDL_CHECK_SAMPLES && n < t->count; n++)
+        if (!right(t, cdl_check_sample(n, t->count)))
             return false;
-    }
     return true;
 }
 
 // ---- run
 
 static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
-    struct cdl_device *dev = once->dev;
-    const struct cdl_program sum = cdl_dw_sum(&t->kernel, &t->shape);
-    VkPipeline pipelines[2];
-    cdl_result r = cdl_pipeline_get(&pipelines[0], dev, &t->kernel.program);
-    if (r == CDL_ERR_UNSUPPORTED)
-        return CDL_OK; // the driver cannot compile it
+    const struct cdl_program programs[] = {t->kernel.program, cdl_dw_sum(&t->kernel, &t->of.shape)};
+    struct cdl_launch launches[2];
+    cdl_result r = make_data(t, once->dev);
     if (r == CDL_OK)
-        r = cdl_pipeline_get(&pipelines[1], dev, &sum);
-    if (r == CDL_OK)
-        r = make_data(t, dev);
-    if (r == CDL_OK)
-        r = make_buffers(t, dev);
-    if (r == CDL_OK)
-        r = cdl_once_begin(once);
+        r = make_run(t, once->dev);
     if (r != CDL_OK)
         return r;
     const struct cdl_dw_addresses at = {
-        .src = t->in.address,
-        .gradient = t->in.address + t->gradient_at,
-        .partial = t->out.address + t->partial_at,
-        .weight_gradient = t->out.address,
+        .src = t->run.in.address,
+        .gradient = t->run.in.address + t->gradient_at,
+        .partial = t->run.out.address + t->partial_at,
+        .weight_gradient = t->run.out.address,
     };
-    for (int i = 0; i < 2; i++) {
-        struct cdl_launch launch;
-        cdl_dw_launch(&t->kernel, i == 1, &t->shape, IMAGES, &at, &launch);
-        cdl_once_dispatch(once, pipelines[i], &launch);
-        cdl_once_barrier(once);
-    }
-    r = cdl_once_run(once, 0);
-    if (r == CDL_OK)
-        r = cdl_buffer_invalidate(&t->out, dev);
-    if (r == CDL_OK)
-        *passed = check(t);
+    for (int i = 0; i < 2; i++)
+        cdl_dw_launch(&t->kernel, i == 1, &t->of.shape, IMAGES, &at, &launches[i]);
+    r = cdl_check_run(&t->run, once, programs, launches, 2, passed);
+    *passed = *passed && check(t);
     return r;
 }
 
@@ -234,11 +155,9 @@ cdl_result cdl_dw_check(bool *passed, struct cdl_once *once, const struct cdl_sh
     struct trial t = {.source = NULL};
     *passed = false;
     if (!find_shape(&t, shape, kernel))
-        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", shape->op->name,
-                        kernel->program.shader->name);
+        return cdl_check_not_listed(once->dev, shape->op->name, &kernel->program);
     const cdl_result r = run(&t, once, passed);
-    cdl_buffer_destroy(&t.in, once->dev);
-    cdl_buffer_destroy(&t.out, once->dev);
+    cdl_check_run_destroy(&t.run, once->dev);
     free(t.source);
     return r;
 }

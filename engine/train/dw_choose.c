@@ -46,6 +46,15 @@ static cdl_result launch(void *ctx, int i, uint64_t scratch, struct cdl_racer *r
     return r;
 }
 
+void cdl_dw_key(char out[CDL_FINDING_KEY], const struct cdl_shape *shape) {
+    const struct cdl_value *src = shape->src, *dst = shape->dst;
+    char text[48];
+    cdl_op_text(shape->op, text, sizeof text);
+    cdl_format_text(out, CDL_FINDING_KEY, "dW of %s stride %d padding %d, %dx%dx%d to %dx%dx%d, batch %d, %s", text,
+                    shape->op->stride, shape->op->padding, src->height, src->width, src->channels, dst->height,
+                    dst->width, dst->channels, shape->images, shape->fp16 ? "fp16" : "fp32");
+}
+
 int cdl_dw_choose(void *tuner, const struct cdl_shape *shape, const struct cdl_dw_kernel *kernels, int count) {
     struct cdl_tuner *t = tuner;
     struct choice choice = {shape, kernels, t->dev};
@@ -56,12 +65,7 @@ int cdl_dw_choose(void *tuner, const struct cdl_shape *shape, const struct cdl_d
                                 .ctx = &choice,
                                 .check = check,
                                 .launch = launch};
-    const struct cdl_value *src = shape->src, *dst = shape->dst;
-    char text[48];
-    cdl_op_text(shape->op, text, sizeof text);
-    cdl_format_text(rivals.key, sizeof rivals.key, "dW of %s stride %d padding %d, %dx%dx%d to %dx%dx%d, batch %d, %s",
-                    text, shape->op->stride, shape->op->padding, src->height, src->width, src->channels, dst->height,
-                    dst->width, dst->channels, shape->images, shape->fp16 ? "fp16" : "fp32");
+    cdl_dw_key(rivals.key, shape);
     for (int i = 0; i < count; i++) {
         struct cdl_dw_addresses at;
         const size_t bytes = lay_out(&choice, i, 0, &at);

@@ -150,10 +150,20 @@ static void launch_pool(const struct launching *l, struct cdl_launch *out) {
                                     (uint64_t)p.c4);
 }
 
-static void launch_dx(const struct launching *l, struct cdl_launch *out) {
-    const struct train_dx_params p = {
+static void launch_dx_strided(const struct launching *l, struct cdl_launch *out) {
+    const struct cdl_shape shape = cdl_shape_of(&l->p->graph, l->op, NULL, l->p->batch, l->p->fp16);
+    const struct cdl_dx_addresses addresses = {
         .gradient = at(l, CDL_ROLE_GRADIENT),
         .weights = at(l, CDL_ROLE_PACKED),
+        .added = at(l, CDL_ROLE_RESIDUAL),
+        .src_gradient = at(l, CDL_ROLE_SRC_GRADIENT),
+    };
+    cdl_dx_launch(&l->step->kernel.program, &shape, l->images, &addresses, out);
+}
+
+static void launch_dx_spread(const struct launching *l, struct cdl_launch *out) {
+    const struct train_dx_params p = {
+        .gradient = at(l, CDL_ROLE_GRADIENT),
         .added = at(l, CDL_ROLE_RESIDUAL),
         .src_gradient = at(l, CDL_ROLE_SRC_GRADIENT),
         .images = l->images,
@@ -163,17 +173,9 @@ static void launch_dx(const struct launching *l, struct cdl_launch *out) {
         .dst_h = l->dst->height,
         .dst_w = l->dst->width,
         .dst_c4 = l->dst_c4,
-        .group_src = l->src->channels / l->op->groups,
-        .group_dst = l->dst->channels / l->op->groups,
     };
     PUSH(out, p);
-    if (l->step->kind == CDL_TRAIN_DX_SPREAD) {
-        cdl_launch_invocations(out, (uint64_t)l->src_pixels * (uint64_t)l->src_c4);
-        return;
-    }
-    const uint32_t stride = (uint32_t)l->op->stride, strip = stride * l->step->kernel.program.constants[7]; // PIXELS
-    cdl_launch_invocations(out, (uint64_t)l->images * (uint64_t)p.src_h * stride *
-                                    cdl_div_up((uint32_t)p.src_w, strip) * (uint64_t)p.src_c4);
+    cdl_launch_invocations(out, (uint64_t)l->src_pixels * (uint64_t)l->src_c4);
 }
 
 static void launch_dw(const struct launching *l, struct cdl_launch *out) {
@@ -289,8 +291,8 @@ void cdl_train_launch(const struct cdl_train_program *p, int step, int images,
     case CDL_TRAIN_AVG_POOL_BACK: launch_pool(&l, out); break;
     case CDL_TRAIN_LOSS:
     case CDL_TRAIN_LOSS_SUM: launch_loss(&l, out); break;
-    case CDL_TRAIN_DX_STRIDED:
-    case CDL_TRAIN_DX_SPREAD: launch_dx(&l, out); break;
+    case CDL_TRAIN_DX_STRIDED: launch_dx_strided(&l, out); break;
+    case CDL_TRAIN_DX_SPREAD: launch_dx_spread(&l, out); break;
     case CDL_TRAIN_DW:
     case CDL_TRAIN_DW_SUM: launch_dw(&l, out); break;
     case CDL_TRAIN_BIAS: launch_bias(&l, out); break;

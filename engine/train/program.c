@@ -76,8 +76,8 @@ struct cdl_train_step *cdl_derive_step(struct cdl_derivation *d, enum cdl_train_
 
 void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint32_t writes) {
     step->writes = writes;
-    if (step->kind != CDL_TRAIN_FORWARD && step->kind != CDL_TRAIN_DX && step->kind != CDL_TRAIN_DW &&
-        step->kind != CDL_TRAIN_DW_SUM)
+    if (step->kind != CDL_TRAIN_FORWARD && step->kind != CDL_TRAIN_DX && step->kind != CDL_TRAIN_DX_STRIDED &&
+        step->kind != CDL_TRAIN_DW && step->kind != CDL_TRAIN_DW_SUM)
         step->kernel.program = cdl_train_kernel(d->p, step, d->params->caps);
 }
 
@@ -123,6 +123,15 @@ bool cdl_derive_dw(struct cdl_derivation *d, const struct cdl_shape *shape, stru
                                            shape->op->name, count, d->p->fp16 ? " in fp16; take fp32" : ""));
     *out = kernels[chosen];
     return true;
+}
+
+bool cdl_derive_dx(struct cdl_derivation *d, const struct cdl_op *op, bool adds, struct cdl_kernel *out) {
+    const struct cdl_train_program_params *params = d->params;
+    if (d->result != CDL_OK)
+        return false;
+    const struct cdl_shape shape = cdl_shape_of(&d->p->graph, op, params->caps, params->batch, d->p->fp16);
+    *out = cdl_dx_kernel(&shape, adds);
+    return !params->trust_dx || !cdl_derive_failed(d, params->trust_dx(params->choose_ctx, &shape, adds));
 }
 
 int cdl_derive_pack(struct cdl_derivation *d, enum cdl_train_kind kind, int op, const struct cdl_kernel *kernel) {

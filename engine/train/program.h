@@ -11,6 +11,7 @@
 
 #include "kernels/kernels.h"
 #include "train/dw.h"
+#include "train/dx.h"
 #include "train/parameters.h"
 #include "train_params.h"
 
@@ -155,7 +156,10 @@ struct cdl_train_program_params {
     int (*choose)(void *ctx, const struct cdl_work *work, const struct cdl_kernel *kernels, int count);
     // The same for the gradient of a convolution's weights.
     int (*choose_dw)(void *ctx, const struct cdl_shape *shape, const struct cdl_dw_kernel *kernels, int count);
-    void *choose_ctx; // of both
+    // Whether cdl_dx_kernel(shape, adds) may be used. There is no other: a failure, which it has logged, is the
+    // derivation's. NULL: it may.
+    cdl_result (*trust_dx)(void *ctx, const struct cdl_shape *shape, bool adds);
+    void *choose_ctx; // of all three
 };
 
 // The model must outlive the program. CDL_ERR_UNSUPPORTED: a value would outgrow 32-bit indices, or no kernel works.
@@ -183,7 +187,7 @@ struct cdl_program cdl_train_extra(enum cdl_train_extra which, bool fp16); // fp
 
 // ---- within this room: programs.c
 
-// The program of a step whose kind does not run on inference's kernels.
+// The program of a step that has no kernel chosen for its convolution.
 struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, const struct cdl_train_step *step,
                                     const struct cdl_caps *caps);
 // Of the workgroups of norm_sums.comp and norm_back_sums.comp: see rows.glsl.

@@ -21,9 +21,6 @@ static const struct cdl_constant back_constants[] = {
 static const struct cdl_constant pool_constants[] = {
 #include "max_pool_constants.h"
 };
-static const struct cdl_constant dx_constants[] = {
-#include "conv_dx_constants.h"
-};
 static const struct cdl_constant spread_constants[] = {
 #include "dx_spread_constants.h"
 };
@@ -45,7 +42,6 @@ static const struct cdl_shader shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply", back_constants),
     [CDL_TRAIN_MAX_POOL_BACK] = SHADER("max_pool_back", pool_constants),
     [CDL_TRAIN_AVG_POOL_BACK] = SHADER("avg_pool_back", cdl_workgroup_constant),
-    [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx", dx_constants),
     [CDL_TRAIN_DX_SPREAD] = SHADER("dx_spread", spread_constants),
     [CDL_TRAIN_BIAS] = SHADER("bias_gradient", cdl_workgroup_constant),
     [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums", cdl_workgroup_constant),
@@ -63,7 +59,6 @@ static const struct cdl_shader wide_shaders[CDL_NUM_TRAIN_KINDS] = {
     [CDL_TRAIN_NORM_APPLY] = SHADER("norm_apply_wide", apply_constants),
     [CDL_TRAIN_NORM_BACK_SUMS] = SHADER("norm_back_sums_wide", back_constants),
     [CDL_TRAIN_NORM_BACK_APPLY] = SHADER("norm_back_apply_wide", back_constants),
-    [CDL_TRAIN_DX_STRIDED] = SHADER("conv_dx_wide", dx_constants),
     [CDL_TRAIN_GRADIENT_SUMS] = SHADER("gradient_sums_wide", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE] = SHADER("sgd_wide", cdl_workgroup_constant),
     [CDL_TRAIN_UPDATE_NORM] = SHADER("sgd_wide", cdl_workgroup_constant),
@@ -114,7 +109,6 @@ static bool stored_as_halves(const struct cdl_train_program *program, const stru
     case CDL_TRAIN_MAX_POOL:
     case CDL_TRAIN_MAX_POOL_BACK:
     case CDL_TRAIN_AVG_POOL_BACK:
-    case CDL_TRAIN_DX_STRIDED:
     case CDL_TRAIN_DX_SPREAD: return program->fp16 && !program->graph.values[op->src].fp32;
     case CDL_TRAIN_BIAS: return program->fp16 && !program->graph.values[op->dst].fp32;
     default: return false; // floats alone
@@ -154,15 +148,6 @@ struct cdl_program cdl_train_kernel(const struct cdl_train_program *program, con
     case CDL_TRAIN_DX_SPREAD:
         p.constants[1] = (uint32_t)op->stride;
         p.constants[2] = step->values[CDL_ROLE_RESIDUAL] >= 0;
-        break;
-    case CDL_TRAIN_DX_STRIDED:
-        p.constants[1] = (uint32_t)op->kernel_h;
-        p.constants[2] = (uint32_t)op->kernel_w;
-        p.constants[3] = (uint32_t)op->stride;
-        p.constants[4] = (uint32_t)op->padding;
-        p.constants[5] = (uint32_t)step->kernel.weights[0].span;
-        p.constants[6] = step->values[CDL_ROLE_RESIDUAL] >= 0;
-        p.constants[7] = caps->software ? 8 : 4;
         break;
     default: break;
     }

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "train/dw_check.h"
+#include "train/dx_check.h"
 #include "train/network.h"
+#include "train/prepare.h"
 #include "tune/tuner.h"
 #include "vulkan/commands.h"
 #include "vulkan/queue.h"
@@ -69,7 +71,7 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
     const float decay = or_default(params->weight_decay, 1e-4f);
     const bool fp16 = params->precision == CDL_PRECISION_FP16;
     struct cdl_tuner tuner = {.dev = t->dev, .mode = tune, .batch = batch, .fp16 = fp16};
-    const struct cdl_train_program_params p = {
+    struct cdl_train_program_params p = {
         .batch = batch,
         .height = t->sight.height,
         .width = t->sight.width,
@@ -83,11 +85,14 @@ static cdl_result make_program(const struct cdl_trainer *t, const struct cdl_tra
         .norm_weight_decay = or_default(params->norm_weight_decay, decay),
         .clip_grad_norm = params->clip_grad_norm,
         .caps = &t->dev->caps,
-        .choose = cdl_tuner_choose,
-        .choose_dw = cdl_dw_choose,
-        .choose_ctx = &tuner,
     };
-    const cdl_result r = cdl_train_program_create(out, t->model, &p, &t->dev->log);
+    cdl_result r = cdl_train_prepare(&tuner, t->model, &p);
+    p.choose = cdl_tuner_choose;
+    p.choose_dw = cdl_dw_choose;
+    p.trust_dx = cdl_dx_trust;
+    p.choose_ctx = &tuner;
+    if (r == CDL_OK)
+        r = cdl_train_program_create(out, t->model, &p, &t->dev->log);
     cdl_tuner_finish(&tuner);
     if (r == CDL_OK && tuner.result != CDL_OK)
         cdl_train_program_destroy(out);

@@ -139,35 +139,63 @@ int cdl_tuner_choose(void *tuner, const struct cdl_work *work, const struct cdl_
 
 // ---- ahead of choosing
 
-// The programs of the kernels that choosing for the operation will look at, unless one fails its check; up to `cap` of
-// them.
-static int foresee(struct cdl_tuner *t, const struct cdl_work *work, struct cdl_program *out, int cap) {
-    struct cdl_kernel kernels[CDL_MAX_KERNELS];
+// Whether the program's check was made; *passed: with which result.
+static bool is_checked(struct cdl_tuner *t, const struct cdl_program *program, bool *passed) {
+    struct cdl_finding found;
     char key[CDL_FINDING_KEY];
-    const int count = cdl_kernels_for(work, t->batch, &t->dev->caps, t->fp16, kernels);
-    int first = 0, wanted = 1;
-    if (work->ops[0].kind == CDL_OP_CONV) {
-        cdl_work_key(key, work, t->batch, t->fp16);
-        first = recall(t, key, kernels, count);
-        if (first < 0 || first == count) {
-            first = 0;
-            wanted = t->mode == CDL_TUNE_FULL ? count : t->mode == CDL_TUNE_QUICK ? CDL_QUICK_CANDIDATES : 1;
+    cdl_check_key(key, program);
+    if (!cdl_findings_recall(t->dev, key, &found))
+        return false;
+    *passed = found.passed;
+    return true;
+}
+
+int cdl_tuner_foresee(struct cdl_tuner *t, const char *key, const struct cdl_program *programs, int count, int *which,
+                      bool *run) {
+    struct cdl_finding found;
+    bool passed;
+    const bool recalled = key && cdl_tuner_recalls(t, key, &found) && found.kind == CDL_FOUND_KERNEL;
+    for (int i = 0; recalled && i < count; i++)
+        if (cdl_program_id(&programs[i]) == found.kernel) {
+            const bool known = is_checked(t, &programs[i], &passed);
+            if (known && !passed)
+                break;
+            *which = i;
+            *run = !known;
+            return 1;
         }
-    }
+    *run = key && cdl_tuner_may_measure(t);
+    const int wanted = !*run ? 1 : t->mode == CDL_TUNE_FULL ? count : CDL_QUICK_CANDIDATES;
     int n = 0;
-    for (int i = first; i < count && n < wanted && n < cap; i++)
-        out[n++] = kernels[i].program;
+    for (int i = 0; i < count && n < wanted; i++) {
+        const bool known = is_checked(t, &programs[i], &passed);
+        if (known && !passed)
+            continue;
+        *run = *run || !known;
+        which[n++] = i;
+    }
     return n;
 }
 
 void cdl_tuner_prepare(void *tuner, const struct cdl_graph *graph) {
     struct cdl_tuner *t = tuner;
-    const int cap = graph->num_ops * (t->mode == CDL_TUNE_OFF ? 1 : CDL_MAX_KERNELS);
-    struct cdl_program *programs = malloc((size_t)cap * sizeof *programs);
+    struct cdl_program *programs = malloc((size_t)graph->num_ops * CDL_MAX_KERNELS * sizeof *programs);
     int n = 0;
     for (int i = 0; programs && i < graph->num_ops; i++) {
         const struct cdl_work work = {graph, &graph->ops[i], 1};
-        n += foresee(t, &work, programs + n, cap - n);
+        struct cdl_kernel kernels[CDL_MAX_KERNELS];
+        struct cdl_program own[CDL_MAX_KERNELS];
+        char key[CDL_FINDING_KEY];
+        int which[CDL_MAX_KERNELS];
+        bool run;
+        const int count = cdl_kernels_for(&work, t->batch, &t->dev->caps, t->fp16, kernels);
+        for (int k = 0; k < count; k++)
+            own[k] = kernels[k].program;
+        cdl_work_key(key, &work, t->batch, t->fp16);
+        const bool has_choice = work.ops[0].kind == CDL_OP_CONV;
+        const int wanted = cdl_tuner_foresee(t, has_choice ? key : NULL, own, count, which, &run);
+        for (int k = 0; k < wanted; k++)
+            programs[n++] = own[which[k]];
     }
     if (n > 0)
         cdl_pipelines_prepare(t->dev, programs, n);

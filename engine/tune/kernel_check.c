@@ -8,13 +8,10 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/random.h"
-#include "vulkan/upload.h"
+#include "tune/check_run.h"
 
-enum { IMAGES = 2, MAX_SAMPLES = 768, GUARD_BYTES = 256, ALIGN = 256 };
-enum { DATA_SEED = 1, SAMPLE_SEED = 2 };
+enum { IMAGES = CDL_CHECK_IMAGES, ALIGN = 256 };
 enum { SOURCE, ADDED, RESULT, MIDDLE, NUM_VALUES }; // of the trial's graph; MIDDLE: between two operations
 
 struct trial {
@@ -29,14 +26,10 @@ struct trial {
     float *biases[CDL_MAX_FUSED];  // [dst]
     float *data[2];                // SOURCE and ADDED: [IMAGES][height][width][channels]
     float *scratch;
-    struct cdl_buffer in, out; // in: source, added, packed weights
-    size_t added_at, weights_at[CDL_MAX_FUSED], result_bytes;
+    struct cdl_check_run run; // in: source, added, packed weights; out: RESULT
+    size_t added_at, weights_at[CDL_MAX_FUSED];
     size_t kept_at; // in `out`, of MIDDLE where the kernel keeps it
 };
-
-static size_t elements(const struct cdl_value *v) {
-    return (size_t)IMAGES * (size_t)v->height * (size_t)v->width * (size_t)v->channels;
-}
 
 static bool adds(const struct trial *t) { return t->ops[t->num_ops - 1].residual >= 0; }
 
@@ -47,11 +40,10 @@ static struct cdl_work work_of(const struct trial *t) { return (struct cdl_work)
 static int at_most(int a, int b) { return a < b ? a : b; }
 
 // The source that gives dst_height x dst_width; of an average, any.
-static struct cdl_value source_value(const struct cdl_op *op, int channels, int dst_height, int dst_width, bool fp32) {
+static struct cdl_value source_value(const struct cdl_op *op, const struct cdl_check_size *size, bool fp32) {
     if (op->kind == CDL_OP_AVG_POOL)
-        return (struct cdl_value){5, 11, channels, fp32};
-    return (struct cdl_value){(dst_height - 1) * op->stride + op->kernel_h - 2 * op->padding,
-                              (dst_width - 1) * op->stride + op->kernel_w - 2 * op->padding, channels, fp32};
+        return (struct cdl_value){5, 11, size->src_channels, fp32};
+    return cdl_check_source(op, size, fp32);
 }
 
 // Whether the device's list for the shape has the very kernel; then it is the one to check.
@@ -76,18 +68,18 @@ static bool listed(struct trial *t, const struct cdl_kernel *kernel, const struc
 
 // Sets the shape; true when the device's list for it has the kernel.
 static bool try_shape(struct trial *t, const struct cdl_work *work, const struct cdl_kernel *kernel,
-                      const struct cdl_caps *caps, int src_channels, int dst_channels, int dst_height, int dst_width) {
+                      const struct cdl_caps *caps, const struct cdl_check_size *size) {
     const struct cdl_op *op = &work->ops[0];
     const struct cdl_value *src = &work->graph->values[op->src], *dst = &work->graph->values[op->dst];
     t->ops[0] = *op;
-    t->ops[0].groups = op->groups == 1 ? 1 : src_channels / (src->channels / op->groups);
+    t->ops[0].groups = size->groups;
     t->ops[0].src = SOURCE;
     t->ops[0].residual = op->residual >= 0 ? ADDED : -1;
     t->ops[0].dst = RESULT;
     t->ops[0].norm = (struct cdl_batch_norm){0};
-    t->values[RESULT] = (struct cdl_value){dst_height, dst_width, dst_channels, dst->fp32};
+    t->values[RESULT] = (struct cdl_value){size->dst_height, size->dst_width, size->dst_channels, dst->fp32};
     t->values[ADDED] = t->values[RESULT];
-    t->values[SOURCE] = source_value(op, src_channels, dst_height, dst_width, src->fp32);
+    t->values[SOURCE] = source_value(op, size, src->fp32);
     return listed(t, kernel, caps);
 }
 
@@ -108,7 +100,9 @@ static bool try_pair(struct trial *t, const struct cdl_work *work, const struct 
     t->values[MIDDLE] = values[work->ops[1].src];
     t->values[MIDDLE].height = dst_height;
     t->values[MIDDLE].width = dst_width;
-    t->values[SOURCE] = source_value(&t->ops[0], values[work->ops[0].src].channels, dst_height, dst_width, false);
+    const struct cdl_check_size size = {
+        .src_channels = values[work->ops[0].src].channels, .dst_height = dst_height, .dst_width = dst_width};
+    t->values[SOURCE] = source_value(&t->ops[0], &size, false);
     return listed(t, kernel, caps);
 }
 
@@ -130,31 +124,16 @@ static bool find_shape(struct trial *t, const struct cdl_work *work, const struc
     if (work->num_ops > 1)
         return find_pair_shape(t, work, kernel, caps);
     const struct cdl_value *src = &work->graph->values[op->src], *dst = &work->graph->values[op->dst];
-    const int group_src = src->channels / op->groups, group_dst = dst->channels / op->groups;
-    const int pixels[][2] = {{5, 7}, {9, 19}, {dst->height, dst->width}};
-    const int dense[][2] = {
-        {20, 44}, {72, 136}, {src->channels, 44}, {72, dst->channels}, {src->channels, dst->channels}};
-    const int blocks[] = {3, 5, 16, op->groups}; // groups
-    const size_t num_channels = op->groups == 1 ? CDL_COUNT(dense) : CDL_COUNT(blocks);
-    for (size_t p = 0; p < CDL_COUNT(pixels); p++)
-        for (size_t c = 0; c < num_channels; c++) {
-            const int groups = op->groups == 1 ? 1 : at_most(blocks[c], op->groups);
-            const int s = op->groups == 1 ? at_most(dense[c][0], src->channels) : groups * group_src;
-            const int d = op->groups == 1 ? at_most(dense[c][1], dst->channels) : groups * group_dst;
-            // A linear layer, and what pools to one pixel, stay at one.
-            const int h = at_most(pixels[p][0], dst->height), w = at_most(pixels[p][1], dst->width);
-            if (try_shape(t, work, kernel, caps, s, d, h, w))
+    for (int p = 0; p < CDL_CHECK_PIXELS; p++)
+        for (int c = 0; c < CDL_CHECK_CHANNELS; c++) {
+            const struct cdl_check_size size = cdl_check_size(op, src, dst, p, c);
+            if (try_shape(t, work, kernel, caps, &size))
                 return true;
         }
     return false;
 }
 
 // ---- data
-
-static void fill(float *out, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)((int)(cdl_random_bits(DATA_SEED, i) % 129) - 64) / 64;
-}
 
 static size_t count_weights(const struct trial *t, const struct cdl_op *op) {
     if (op->kind != CDL_OP_CONV)
@@ -191,7 +170,8 @@ static void set_tensors(struct trial *t, int i, float **at) {
 }
 
 static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
-    size_t count = elements(&t->values[SOURCE]) + (adds(t) ? elements(&t->values[ADDED]) : 0), scratch = 0;
+    size_t count = cdl_check_elements(&t->values[SOURCE]) + (adds(t) ? cdl_check_elements(&t->values[ADDED]) : 0),
+           scratch = 0;
     for (int i = 0; i < t->num_ops; i++) {
         const size_t dst = (size_t)t->values[t->ops[i].dst].channels, weights = count_weights(t, &t->ops[i]);
         count += weights + dst;
@@ -199,13 +179,13 @@ static cdl_result make_data(struct trial *t, struct cdl_device *dev) {
     }
     t->memory = malloc((count + scratch) * sizeof(float));
     if (!t->memory)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
-    fill(t->memory, count);
+        return cdl_check_no_memory(dev);
+    cdl_check_fill(t->memory, count);
     float *at = t->memory;
     for (int i = 0; i < t->num_ops; i++)
         set_tensors(t, i, &at);
     t->data[SOURCE] = at;
-    t->data[ADDED] = t->data[SOURCE] + elements(&t->values[SOURCE]);
+    t->data[ADDED] = t->data[SOURCE] + cdl_check_elements(&t->values[SOURCE]);
     t->scratch = t->memory + count;
     return CDL_OK;
 }
@@ -233,22 +213,15 @@ static cdl_result make_buffers(struct trial *t, struct cdl_device *dev) {
         t->weights_at[i] = end;
         end += cdl_align_up(t->kernel.weights[i].bytes, ALIGN);
     }
-    t->result_bytes = stored_bytes(t, RESULT);
-    t->kept_at = cdl_align_up(t->result_bytes + GUARD_BYTES, ALIGN);
-    const size_t kept = t->kernel.keeps_middle ? stored_bytes(t, MIDDLE) + GUARD_BYTES : 0;
-    cdl_result r = cdl_buffer_create(&t->in, dev, end, CDL_MEMORY_DEVICE, "a kernel's check");
-    if (r == CDL_OK)
-        r = cdl_buffer_create(&t->out, dev, t->kept_at + kept, CDL_MEMORY_READBACK, "a kernel's check");
-    if (r != CDL_OK)
-        return r;
+    const size_t kept = t->kernel.keeps_middle ? stored_bytes(t, MIDDLE) + CDL_CHECK_GUARD : 0;
+    t->kept_at = cdl_align_up(stored_bytes(t, RESULT) + CDL_CHECK_GUARD, ALIGN);
     uint8_t *inputs = calloc(1, end);
     if (!inputs)
-        return cdl_fail(&dev->log, CDL_ERR_NOMEM, "out of memory while checking kernels");
+        return cdl_check_no_memory(dev);
     write_inputs(t, inputs);
-    r = cdl_upload_now(dev, &t->in, 0, inputs, end);
+    const cdl_result r = cdl_check_run_create(&t->run, dev, inputs, end, t->kept_at + kept);
     free(inputs);
-    memset(t->out.mapped, 0xff, t->out.size); // not a number, until the kernel writes
-    return r == CDL_OK ? cdl_buffer_flush(&t->out, dev) : r;
+    return r;
 }
 
 // ---- reference
@@ -331,15 +304,10 @@ static bool check(const struct trial *t, int value, const uint8_t *out) {
     const size_t padded = (size_t)cdl_padded_channels(dst->channels), width = (size_t)dst->width;
     const size_t bytes = stored_bytes(t, value), total = bytes / (fp16 ? 2 : 4);
     const double tolerance = t->kernel.program.fp16 ? 4e-3 : 1e-5;
-    for (size_t i = 0; i < GUARD_BYTES; i++)
-        if (out[bytes + i] != 0xff)
-            return false;
-    for (size_t n = 0; n < MAX_SAMPLES && n < total; n++) {
-        // All of them when there are few; the very first and last in any case.
-        const size_t at = total <= MAX_SAMPLES ? n
-                          : n == 0             ? 0
-                          : n == 1             ? total - 1
-                                               : (size_t)(cdl_random_bits(SAMPLE_SEED, n) % total);
+    if (!cdl_check_guarded(out + bytes))
+        return false;
+    for (size_t n = 0; n < CDL_CHECK_SAMPLES && n < total; n++) {
+        const size_t at = cdl_check_sample(n, total);
         const double got = fp16 ? (double)cdl_f16_to_f32(((const uint16_t *)(const void *)out)[at])
                                 : (double)((const float *)(const void *)out)[at];
         const size_t channel = at % padded, pixel = at / padded;
@@ -358,37 +326,25 @@ static bool check(const struct trial *t, int value, const uint8_t *out) {
 // ---- run
 
 static cdl_result run(struct trial *t, struct cdl_once *once, bool *passed) {
-    struct cdl_device *dev = once->dev;
-    VkPipeline pipeline;
     struct cdl_launch launch;
-    cdl_result r = cdl_pipeline_get(&pipeline, dev, &t->kernel.program);
-    if (r == CDL_ERR_UNSUPPORTED)
-        return CDL_OK; // the driver cannot compile it
+    cdl_result r = make_data(t, once->dev);
     if (r == CDL_OK)
-        r = make_data(t, dev);
-    if (r == CDL_OK)
-        r = make_buffers(t, dev);
-    if (r == CDL_OK)
-        r = cdl_once_begin(once);
+        r = make_buffers(t, once->dev);
     if (r != CDL_OK)
         return r;
     const struct cdl_work work = work_of(t);
     struct cdl_addresses at = {
-        .src = t->in.address,
-        .residual = adds(t) ? t->in.address + t->added_at : 0,
-        .dst = t->out.address,
-        .middle = t->kernel.keeps_middle ? t->out.address + t->kept_at : 0,
+        .src = t->run.in.address,
+        .residual = adds(t) ? t->run.in.address + t->added_at : 0,
+        .dst = t->run.out.address,
+        .middle = t->kernel.keeps_middle ? t->run.out.address + t->kept_at : 0,
     };
     for (int i = 0; i < t->num_ops; i++)
-        at.weights[i] = t->in.address + t->weights_at[i];
+        at.weights[i] = t->run.in.address + t->weights_at[i];
     cdl_kernel_launch(&t->kernel, &work, IMAGES, &at, &launch);
-    cdl_once_dispatch(once, pipeline, &launch);
-    r = cdl_once_run(once, 0);
-    if (r == CDL_OK)
-        r = cdl_buffer_invalidate(&t->out, dev);
-    if (r == CDL_OK)
-        *passed = check(t, RESULT, t->out.mapped) &&
-                  (!t->kernel.keeps_middle || check(t, MIDDLE, (const uint8_t *)t->out.mapped + t->kept_at));
+    r = cdl_check_run(&t->run, once, &t->kernel.program, &launch, 1, passed);
+    *passed = *passed && check(t, RESULT, t->run.out.mapped) &&
+              (!t->kernel.keeps_middle || check(t, MIDDLE, (const uint8_t *)t->run.out.mapped + t->kept_at));
     return r;
 }
 
@@ -397,11 +353,9 @@ cdl_result cdl_kernel_check(bool *passed, struct cdl_once *once, const struct cd
     struct trial t = {.num_ops = work->num_ops};
     *passed = false;
     if (!find_shape(&t, work, kernel, &once->dev->caps))
-        return cdl_fail(&once->dev->log, CDL_ERR_INVALID, "%s: %s is not among its own kernels", work->ops[0].name,
-                        kernel->program.shader->name);
+        return cdl_check_not_listed(once->dev, work->ops[0].name, &kernel->program);
     const cdl_result r = run(&t, once, passed);
-    cdl_buffer_destroy(&t.in, once->dev);
-    cdl_buffer_destroy(&t.out, once->dev);
+    cdl_check_run_destroy(&t.run, once->dev);
     free(t.memory);
     return r;
 }

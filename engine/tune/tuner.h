@@ -30,6 +30,12 @@ int cdl_tuner_choose(void *tuner, const struct cdl_work *work, const struct cdl_
 // For `prepare`: compiles the pipelines that choosing will want, on all processors.
 void cdl_tuner_prepare(void *tuner, const struct cdl_graph *graph);
 
+// Which of programs[count], best guess first, a choice that is remembered by `key` will look at, unless one fails its
+// check; returns how many: which[CDL_MAX_KERNELS]. key NULL: nothing is timed. *run: the choice will run them, as it
+// does not know enough of them yet.
+int cdl_tuner_foresee(struct cdl_tuner *tuner, const char *key, const struct cdl_program *programs, int count,
+                      int *which, bool *run);
+
 // choose_segment.c: sets the plan's segment.
 cdl_result cdl_tuner_choose_segment(struct cdl_tuner *tuner, struct cdl_plan *plan);
 

@@ -13,6 +13,7 @@
 #include "support/op_instance.h"
 #include "support/reference_train.h"
 #include "train/dw_check.h"
+#include "train/dx_check.h"
 #include "train/program.h"
 
 enum { CLASSES = 5, OPS = 5, TENSORS = 12, MAX_FLOPS = 12000000, LOSS_SCALE = 1024 };
@@ -455,8 +456,43 @@ static void weight_gradients_match_plain_c(void **state) {
     free(d);
 }
 
+// ---- gradients of sources at a stride
+
+// That the kernel is right, the networks above tell; here, that its check on users' devices says so of all shapes.
+static void kernel_of_strided_gradients_passes_its_check(void **state) {
+    (void)state;
+    struct cdl_once once;
+    int ran = 0;
+    harness_expect_ok(cdl_once_create(&once, harness.dev), "once");
+    for (int i = 0; i < num_op_cases; i++) {
+        const struct op_case *c = &op_cases[i];
+        if (c->kind != CASE_CONV || (c->stride == 1 && c->kernel_h == c->kernel_w && c->padding < c->kernel_h))
+            continue;
+        for (int n = 0; n < 8; n++) {
+            const bool fp16 = n & 1, adds = n & 2, as_gpu = n & 4;
+            struct cdl_caps caps = harness.dev->caps;
+            struct op_instance instance;
+            char text[160];
+            bool passed;
+            caps.software = caps.software && !as_gpu;
+            case_text(c, text, sizeof text);
+            op_instance_init_shape(&instance, c, fp16);
+            const struct cdl_shape shape = cdl_shape_of(&instance.graph, &instance.ops[0], &caps, c->images, fp16);
+            harness_expect_ok(cdl_dx_check(&passed, &once, &shape, adds), text);
+            if (!passed)
+                fail_msg("%s: conv_dx %s%s fails its check", text, fp16 ? "fp16" : "fp32", adds ? " add" : "");
+            op_instance_free(&instance);
+            ran++;
+        }
+    }
+    print_message("%d runs\n", ran);
+    assert_true(ran > 50);
+    cdl_once_destroy(&once);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernel_of_strided_gradients_passes_its_check),
         cmocka_unit_test(weight_gradients_match_plain_c),
         cmocka_unit_test(kernels_match_plain_c),
         cmocka_unit_test(kernels_in_halves_match_plain_c),

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "train/dw_check.h"
+#include "train/dx_check.h"
+#include "train/prepare.h"
 #include "train/trainer.h"
 #include "tune/kernel_check.h"
 #include "tune/tuner.h"
@@ -43,6 +46,16 @@ static cdl_device *open_device(const char *cache_dir) {
                                                                 .validate = harness.dev->instance.messenger != NULL)),
                       "device");
     return dev;
+}
+
+// Removes what the device wrote into its cache folder; it writes nothing more.
+static void empty_folder(cdl_device *dev, const char *folder) {
+    const char *const kinds[] = {"pipelines", "tuning"};
+    char path[CDL_CACHE_PATH];
+    for (size_t i = 0; i < CDL_COUNT(kinds); i++)
+        if (cdl_cache_path(path, sizeof path, folder, kinds[i], &dev->cache_key))
+            unlink(path);
+    dev->cache_dir[0] = 0;
 }
 
 static cdl_session *open_session(cdl_device *dev, cdl_precision precision, cdl_tune tune) {
@@ -240,9 +253,8 @@ static void test_tuned_segment(void **state) {
 
 static void test_failing_kernel(void **state) {
     (void)state;
-    char folder[] = "/tmp/cardinal-tune-XXXXXX", path[CDL_CACHE_PATH];
+    char folder[] = "/tmp/cardinal-tune-XXXXXX";
     char failing[CDL_PROGRAM_TEXT], name[CDL_PROGRAM_NAME];
-    const char *const kinds[] = {"pipelines", "tuning"};
     float expected[BATCH][CLASSES], logits[BATCH][CLASSES];
     assert_non_null(mkdtemp(folder));
     cdl_session *s = open_session(harness.dev, CDL_PRECISION_FP32, CDL_TUNE_OFF);
@@ -269,10 +281,8 @@ static void test_failing_kernel(void **state) {
         run(s, logits);
         expect_close(expected, logits, 1e-4, "without its favourite kernel");
         cdl_session_destroy(&s);
-        for (size_t i = 0; round == 1 && i < 2; i++)
-            if (cdl_cache_path(path, sizeof path, folder, kinds[i], &dev->cache_key))
-                unlink(path);
-        dev->cache_dir[0] = 0; // nothing more is written
+        if (round == 1)
+            empty_folder(dev, folder);
         cdl_device_destroy(&dev);
     }
     rmdir(folder);
@@ -390,9 +400,67 @@ static void test_training_is_tuned(void **state) {
     cdl_device_destroy(&dev);
 }
 
+// Pipelines that a device makes while the kernels of a training program are chosen: ahead of that, and one by one.
+static void count_pipelines(cdl_device *dev, cdl_tune tune, int *ahead, int *behind) {
+    struct cdl_tuner tuner = {.dev = dev, .mode = tune, .batch = BATCH, .fp16 = true};
+    struct cdl_train_program_params p = {
+        .batch = BATCH, .height = HEIGHT, .width = WIDTH, .fp16 = true, .caps = &dev->caps};
+    struct cdl_train_program program;
+    const int before = dev->pipelines.created;
+    harness_expect_ok(cdl_train_prepare(&tuner, t.model, &p), "preparation");
+    *ahead = dev->pipelines.created - before;
+    p.choose = cdl_tuner_choose;
+    p.choose_dw = cdl_dw_choose;
+    p.trust_dx = cdl_dx_trust;
+    p.choose_ctx = &tuner;
+    harness_expect_ok(cdl_train_program_create(&program, t.model, &p, &dev->log), "program");
+    *behind = dev->pipelines.created - before - *ahead;
+    cdl_train_program_destroy(&program);
+    cdl_tuner_finish(&tuner);
+}
+
+// What choosing runs is compiled before, all together; and nothing is, once it knows enough.
+static void test_training_is_prepared(void **state) {
+    (void)state;
+    char folder[] = "/tmp/cardinal-tune-XXXXXX";
+    int ahead, behind;
+    assert_non_null(mkdtemp(folder));
+    for (cdl_tune tune = CDL_TUNE_OFF; tune <= CDL_TUNE_QUICK; tune++)
+        for (int round = 0; round < 2; round++) {
+            cdl_device *dev = open_device(folder);
+            count_pipelines(dev, tune, &ahead, &behind);
+            assert_int_equal(behind, 0);
+            assert_true(round == 0 && (tune == CDL_TUNE_OFF || dev->timestamp_bits) ? ahead > 0 : ahead == 0);
+            if (tune == CDL_TUNE_QUICK && round == 1)
+                empty_folder(dev, folder);
+            cdl_device_destroy(&dev);
+        }
+    rmdir(folder);
+}
+
+// The one kernel of training that nothing can replace.
+static void test_failing_gradient(void **state) {
+    (void)state;
+    cdl_trainer *trainer;
+    cdl_device *dev = open_device(NULL);
+    dev->failing_kernel = "conv_dx";
+    harness_expect_failure(
+        cdl_trainer_create(&trainer, dev, t.model, cdl_trainer_params(.batch = BATCH, .precision = CDL_PRECISION_FP16)),
+        CDL_ERR_UNSUPPORTED, "no kernel for a gradient at a stride");
+    assert_null(trainer);
+    assert_int_equal(take_warnings(), 1);
+    const char *const told[] = {"conv2: the kernel conv_dx", harness.info.name, "fp16; take fp32"};
+    for (size_t i = 0; i < CDL_COUNT(told); i++)
+        if (!strstr(harness.last, told[i]))
+            fail_msg("\"%s\" does not tell \"%s\"", harness.last, told[i]);
+    cdl_device_destroy(&dev);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training_is_tuned),
+        cmocka_unit_test(test_training_is_prepared),
+        cmocka_unit_test(test_failing_gradient),
         cmocka_unit_test(test_tuned_fp32),
         cmocka_unit_test(test_tuned_fp16),
         cmocka_unit_test(test_keys_of_precisions_differ),
