@@ -92,9 +92,7 @@ static int add_packing(struct cdl_derivation *d, int i, struct cdl_kernel *kerne
     p->back.ops[i].residual = adds && !spreads ? p->back.ops[i].dst : -1;
     if (!(gathers(op) && !spreads ? cdl_derive_dx(d, op, adds, kernel) : cdl_derive_kernel(d, &p->back, i, kernel)))
         return -1;
-    const int packed = cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, kernel);
-    cdl_derive_earlier(d); // than what makes the gradient: then nothing waits for it
-    return packed;
+    return cdl_derive_pack(d, CDL_TRAIN_PACK_BACK, i, kernel);
 }
 
 static void add_dx(struct cdl_derivation *d, int i, int gradient, int packed, const struct cdl_kernel *kernel) {
@@ -116,7 +114,7 @@ static void add_dx(struct cdl_derivation *d, int i, int gradient, int packed, co
 }
 
 // The gradients of weights and of the source need the same and do not need each other: they run at once, and so do the
-// sum of the one and what comes next of the other.
+// sum of the one and what comes next of the other. Weights are packed first, beside what makes the gradient.
 static void add_conv(struct cdl_derivation *d, int i, int gradient) {
     const struct cdl_op *op = &d->p->graph.ops[i];
     const bool learns = cdl_derive_gradient(d, op->weight) >= 0, wanted = d->wanted[op->src];

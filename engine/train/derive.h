@@ -23,8 +23,6 @@ struct cdl_derivation {
 bool cdl_derive_failed(struct cdl_derivation *d, cdl_result r);
 // A new value in the arena; -1 after a failure.
 int cdl_derive_value(struct cdl_derivation *d, enum cdl_train_room room, size_t at, size_t bytes);
-// Moves the last step, which needs none of them, in front of the one before it, if that is of the backward pass, too.
-void cdl_derive_earlier(struct cdl_derivation *d);
 // A value shaped as the graph's.
 int cdl_derive_like(struct cdl_derivation *d, int graph_value);
 // A tensor's parameters, or their gradient, as a value of its own; -1: there is none, or it does not learn.

@@ -1,3 +1,4 @@
+// dx.c - see dx.h.
 #include "train/dx.h"
 
 #include <string.h>

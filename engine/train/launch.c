@@ -95,7 +95,7 @@ static void launch_norm(const struct launching *l, struct cdl_launch *out) {
     PUSH(out, p);
     const uint32_t *constants = l->step->kernel.program.constants;
     if (l->step->kind == CDL_TRAIN_NORM_SUMS)
-        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[1]);
+        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[1]); // WORKGROUP, ROWS
     else if (l->step->kind == CDL_TRAIN_NORM_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else
@@ -124,7 +124,7 @@ static void launch_norm_back(const struct launching *l, struct cdl_launch *out) 
     PUSH(out, p);
     const uint32_t *constants = l->step->kernel.program.constants;
     if (l->step->kind == CDL_TRAIN_NORM_BACK_SUMS)
-        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[5]);
+        cdl_launch_columns(out, (uint64_t)p.chunks * (uint64_t)p.c4, constants[0], constants[5]); // WORKGROUP, ROWS
     else if (l->step->kind == CDL_TRAIN_NORM_BACK_FINISH)
         cdl_launch_workgroups(out, (uint64_t)p.c4);
     else

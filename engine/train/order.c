@@ -36,23 +36,20 @@ static void place_barriers(struct cdl_train_program *p) {
     }
 }
 
-// Steps between two barriers run at once. So a value takes its place from the first of those that the step which makes
-// it runs with, to the last of those that run with its last reader: else memory would be used again too early, or one
-// step would have to wait for another only because of the place of its result.
+// Steps between two barriers run at once. So a value takes its place from the first of those that run with the step
+// which makes it, as that one may still read its own when the value is written.
 static void find_lifetimes(struct cdl_train_program *p) {
     p->values[p->input].first = p->values[p->input].last = -1;
-    for (int i = 0, first = 0, last = -1; i < p->num_steps; i++) {
+    for (int i = 0, first = 0; i < p->num_steps; i++) {
         if (p->steps[i].barrier_before)
             first = i;
-        for (last = i; last + 1 < p->num_steps && !p->steps[last + 1].barrier_before;)
-            last++;
         for (int role = 0; role < CDL_NUM_TRAIN_ROLES; role++) {
             const int v = p->steps[i].values[role];
             if (v < 0)
                 continue;
             if (p->values[v].first == -2)
                 p->values[v].first = first;
-            p->values[v].last = last;
+            p->values[v].last = i;
         }
     }
     p->values[p->result].last = p->num_steps; // copied behind the last step

@@ -81,15 +81,6 @@ void cdl_derive_end(struct cdl_derivation *d, struct cdl_train_step *step, uint3
         step->kernel.program = cdl_train_kernel(d->p, step, d->params->caps);
 }
 
-void cdl_derive_earlier(struct cdl_derivation *d) {
-    const int last = d->p->num_steps - 1;
-    if (d->result != CDL_OK || last - 1 < d->p->first_backward)
-        return;
-    const struct cdl_train_step step = d->p->steps[last];
-    d->p->steps[last] = d->p->steps[last - 1];
-    d->p->steps[last - 1] = step;
-}
-
 bool cdl_derive_kernel(struct cdl_derivation *d, const struct cdl_graph *graph, int op, struct cdl_kernel *out) {
     struct cdl_kernel kernels[CDL_MAX_KERNELS];
     const struct cdl_work work = {graph, &graph->ops[op], 1};

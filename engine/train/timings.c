@@ -5,7 +5,7 @@
 #include "vulkan/commands.h"
 
 // Without `timings`: before the first dispatch, and behind the last.
-uint32_t cdl_train_num_queries(const struct cdl_trainer *t) {
+static uint32_t num_queries(const struct cdl_trainer *t) {
     return 2 + (t->kernel_names ? (uint32_t)t->program.num_steps : 0);
 }
 
@@ -17,13 +17,13 @@ cdl_result cdl_train_timings_create(struct cdl_trainer *t, bool of_dispatches) {
     const size_t steps = (size_t)t->program.num_steps;
     cdl_result r = CDL_OK;
     t->kernel_names = of_dispatches ? calloc(steps, sizeof *t->kernel_names) : NULL;
-    t->ticks = calloc(cdl_train_num_queries(t), sizeof *t->ticks);
+    t->ticks = calloc(num_queries(t), sizeof *t->ticks);
     if (!t->ticks || (of_dispatches && !t->kernel_names))
         return cdl_fail(&t->dev->log, CDL_ERR_NOMEM, "out of memory while creating a trainer");
     for (size_t i = 0; of_dispatches && i < steps; i++)
         cdl_program_name(&t->program.steps[i].kernel.program, t->kernel_names[i]);
     for (int i = 0; r == CDL_OK && i < CDL_TRAIN_SLOTS; i++)
-        r = cdl_timestamps_create(&t->slots[i].queries, t->dev, cdl_train_num_queries(t));
+        r = cdl_timestamps_create(&t->slots[i].queries, t->dev, num_queries(t));
     return r;
 }
 
@@ -37,7 +37,7 @@ void cdl_train_timings_destroy(struct cdl_trainer *t) {
 }
 
 cdl_result cdl_train_timings_take(struct cdl_trainer *t, const struct cdl_train_slot *slot, uint64_t *gpu_ns) {
-    const uint32_t count = cdl_train_num_queries(t);
+    const uint32_t count = num_queries(t);
     const cdl_result r = cdl_timestamps_read(t->dev, slot->queries, count, t->ticks);
     t->timed_images = r == CDL_OK ? slot->images : 0;
     *gpu_ns = r == CDL_OK ? (uint64_t)cdl_ticks_ns(t->dev, t->ticks[0], t->ticks[count - 1]) : 0;

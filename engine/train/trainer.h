@@ -26,7 +26,7 @@ struct cdl_train_slot {
     // the network; what becomes of the gradients of a part.
     VkCommandBuffer gradients, update, preprocess, mix;
     VkFence done;        // of the last submission
-    VkQueryPool queries; // [cdl_train_num_queries], see cdl_train_query; VK_NULL_HANDLE: the device has none
+    VkQueryPool queries; // 2: around the step; with `timings` see cdl_train_query. VK_NULL_HANDLE: the device has none
     bool timed;          // all of them were written
     bool in_flight;      // it was not waited for yet
     bool update_recorded;
@@ -85,7 +85,7 @@ struct cdl_trainer {
     uint64_t step;                                        // so far
     uint64_t submissions;
     int accumulated;                        // images in `sum`; 0: it holds nothing
-    uint64_t *ticks;                        // [cdl_train_num_queries] of the step that was timed last
+    uint64_t *ticks;                        // as many as a slot's queries, of the step that was timed last
     int timed_images;                       // of that step; 0: there was none
     char (*kernel_names)[CDL_PROGRAM_NAME]; // [num_steps]; NULL: without `timings`
 };
@@ -141,7 +141,6 @@ cdl_result cdl_train_link_run(struct cdl_trainer *t, struct cdl_train_slot *slot
 
 // The timestamp behind a step of the program; the one before it in number is in front.
 uint32_t cdl_train_query(const struct cdl_train_program *program, int step);
-uint32_t cdl_train_num_queries(const struct cdl_trainer *t);
 cdl_result cdl_train_timings_create(struct cdl_trainer *t, bool of_dispatches);
 void cdl_train_timings_destroy(struct cdl_trainer *t);
 // Of a finished step; *gpu_ns: of all of it.

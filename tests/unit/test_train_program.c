@@ -68,6 +68,15 @@ static void check_barriers(const struct cdl_train_program *p) {
                         fail_msg("steps %d and %d run at once on the same memory", j, i);
                 }
     assert_true(at_once > p->num_steps / 3);
+    // A convolution's two gradients do; but the last layer's, whose weights are packed when its gradient is there.
+    for (int i = 0, dw = 0; i < p->num_steps; i++) {
+        const enum cdl_train_kind kind = p->steps[i].kind;
+        dw = kind == CDL_TRAIN_DW ? i : dw;
+        for (int k = dw + 1; k <= i && (kind == CDL_TRAIN_DX || kind == CDL_TRAIN_DX_STRIDED); k++)
+            if (p->steps[dw].op == p->steps[i].op && p->steps[i].op < p->graph.num_ops - 1 &&
+                p->steps[k].barrier_before)
+                fail_msg("step %d waits for step %d", i, dw);
+    }
 }
 
 // In front of the update all gradients are written, once each, and none is read.

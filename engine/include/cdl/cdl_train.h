@@ -129,9 +129,9 @@ struct cdl_train_result { // of one step
     bool skipped;         // a gradient was no finite number, so that the weights and their momentum stayed as they were
     uint64_t skipped_steps; // how many were, since the weights were new
     float loss_scale;       // of the next step: what the loss is multiplied with on the way back
-    uint64_t
-        gpu_ns; // from the network's first dispatch to the end of the update; 0: unknown, as without timestamps, of
-                // a step in several parts or with an exchange
+    // On the device, from the network's first dispatch to the end of the update. 0: unknown, as without timestamps, of
+    // a step in several parts or with an exchange.
+    uint64_t gpu_ns;
 };
 // The oldest step whose result was not taken yet; of the last two, that is: a third step drops the first's.
 // CDL_NOT_READY: there is none, or it still runs; with `wait`, it is waited for.
